@@ -19,13 +19,23 @@
 
 pub mod clock;
 pub mod der;
+pub mod device;
 pub mod encode;
 pub mod error;
+pub mod hardware;
 pub mod http;
+pub mod messages;
 pub mod pki;
+pub mod plists;
+pub mod profile;
 pub mod random;
+pub mod scep;
 mod tls;
 
+pub use device::{
+    Behaviour, Channel, Credentials, Device, Endpoint, Enrolled, Handled, Options, Present, Status,
+};
 pub use error::{Error, Problem, Result, Step};
+pub use hardware::{Hardware, Kind};
 pub use http::{Client, Request, Response};
 pub use tls::HttpVersion;

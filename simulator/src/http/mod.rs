@@ -1,123 +1,29 @@
 //! The device's HTTP client: kept connections, client certificates, redirects, addresses that stand in for names.
 
+mod connection;
+mod message;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::{http1, http2};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION};
-use hyper::{Method, Uri};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::Full;
+use hyper::header::{HOST, HeaderValue, LOCATION};
 use rustls::ClientConfig;
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+
+use connection::{
+    Connection, Origin, causes, handshake, http1_over, http2_over, read, redirected, write_and_close,
+};
+pub use message::{Request, Response};
 
 use crate::error::Problem;
 use crate::pki::identity::Identity;
 use crate::tls::{self, HttpVersion};
 
-const MAX_BODY: usize = 64 << 20;
 const MAX_REDIRECTS: usize = 5;
-
-/// A request before it is addressed.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The HTTP method.
-    pub method: Method,
-    /// An absolute `http` or `https` URL.
-    pub url: String,
-    /// Headers beside `Host` and `Content-Length`.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl Request {
-    /// A request without headers or body.
-    pub fn new(method: Method, url: &str) -> Self {
-        Self {
-            method,
-            url: url.into(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        }
-    }
-
-    /// Sets a header; the value must be printable ASCII.
-    pub fn header(mut self, name: &'static str, value: &str) -> Result<Self, Problem> {
-        let value = HeaderValue::from_str(value).map_err(Problem::transport)?;
-        self.headers.insert(name, value);
-        Ok(self)
-    }
-
-    /// Sets the body.
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
-        self
-    }
-}
-
-/// An answer.
-#[derive(Clone, Debug)]
-pub struct Response {
-    /// The HTTP status code.
-    pub status: u16,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl Response {
-    /// The media type without its parameters, in lower case; empty when there is none.
-    pub fn media_type(&self) -> String {
-        let value = self
-            .headers
-            .get(CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or_default();
-        value
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase()
-    }
-
-    /// The answer if its status is 200, an error otherwise.
-    pub fn ok(self) -> Result<Self, Problem> {
-        match self.status {
-            200 => Ok(self),
-            status => Err(Problem::Status {
-                status,
-                body: self.body.to_vec(),
-            }),
-        }
-    }
-
-    /// Checks the media type.
-    pub fn expect_type(self, expected: &[&str]) -> Result<Self, Problem> {
-        let found = self.media_type();
-        if expected.contains(&found.as_str()) {
-            Ok(self)
-        } else {
-            Err(Problem::protocol(format!(
-                "Content-Type is `{found}`, not {}",
-                expected.join(" or ")
-            )))
-        }
-    }
-}
-
-enum Connection {
-    Http1(http1::SendRequest<Full<Bytes>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
-}
 
 /// Talks to servers for one device; connections are kept and reused per origin and identity.
 pub struct Client {
@@ -370,101 +276,4 @@ impl Client {
         tcp.set_nodelay(true)?;
         Ok(tcp)
     }
-}
-
-struct Origin {
-    secure: bool,
-    host: String,
-    port: u16,
-    /// `host` or `host:port`, as the URL has it.
-    authority: String,
-    /// Path and query.
-    path: String,
-}
-
-impl Origin {
-    fn of(url: &str) -> Result<Self, Problem> {
-        let bad = || Problem::transport(format!("`{url}` is not an http or https URL"));
-        let uri: Uri = url.parse().map_err(|_| bad())?;
-        let secure = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(bad()),
-        };
-        let authority = uri.authority().ok_or_else(bad)?;
-        Ok(Self {
-            secure,
-            host: authority.host().trim_matches(['[', ']']).to_ascii_lowercase(),
-            port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
-            authority: authority.as_str().to_ascii_lowercase(),
-            path: uri.path_and_query().map_or("/", |p| p.as_str()).into(),
-        })
-    }
-}
-
-fn redirected(from: &str, location: &HeaderValue) -> Result<String, Problem> {
-    let location = location.to_str().map_err(Problem::transport)?;
-    if location.contains("://") {
-        return Ok(location.into());
-    }
-    let origin = Origin::of(from)?;
-    let scheme = if origin.secure { "https" } else { "http" };
-    Ok(format!("{scheme}://{}{location}", origin.authority))
-}
-
-async fn handshake(
-    config: Arc<ClientConfig>,
-    origin: &Origin,
-    tcp: TcpStream,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Problem> {
-    let name = ServerName::try_from(origin.host.clone()).map_err(Problem::transport)?;
-    TlsConnector::from(config)
-        .connect(name, tcp)
-        .await
-        .map_err(|e| Problem::transport(format!("TLS with {}: {e}", origin.authority)))
-}
-
-async fn http1_over(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Connection, Problem> {
-    let (sender, connection) = http1::handshake(TokioIo::new(io))
-        .await
-        .map_err(Problem::transport)?;
-    tokio::spawn(connection);
-    Ok(Connection::Http1(sender))
-}
-
-async fn http2_over(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Connection, Problem> {
-    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await;
-    let (sender, connection) = handshake.map_err(Problem::transport)?;
-    tokio::spawn(connection);
-    Ok(Connection::Http2(sender))
-}
-
-async fn write_and_close(mut io: impl AsyncWrite + Unpin, bytes: &[u8]) -> Result<(), Problem> {
-    io.write_all(bytes).await?;
-    io.flush().await?;
-    Ok(io.shutdown().await?)
-}
-
-async fn read(response: hyper::Response<Incoming>) -> Result<Response, Problem> {
-    let (head, body) = response.into_parts();
-    let body = Limited::new(body, MAX_BODY)
-        .collect()
-        .await
-        .map_err(|e| Problem::transport(&e))?
-        .to_bytes();
-    Ok(Response {
-        status: head.status.as_u16(),
-        headers: head.headers,
-        body,
-    })
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    text
 }
