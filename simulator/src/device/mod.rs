@@ -10,6 +10,8 @@ mod information;
 mod inventory;
 mod options;
 mod state;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use openssl::pkey::{PKey, Private};

@@ -50,4 +50,6 @@ pub mod oids {
 }
 
 #[cfg(test)]
+pub(crate) mod mini_ca;
+#[cfg(test)]
 mod scep_tests;
