@@ -141,7 +141,7 @@ impl Script {
         mdm.extend(dictionary([
             ("IdentityCertificateUUID", format!("scep{uuid}").into()),
             ("Topic", "com.apple.mgmt.External.1".into()),
-            ("ServerURL", format!("http://mdm.example:9/mdm?site=1").into()),
+            ("ServerURL", "http://mdm.example:9/mdm?site=1".into()),
             ("SignMessage", true.into()),
             ("AccessRights", 8191.into()),
             ("CheckOutWhenRemoved", true.into()),
