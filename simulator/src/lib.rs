@@ -30,6 +30,9 @@ pub mod plists;
 pub mod profile;
 pub mod random;
 pub mod scep;
+#[cfg(test)]
+mod script;
+pub mod storm;
 mod tls;
 
 pub use device::{

@@ -34,6 +34,8 @@ pub struct ScepOptions {
     /// Sign renewals with the present identity (messageType 17), as macOS does on demand; otherwise a renewal is a
     /// PKCSReq with the new challenge, as MDM renewals are.
     pub renewal_request: bool,
+    /// transactionID instead of the hash of the public key.
+    pub transaction_id: Option<String>,
 }
 
 /// A CA's answers to GetCACaps.
@@ -50,7 +52,7 @@ impl Capabilities {
         self.has("POSTPKIOperation") || self.has("SCEPStandard")
     }
 
-    fn style(&self, options: &ScepOptions) -> Style {
+    pub(crate) fn style(&self, options: &ScepOptions) -> Style {
         let aes = self.has("AES") || self.has("SCEPStandard");
         let sha256 = self.has("SHA-256") || self.has("SCEPStandard");
         let announced = match (sha256, self.has("SHA-512")) {
@@ -187,6 +189,9 @@ pub async fn enrol(
         Some(_) => Err(Problem::protocol("the CA does not announce Renewal")),
     }
     .at(Step::PkiOperation)?;
+    if let Some(id) = &options.transaction_id {
+        transaction.id.clone_from(id);
+    }
 
     let post = capabilities.post() && !options.get;
     let mut message = transaction.first(&ca.encryption).at(Step::PkiOperation)?;

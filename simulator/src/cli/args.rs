@@ -32,6 +32,8 @@ pub(crate) enum Verb {
     Device(DeviceVerb),
     /// Enrol a mixed set of devices and keep them connecting until standard input closes
     Run(Run),
+    /// Put load on a server on this machine and measure it
+    Storm(Box<super::storm::Storm>),
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ mod devices;
 mod output;
 mod run;
 mod store;
+mod storm;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,9 @@ pub(crate) enum Failure {
     /// Some devices failed; each was reported already.
     #[error("{0} of {1} devices failed")]
     Devices(usize, usize),
+    /// Some operations of a storm failed.
+    #[error("{0} of {1} operations failed")]
+    Operations(usize, usize),
     /// A step failed before any device was involved.
     #[error(transparent)]
     Device(#[from] russet_sim::Error),
@@ -53,6 +57,7 @@ pub(crate) fn main() -> ExitCode {
         match arguments.verb {
             Verb::Device(verb) => devices::main(verb, arguments.json).await,
             Verb::Run(options) => run::main(options, arguments.json).await,
+            Verb::Storm(options) => storm::main(*options, arguments.json).await,
         }
     });
     // A thread may still wait for standard input.
@@ -65,7 +70,7 @@ pub(crate) fn main() -> ExitCode {
                 eprintln!("next: {}", advice::next_step(error));
             }
             ExitCode::from(match failure {
-                Failure::Devices(..) | Failure::Device(_) => FAILED,
+                Failure::Devices(..) | Failure::Device(_) | Failure::Operations(..) => FAILED,
                 Failure::File { .. } | Failure::Nothing(_) => UNUSABLE,
             })
         }

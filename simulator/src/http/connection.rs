@@ -1,5 +1,6 @@
 //! Where a URL leads, and connections that lead there.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -24,18 +25,18 @@ pub(super) enum Connection {
     Http2(http2::SendRequest<Full<Bytes>>),
 }
 
-pub(super) struct Origin {
-    pub(super) secure: bool,
-    pub(super) host: String,
-    pub(super) port: u16,
+pub(crate) struct Origin {
+    pub(crate) secure: bool,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// `host` or `host:port`, as the URL has it.
-    pub(super) authority: String,
+    pub(crate) authority: String,
     /// Path and query.
-    pub(super) path: String,
+    pub(crate) path: String,
 }
 
 impl Origin {
-    pub(super) fn of(url: &str) -> Result<Self, Problem> {
+    pub(crate) fn of(url: &str) -> Result<Self, Problem> {
         let bad = || Problem::transport(format!("`{url}` is not an http or https URL"));
         let uri: Uri = url.parse().map_err(|_| bad())?;
         let secure = match uri.scheme_str() {
@@ -52,6 +53,14 @@ impl Origin {
             path: uri.path_and_query().map_or("/", |p| p.as_str()).into(),
         })
     }
+
+    /// The first address of the host.
+    pub(crate) async fn address(&self) -> Result<SocketAddr, Problem> {
+        let mut addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+        addresses
+            .next()
+            .ok_or_else(|| Problem::transport(format!("{} has no address", self.host)))
+    }
 }
 
 pub(super) fn redirected(from: &str, location: &HeaderValue) -> Result<String, Problem> {
@@ -64,7 +73,7 @@ pub(super) fn redirected(from: &str, location: &HeaderValue) -> Result<String, P
     Ok(format!("{scheme}://{}{location}", origin.authority))
 }
 
-pub(super) async fn handshake(
+pub(crate) async fn handshake(
     config: Arc<ClientConfig>,
     origin: &Origin,
     tcp: TcpStream,

@@ -14,9 +14,8 @@ use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 
-use connection::{
-    Connection, Origin, causes, handshake, http1_over, http2_over, read, redirected, write_and_close,
-};
+use connection::{Connection, causes, http1_over, http2_over, read, redirected, write_and_close};
+pub(crate) use connection::{Origin, handshake};
 pub use message::{Request, Response};
 
 use crate::error::Problem;
@@ -32,6 +31,7 @@ pub struct Client {
     version: HttpVersion,
     timeout: Duration,
     resumption: bool,
+    loopback_only: bool,
     connections: HashMap<String, Connection>,
     configs: HashMap<String, Arc<ClientConfig>>,
     opened: u64,
@@ -64,6 +64,7 @@ impl Client {
             version: HttpVersion::default(),
             timeout: Duration::from_secs(30),
             resumption: true,
+            loopback_only: false,
             connections: HashMap::new(),
             configs: HashMap::new(),
             opened: 0,
@@ -78,6 +79,7 @@ impl Client {
             version: self.version,
             timeout: self.timeout,
             resumption: self.resumption,
+            loopback_only: self.loopback_only,
             ..Self::plain()
         }
     }
@@ -103,6 +105,12 @@ impl Client {
     /// Whether TLS sessions are resumed; they are unless set.
     pub fn resumption(mut self, resumption: bool) -> Self {
         self.resumption = resumption;
+        self
+    }
+
+    /// Refuses to connect to any address but this machine's own.
+    pub fn loopback_only(mut self) -> Self {
+        self.loopback_only = true;
         self
     }
 
@@ -264,14 +272,20 @@ impl Client {
     }
 
     async fn dial(&self, origin: &Origin) -> Result<TcpStream, Problem> {
-        let tcp = match self
+        let address = match self
             .addresses
             .get(&origin.authority)
             .or_else(|| self.addresses.get(&origin.host))
         {
-            Some(address) => TcpStream::connect(address).await,
-            None => TcpStream::connect((origin.host.as_str(), origin.port)).await,
+            Some(address) => *address,
+            None => origin.address().await?,
         };
+        if self.loopback_only && !address.ip().is_loopback() {
+            return Err(Problem::State(format!(
+                "{address} is not an address of this machine's loopback"
+            )));
+        }
+        let tcp = TcpStream::connect(address).await;
         let tcp = tcp.map_err(|e| Problem::transport(format!("{}: {e}", origin.authority)))?;
         tcp.set_nodelay(true)?;
         Ok(tcp)
