@@ -138,7 +138,7 @@ impl Device {
     /// Carries out what follows a result; answers whether that ends the conversation.
     pub(super) fn finish(&mut self, after: After) -> bool {
         match after {
-            After::Nothing | After::Synchronise(_) => return false,
+            After::Nothing | After::Synchronise(_) | After::Unenroll => return false,
             After::Erase => {
                 self.state.erasures += 1;
                 self.reset();
@@ -147,7 +147,6 @@ impl Device {
                 self.state.restarts += 1;
                 self.client.disconnect();
             }
-            After::Unenroll => self.unenroll(),
         }
         true
     }

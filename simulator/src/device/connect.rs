@@ -100,10 +100,18 @@ impl Device {
             }
 
             let delivered = self.deliver(channel, &result).await;
-            if let After::Synchronise(data) = after {
-                declarations = Some(data);
-            } else if self.finish(after) {
-                return Ok(declarations);
+            match after {
+                After::Synchronise(data) => declarations = Some(data),
+                After::Unenroll => {
+                    // Best effort and never retried, as Apple says of CheckOut.
+                    let _ = self.check_out().await;
+                    return Ok(declarations);
+                }
+                After::Nothing | After::Erase | After::Restart => {
+                    if self.finish(after) {
+                        return Ok(declarations);
+                    }
+                }
             }
             match delivered? {
                 Some(next) => response = next,

@@ -163,3 +163,15 @@ async fn a_device_survives_being_saved() {
     assert!(phone.is_enrolled());
     phone.connect().await.unwrap();
 }
+
+#[tokio::test]
+async fn removing_the_enrollment_profile_checks_out() {
+    let script = Script::start().await;
+    let mut phone = script.enrolled(Kind::IPhone).await;
+    let mut remove = command("RemoveProfile");
+    remove.insert("Identifier".into(), "org.example.enroll".into());
+    script.enqueue("1", remove);
+    assert_eq!(phone.connect().await.unwrap()[0].status, Status::Acknowledged);
+    assert!(!phone.is_enrolled());
+    assert_eq!(script.story(), ["Idle", "Acknowledged", "CheckOut"]);
+}
