@@ -1,1 +1,4 @@
-//! Russet.
+//! Russet, an Apple MDM protocol server.
+
+pub mod protocol;
+pub mod storage;
