@@ -16,9 +16,12 @@ use async_trait::async_trait;
 
 pub use records::*;
 
-use crate::protocol::{
+use crate::{
+    error::{Code, Error},
+    protocol::{
     ids::{CommandUuid, EnrollmentId, Fingerprint, SerialNumber, Topic},
     time::Timestamp,
+},
 };
 
 /// Why the store could not do it. The text of a cause never reaches a device or an operator's answer.
@@ -30,6 +33,12 @@ pub enum StoreError {
     /// What is stored can't be read back.
     #[error("the store is damaged")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::new(Code::StoreUnavailable).caused_by(error)
+    }
 }
 
 /// A role's result.
@@ -81,12 +90,29 @@ pub struct Change {
     pub enrollment: EnrollmentRecord,
     /// Replaces the certificate's record (or makes it).
     pub certificate: Option<CertificateRecord>,
-    /// When set, the enrollment begins anew: its unfinished commands up to and including this sequence number
-    /// are closed as cancelled; if it is a device channel, its user channels are removed with their queues.
-    pub reset_queue_to: Option<u64>,
-    /// When true, the user channels of this device channel become [`EnrollmentState::CheckedOut`], and their
-    /// unfinished commands are closed as cancelled.
-    pub check_out_users: bool,
+    /// When set, the enrollment's unfinished commands up to and including this sequence number are closed as
+    /// cancelled.
+    pub close_commands_to: Option<u64>,
+    /// What becomes of a device channel's user channels.
+    pub users: Users,
+}
+
+/// What becomes of a device channel's user channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Users {
+    /// They stay as they are.
+    Keep,
+    /// They become [`EnrollmentState::CheckedOut`]; their unfinished commands are closed as cancelled.
+    CheckOut,
+    /// They are removed; their unfinished commands are closed as cancelled.
+    Remove,
+}
+
+impl Change {
+    /// Stores the enrollment's record, and nothing else.
+    pub fn of(enrollment: EnrollmentRecord) -> Self {
+        Self { enrollment, certificate: None, close_commands_to: None, users: Users::Keep }
+    }
 }
 
 /// A pure function from what is stored to what shall be stored. It may run more than once.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::protocol::mdm::{DeviceFacts, ReportStatus, UserFacts};
 use crate::protocol::{
     ids::{CommandUuid, EnrollmentId, EnrollmentKind, Fingerprint, SerialNumber, Topic, Udid},
     time::Timestamp,
@@ -43,51 +44,6 @@ pub enum EnrollmentState {
     Enrolled,
     /// `CheckOut` seen, or disabled by the device channel it belonged to.
     CheckedOut,
-}
-
-/// What `Authenticate` says of the device. All optional: each platform sends its own selection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DeviceFacts {
-    /// Absent in User Enrollment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub udid: Option<Udid>,
-    /// Absent in User Enrollment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<SerialNumber>,
-    /// Hardware identifier such as `iPhone17,2`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub product_name: Option<String>,
-    /// Mac's hardware identifier such as `MacBookPro18,2`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// Mac's model in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model_name: Option<String>,
-    /// The name its user sees.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_name: Option<String>,
-    /// Such as `18.1`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub os_version: Option<String>,
-    /// Such as `22B83`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub build_version: Option<String>,
-    /// Cellular devices only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub imei: Option<String>,
-    /// Cellular devices only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub meid: Option<String>,
-}
-
-/// What a user channel's messages say of the user.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserFacts {
-    /// macOS short name, or the Managed Apple Account on a Shared iPad.
-    pub short_name: Option<String>,
-    /// The user's full name.
-    pub long_name: Option<String>,
 }
 
 /// Where to wake the enrollment. None of the three is unique across devices.
@@ -277,19 +233,6 @@ pub struct NewCommand {
     pub expires_at: Option<Timestamp>,
     /// When it was enqueued.
     pub at: Timestamp,
-}
-
-/// What a device says of a command (`Status`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ReportStatus {
-    /// Done.
-    Acknowledged,
-    /// The command was malformed; it is finished.
-    CommandFormatError,
-    /// It failed; it is finished.
-    Error,
-    /// It can't be done at present; it stays queued.
-    NotNow,
 }
 
 /// Where a command stands for one enrollment.
