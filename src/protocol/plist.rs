@@ -7,6 +7,7 @@
 //! Format: `man 5 plist`, and Apple's DTD <https://www.apple.com/DTDs/PropertyList-1.0.dtd>.
 
 mod binary;
+mod cursor;
 mod scan;
 
 use plist::Value;
