@@ -1,12 +1,13 @@
 //! Property lists from strangers: decoding with bounds, and encoding.
 //!
-//! The `plist` crate does the work; what surrounds it is what a server needs besides. An XML body is first read by
-//! a [scan](scan), which refuses what the crate would turn into silence (entities, CDATA), a stack overflow (depth) or a
-//! panic (dates). A binary body goes through a [decoder of our own](binary), whose output is bounded by its input.
+//! The `plist` crate does the work; what surrounds it is what a server needs besides. An XML body is first scanned
+//! (`plist/scan.rs`) for what the crate would turn into silence (entities, CDATA), a stack overflow (depth) or a panic
+//! (dates). A binary body goes through a decoder of our own (`plist/binary.rs`), whose output is bounded by its input.
 //!
 //! Format: `man 5 plist`, and Apple's DTD <https://www.apple.com/DTDs/PropertyList-1.0.dtd>.
 
 mod binary;
+mod cursor;
 mod scan;
 
 use plist::Value;
@@ -76,8 +77,9 @@ pub fn parse(body: &[u8]) -> Result<Value, PlistError> {
 
 /// Reads an XML or binary property list as a `T`.
 ///
-/// `T` holds a date as a [`plist::Value`], never as a [`plist::Date`]: given a *string* with an UTC offset, the latter
-/// panics near the year 9999.
+/// Two habits of the `plist` crate for whoever writes a `T`. A date is held as a [`plist::Value`], never as a
+/// [`plist::Date`]: given a *string* with a UTC offset, the latter panics near the year 9999. And a text field takes
+/// `<data>` too, if it is UTF-8, NUL included: identifiers have to be checked.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, PlistError> {
     if body.starts_with(b"bplist") {
         return plist::from_value(&binary::decode(body)?).map_err(|error| misshapen(&error));

@@ -13,9 +13,12 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use plist::{Date, Dictionary, Integer, Value};
+use plist::{Date, Dictionary, Value};
 
-use super::{MAX_DEPTH, PlistError};
+use super::{
+    MAX_DEPTH, PlistError,
+    cursor::{Cursor, TRUNCATED, uint},
+};
 
 const MAGIC: &[u8] = b"bplist00";
 const TRAILER: usize = 32;
@@ -23,8 +26,6 @@ const TRAILER: usize = 32;
 const EPOCH: Duration = Duration::from_secs(978_307_200);
 /// The years 1 to 9999, as seconds from [`EPOCH`]: what RFC 3339 text can say.
 const DATES: std::ops::Range<f64> = -63_113_904_000.0..252_423_993_600.0;
-
-const TRUNCATED: PlistError = PlistError::Binary("it ends in the middle of an object");
 
 /// Decodes `body`, which begins with `bplist`. The memory it takes is at most 16 times the body and 64 KiB.
 pub(super) fn decode(body: &[u8]) -> Result<Value, PlistError> {
@@ -187,66 +188,6 @@ impl Decoder<'_> {
         }
         Ok(())
     }
-}
-
-/// Big-endian reads that never pass the end.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], PlistError> {
-        let end = self.at.checked_add(length).ok_or(TRUNCATED)?;
-        let taken = self.bytes.get(self.at..end).ok_or(TRUNCATED)?;
-        self.at = end;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], PlistError> {
-        self.take(N)?.try_into().map_err(|_| TRUNCATED)
-    }
-
-    fn uint(&mut self, size: usize) -> Result<u64, PlistError> {
-        Ok(uint(self.take(size)?))
-    }
-
-    fn length(&mut self, size: usize) -> Result<usize, PlistError> {
-        usize::try_from(self.uint(size)?).map_err(|_| TRUNCATED)
-    }
-
-    fn index(&mut self) -> Result<usize, PlistError> {
-        self.length(8)
-    }
-
-    /// The width of offsets or references.
-    fn size(&mut self) -> Result<usize, PlistError> {
-        let size = self.length(1)?;
-        if (1..=8).contains(&size) {
-            Ok(size)
-        } else {
-            Err(PlistError::Binary("its trailer has a wrong integer size"))
-        }
-    }
-
-    /// 1, 2 and 4 bytes are unsigned; 8 and 16 are signed.
-    fn integer(&mut self, size: usize) -> Result<Integer, PlistError> {
-        match size {
-            8 => Ok(i64::from_be_bytes(self.array()?).into()),
-            16 => {
-                let value = i128::from_be_bytes(self.array()?);
-                let small = i64::try_from(value).map(Integer::from);
-                small
-                    .or_else(|_| u64::try_from(value).map(Integer::from))
-                    .map_err(|_| PlistError::Binary("an integer is out of range"))
-            }
-            _ => Ok(self.uint(size)?.into()),
-        }
-    }
-}
-
-fn uint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
 fn index_in(reference: &[u8]) -> Result<usize, PlistError> {
