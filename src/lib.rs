@@ -13,6 +13,7 @@ pub mod operator;
 pub mod pki;
 pub mod protocol;
 pub mod service;
+pub mod setup;
 pub mod storage;
 
 /// This release.

@@ -9,41 +9,23 @@ use serde_json::json;
 
 use super::{
     args::InitArgs,
-    output::{CliError, EXIT_FAILED, Output},
+    output::{CliError, Output},
 };
 use crate::{
-    app::App,
     clock::Clock,
     config::{Config, FILE_NAME, TlsMode},
     data_dir::{DEV_API_KEY, DEVICE_CA, DataDir, DataDirError, TLS_CA},
-    pki::{dev, seal::Sealer},
-    protocol::time::Timestamp,
-    service::{
-        keys::{Keys, Scope},
-        push_certificates::PushCertificates,
-    },
+    setup,
 };
 
-/// Sets up the data directory. The configuration file is written last: where it is, the set-up is complete.
+/// Sets up the data directory, and says what is where.
 pub(super) async fn run(args: &InitArgs, output: Output, data_dir: &DataDir) -> Result<(), CliError> {
     if data_dir.path(FILE_NAME).exists() {
         return Err(DataDirError::Exists(data_dir.path(FILE_NAME)).into());
     }
     let config = configuration(args);
     config.check()?;
-    let now = Clock::system().now();
-    data_dir.create()?;
-    data_dir.create_keys(&config.enroll.organization, now)?;
-    if config.tls.anchor.is_some() {
-        let made = dev::tls_pki(&[config.server.domain.as_str()], now).map_err(failed)?;
-        data_dir.write_public(TLS_CA, made.ca_pem)?;
-        data_dir.write_public("tls.pem", made.certificate_pem)?;
-        data_dir.write_secret("tls-key.pem", made.key_pem)?;
-    }
-    if args.dev {
-        development(data_dir, &config, now).await?;
-    }
-    data_dir.write_public(FILE_NAME, file(&config))?;
+    setup::set_up(data_dir, &config, &Clock::system()).await?;
     report(args, output, data_dir, &config);
     Ok(())
 }
@@ -77,62 +59,6 @@ fn configuration(args: &InitArgs) -> Config {
         config.tls.anchor = Some(TLS_CA.into());
     }
     config
-}
-
-/// A push certificate of our own making and an admin key: enough to see devices enroll, and nothing Apple would take.
-async fn development(data_dir: &DataDir, config: &Config, now: Timestamp) -> Result<(), CliError> {
-    let app = App::open(data_dir, config, Clock::system(), config.server.device_listen, None)?;
-    let sealer: Sealer = data_dir.sealer()?;
-    let pem = dev::push_certificate(now).map_err(failed)?;
-    PushCertificates::new(app.store().clone(), sealer.into()).store(pem.as_bytes(), now).await?;
-    let key = Keys::new(app.store().clone()).create("dev", &[Scope::Admin], None, now).await?;
-    data_dir.write_secret(DEV_API_KEY, key.reveal())?;
-    Ok(())
-}
-
-fn failed(error: impl std::fmt::Display) -> CliError {
-    CliError::new(EXIT_FAILED, "init_failed", error, "Remove the data directory and try again.")
-}
-
-/// The configuration file: what was decided here, and where to read about the rest.
-fn file(config: &Config) -> String {
-    let text = |value: &str| serde_json::Value::from(value).to_string();
-    let path = |value: &std::path::Path| text(&value.to_string_lossy());
-    let list: Vec<String> =
-        config.server.trusted_proxies.iter().map(|address| text(&address.to_string())).collect();
-    let mut file = format!(
-        "# Russet. Every setting with its meaning: README.md, \"Configuration\"; `russet config show` lists all values.\n\
-         # Each can also be set by an environment variable: RUSSET_SERVER__DEVICE_LISTEN and so on.\n\n\
-         [server]\ndomain = {}\ndevice_listen = {}\noperator_listen = {}\ntrusted_proxies = [{}]\n\n[tls]\n",
-        text(&config.server.domain),
-        text(&config.server.device_listen.to_string()),
-        text(&config.server.operator_listen.to_string()),
-        list.join(", "),
-    );
-    match config.tls.mode {
-        TlsMode::Files => {
-            file += &format!(
-                "mode = \"files\"\ncertificate = {}\nkey = {}\n",
-                path(&config.tls.certificate),
-                path(&config.tls.key)
-            );
-            if let Some(anchor) = &config.tls.anchor {
-                file += &format!("anchor = {}\n", path(anchor));
-            }
-        }
-        TlsMode::Proxy => {
-            file += "mode = \"proxy\"\n# identity_header = \"Client-Cert\"   # RFC 9440 or URL-escaped PEM; without it \
-                     devices sign their requests\n";
-        }
-    }
-    file += &format!(
-        "\n[scep]\nlegacy_ciphers = {}\n\n[enroll]\nopen = {}\norganization = {}\n\n[dev]\nenabled = {}\n",
-        config.scep.legacy_ciphers,
-        config.enroll.open,
-        text(&config.enroll.organization),
-        config.dev.enabled,
-    );
-    file
 }
 
 fn report(args: &InitArgs, output: Output, data_dir: &DataDir, config: &Config) {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{app::StartError, config::ConfigError, data_dir::DataDirError, error::Error, operator::client::ClientError};
+use crate::{app::StartError, config::ConfigError, data_dir::DataDirError, error::Error, operator::client::ClientError, setup::SetUpError};
 
 /// It failed.
 pub(super) const EXIT_FAILED: u8 = 1;
@@ -69,6 +69,17 @@ impl From<DataDirError> for CliError {
 impl From<Error> for CliError {
     fn from(error: Error) -> Self {
         Self::new(EXIT_FAILED, error.code().as_str(), error.message(), error.code().step())
+    }
+}
+
+impl From<SetUpError> for CliError {
+    fn from(error: SetUpError) -> Self {
+        match error {
+            SetUpError::DataDir(error) => error.into(),
+            SetUpError::Start(error) => error.into(),
+            SetUpError::Store(error) => error.into(),
+            pki @ SetUpError::Pki(_) => Self::new(EXIT_FAILED, "init_failed", pki, "Remove the data directory and try again."),
+        }
     }
 }
 

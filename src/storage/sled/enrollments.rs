@@ -103,21 +103,20 @@ fn apply(transaction: &mut Transaction<'_>, change: &Change) -> StoreResult<()> 
     if record.state == EnrollmentState::CheckedOut {
         queue::cancel_all(transaction, &record.id, u64::MAX, at)?;
     }
-    if let Some(watermark) = change.reset_queue_to {
+    if let Some(watermark) = change.close_commands_to {
         queue::cancel_all(transaction, &record.id, watermark, at)?;
-        for user in users(&transaction.view(), &record.id)? {
-            queue::cancel_all(transaction, &user.id, u64::MAX, at)?;
-            remove(transaction, &user);
-        }
     }
-    if change.check_out_users {
-        for mut user in users(&transaction.view(), &record.id)? {
-            queue::cancel_all(transaction, &user.id, u64::MAX, at)?;
-            if user.state != EnrollmentState::CheckedOut {
-                user.state = EnrollmentState::CheckedOut;
-                user.updated_at = at;
-                put(transaction, &user)?;
-            }
+    if change.users == Users::Keep {
+        return Ok(());
+    }
+    for mut user in users(&transaction.view(), &record.id)? {
+        queue::cancel_all(transaction, &user.id, u64::MAX, at)?;
+        if change.users == Users::Remove {
+            remove(transaction, &user);
+        } else if user.state != EnrollmentState::CheckedOut {
+            user.state = EnrollmentState::CheckedOut;
+            user.updated_at = at;
+            put(transaction, &user)?;
         }
     }
     Ok(())
