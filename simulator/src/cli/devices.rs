@@ -1,0 +1,132 @@
+//! `russet-sim device …`: devices one step at a time.
+
+use russet_sim::{Channel, Client, Device, Error};
+
+use super::Failure;
+use super::args::{DeviceVerb, ProfileUrl, Server, State, Which};
+use super::output::Output;
+use super::store::Store;
+
+/// Runs the verb.
+pub(crate) async fn main(verb: DeviceVerb, json: bool) -> Result<(), Failure> {
+    let output = Output { json };
+    match verb {
+        DeviceVerb::Create { state, kind, count } => {
+            let store = Store::open(&state.directory)?;
+            for _ in 0..count {
+                let device = Device::new(kind.into(), Client::plain())?;
+                store.save(&device)?;
+                output.device(&device);
+            }
+            Ok(())
+        }
+        DeviceVerb::List { state } => {
+            for device in Store::open(&state.directory)?.devices(None, &Client::plain())? {
+                output.device(&device);
+            }
+            Ok(())
+        }
+        DeviceVerb::Enroll {
+            state,
+            which,
+            server,
+            profile,
+        } => enroll(output, &state, &which, &server, &profile).await,
+        DeviceVerb::Connect { state, which, server } => connect(output, &state, &which, &server).await,
+    }
+}
+
+async fn enroll(
+    output: Output,
+    state: &State,
+    which: &Which,
+    server: &Server,
+    profile: &ProfileUrl,
+) -> Result<(), Failure> {
+    let store = Store::open(&state.directory)?;
+    let mut tally = Tally::default();
+    for mut device in store.devices(Some(which), &server.client()?)? {
+        device.options.present = server.present();
+        let result = enroll_one(output, &mut device, profile).await;
+        store.save(&device)?;
+        tally.count(output, &device, result);
+    }
+    tally.result()
+}
+
+/// Enrols one device and says so.
+pub(crate) async fn enroll_one(
+    output: Output,
+    device: &mut Device,
+    profile: &ProfileUrl,
+) -> Result<(), Error> {
+    let url = if profile.bind {
+        device.bound_url(&profile.url)
+    } else {
+        profile.url.clone()
+    };
+    let enrolled = device.enroll(&url).await?;
+    output.enrolled(device, &enrolled);
+    Ok(())
+}
+
+async fn connect(output: Output, state: &State, which: &Which, server: &Server) -> Result<(), Failure> {
+    let store = Store::open(&state.directory)?;
+    let mut tally = Tally::default();
+    for mut device in store.devices(Some(which), &server.client()?)? {
+        device.options.present = server.present();
+        let result = connect_one(output, &mut device).await;
+        store.save(&device)?;
+        tally.count(output, &device, result);
+    }
+    tally.result()
+}
+
+/// Connects every channel of one device and says what it handled.
+pub(crate) async fn connect_one(output: Output, device: &mut Device) -> Result<(), Error> {
+    let users = device
+        .state
+        .users
+        .iter()
+        .filter(|u| u.push.is_some())
+        .map(|u| u.short_name.clone());
+    let channels: Vec<_> = std::iter::once(Channel::Device)
+        .chain(users.map(Channel::User))
+        .collect();
+    for channel in channels {
+        let result = device.connect_on(&channel).await;
+        for handled in device.handled() {
+            output.handled(device, &channel, handled);
+        }
+        result?;
+        if !device.is_enrolled() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Counts devices and failures.
+#[derive(Default)]
+pub(crate) struct Tally {
+    devices: usize,
+    failures: usize,
+}
+
+impl Tally {
+    pub(crate) fn count(&mut self, output: Output, device: &Device, result: Result<(), Error>) {
+        self.devices += 1;
+        if let Err(error) = result {
+            self.failures += 1;
+            output.failed(device, &error);
+        }
+    }
+
+    pub(crate) fn result(self) -> Result<(), Failure> {
+        if self.failures == 0 {
+            Ok(())
+        } else {
+            Err(Failure::Devices(self.failures, self.devices))
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Enrolment: profile, identity, Authenticate, TokenUpdate.
+
+use std::time::Duration;
+
+use hyper::Method;
+
+use super::{Channel, Device};
+use crate::clock::Stopwatch;
+use crate::encode::url_escape;
+use crate::error::{At, Error, Problem, Result, Step};
+use crate::http::Request;
+use crate::pki::identity::Identity;
+use crate::plists::{Dictionary, dictionary, encode};
+use crate::profile::{EnrollmentProfile, IdentityPayload};
+use crate::{Kind, encode, random, scep};
+
+/// How an enrolment went.
+#[derive(Clone, Debug)]
+pub struct Enrolled {
+    /// The steps in order.
+    pub steps: Vec<StepReport>,
+    /// From the first request to the last answer.
+    pub elapsed: Duration,
+    /// SHA-256 of the identity certificate, upper-case hexadecimal.
+    pub fingerprint: String,
+    /// Whether the profile was signed by somebody the device trusts.
+    pub verified: bool,
+}
+
+/// One completed step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepReport {
+    /// The step.
+    pub step: Step,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Device {
+    /// Fetches an enrollment profile and enrols with it.
+    pub async fn enroll(&mut self, url: &str) -> Result<Enrolled> {
+        let watch = Stopwatch::start();
+        let profile = self.fetch_profile(url).await?;
+        let fetched = StepReport {
+            step: Step::FetchProfile,
+            elapsed: watch.elapsed(),
+        };
+        let mut enrolled = self.enroll_with(&profile).await?;
+        enrolled.steps.insert(0, fetched);
+        enrolled.elapsed = watch.elapsed();
+        Ok(enrolled)
+    }
+
+    /// `url` with this device's `udid` and `serial`, so that the server can bind the challenge to it.
+    pub fn bound_url(&self, url: &str) -> String {
+        let (udid, serial) = (
+            url_escape(&self.hardware.udid),
+            url_escape(&self.hardware.serial_number),
+        );
+        encode::with_query(url, &format!("udid={udid}&serial={serial}"))
+    }
+
+    /// Fetches an enrollment profile with GET, as a browser does.
+    pub async fn fetch_profile(&mut self, url: &str) -> Result<Vec<u8>> {
+        self.fetch(Request::new(Method::GET, url)).await
+    }
+
+    /// Fetches an enrollment profile as Automated Device Enrollment does: POST of MachineInfo signed by the device's
+    /// built-in identity, which is the caller's to make.
+    pub async fn fetch_profile_automated(&mut self, url: &str, built_in: &Identity) -> Result<Vec<u8>> {
+        let signed = encode(&self.machine_info())
+            .and_then(|xml| built_in.signed_data(&xml))
+            .at(Step::FetchProfile)?;
+        let request = Request::new(Method::POST, url).body(signed);
+        self.fetch(
+            request
+                .header("content-type", "application/pkcs7-signature")
+                .at(Step::FetchProfile)?,
+        )
+        .await
+    }
+
+    async fn fetch(&mut self, request: Request) -> Result<Vec<u8>> {
+        let request = request
+            .header("user-agent", &self.user_agent())
+            .at(Step::FetchProfile)?;
+        let response = self.client.send(request, None).await.and_then(|r| r.ok());
+        let response = response.and_then(|r| r.expect_type(&["application/x-apple-aspen-config"]));
+        Ok(response.at(Step::FetchProfile)?.body.to_vec())
+    }
+
+    /// The MachineInfo of Automated Device Enrollment.
+    pub fn machine_info(&self) -> Dictionary {
+        let hardware = &self.hardware;
+        let mut info = dictionary([
+            ("LANGUAGE", "en".into()),
+            ("MDM_CAN_REQUEST_SOFTWARE_UPDATE", true.into()),
+            ("OS_VERSION", hardware.os_version.as_str().into()),
+            ("PRODUCT", hardware.product_name.as_str().into()),
+            ("SERIAL", hardware.serial_number.as_str().into()),
+            ("UDID", hardware.udid.as_str().into()),
+            ("VERSION", hardware.build_version.as_str().into()),
+        ]);
+        if let Some(imei) = &hardware.imei {
+            info.insert("IMEI".into(), imei.as_str().into());
+        }
+        info
+    }
+
+    /// Enrols with a profile at hand: identity, Authenticate, TokenUpdate, and the users' TokenUpdates where the profile
+    /// offers user channels. On failure the device is as it was without a profile.
+    pub async fn enroll_with(&mut self, profile: &[u8]) -> Result<Enrolled> {
+        let watch = Stopwatch::start();
+        self.unenroll();
+        self.state.unenrolled = None;
+        match self.install(profile).await {
+            Ok((steps, verified)) => {
+                let fingerprint = self
+                    .identity()
+                    .map(|i| i.fingerprint())
+                    .transpose()
+                    .at(Step::SetUp)?;
+                let fingerprint = fingerprint.unwrap_or_default();
+                Ok(Enrolled {
+                    steps,
+                    elapsed: watch.elapsed(),
+                    fingerprint,
+                    verified,
+                })
+            }
+            Err(error) => {
+                self.unenroll();
+                Err(error)
+            }
+        }
+    }
+
+    async fn install(&mut self, profile: &[u8]) -> Result<(Vec<StepReport>, bool)> {
+        let mut steps = Vec::new();
+        let mut watch = Stopwatch::start();
+        let mut done = |step| {
+            steps.push(StepReport {
+                step,
+                elapsed: watch.elapsed(),
+            });
+            watch = Stopwatch::start();
+        };
+
+        let profile = EnrollmentProfile::parse(profile).at(Step::InstallProfile)?;
+        let verified = self.is_verified(&profile)?;
+        self.adopt(profile.clone());
+        if profile.mdm.user_enrollment || self.options.user_enrollment {
+            self.state.enrollment_id = Some(random::uuid());
+            self.state.enrollment_user_id = Some(random::uuid());
+        }
+        done(Step::InstallProfile);
+
+        self.identity = Some(self.obtain_identity(&profile.identity, None).await?);
+        done(Step::PkiOperation);
+
+        self.authenticate().await?;
+        done(Step::Authenticate);
+
+        self.state.awaiting_configuration = self.options.awaiting_configuration;
+        self.token_update().await?;
+        done(Step::TokenUpdate);
+
+        if self.hardware.kind == Kind::Mac && profile.mdm.offers("per-user-connections") {
+            for user in self.state.users.clone() {
+                self.user_token_update(&Channel::User(user.short_name)).await?;
+            }
+            done(Step::TokenUpdate);
+        }
+        Ok((steps, verified))
+    }
+
+    /// Asks for a new identity; `present` signs the request if the options say so.
+    pub(super) async fn obtain_identity(
+        &mut self,
+        payload: &IdentityPayload,
+        present: Option<&Identity>,
+    ) -> Result<Identity> {
+        match payload {
+            IdentityPayload::Pkcs12(identity) => Ok((**identity).clone()),
+            IdentityPayload::Scep(payload) => {
+                let key = self.next_key(payload.key_size).await.at(Step::PkiOperation)?;
+                let present = present.filter(|_| self.options.scep.renewal_request);
+                scep::enrol(&mut self.client, payload, &key, &self.options.scep, present).await
+            }
+        }
+    }
+
+    fn is_verified(&self, profile: &EnrollmentProfile) -> Result<bool> {
+        let mut anchors = Vec::new();
+        for anchor in self.client.anchors() {
+            anchors.push(openssl::x509::X509::from_der(anchor).at(Step::InstallProfile)?);
+        }
+        Ok(profile.profile.is_verified(&anchors))
+    }
+
+    /// Renews the identity with a new version of the enrollment profile (Apple: same `PayloadIdentifier`): new identity,
+    /// then Authenticate and TokenUpdate with it. On failure the old configuration is restored.
+    pub(super) async fn renew(&mut self, profile: EnrollmentProfile) -> Result<()> {
+        let check = match &self.enrollment {
+            Some(present) => present.mdm.check_update(&profile.mdm),
+            None => Err(Problem::State("the device is not enrolled".into())),
+        };
+        check.at(Step::InstallProfile)?;
+        let (old_identity, old_profile) = (self.identity.clone(), self.enrollment.clone());
+        let renewed = self.renew_identity(profile).await;
+        if renewed.is_err() && self.state.unenrolled.is_none() {
+            (self.identity, self.enrollment) = (old_identity, old_profile);
+        }
+        renewed
+    }
+
+    async fn renew_identity(&mut self, profile: EnrollmentProfile) -> Result<(), Error> {
+        let present = self.identity.clone();
+        let identity = self.obtain_identity(&profile.identity, present.as_ref()).await?;
+        self.adopt(profile);
+        self.identity = Some(identity);
+        self.authenticate().await?;
+        self.token_update().await
+    }
+}

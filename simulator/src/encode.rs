@@ -1,0 +1,70 @@
+//! Text encodings of bytes: base64, hexadecimal, URL escapes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serializer};
+
+/// Standard base64 on one line, as `Mdm-Signature` and SCEP's GET carry it.
+pub fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Upper-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02X}")).collect()
+}
+
+/// Escapes everything but RFC 3986's unreserved characters.
+pub fn url_escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+/// Appends `query` to a URL that may have a query already.
+pub fn with_query(url: &str, query: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}{query}")
+}
+
+/// Serde: bytes as a base64 string.
+pub(crate) mod as_base64 {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&base64(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD
+            .decode(String::deserialize(from)?)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_kept_and_extended() {
+        assert_eq!(
+            with_query("http://a/scep", "operation=GetCACaps"),
+            "http://a/scep?operation=GetCACaps"
+        );
+        assert_eq!(
+            with_query("http://a/scep?x=1", "operation=GetCACaps"),
+            "http://a/scep?x=1&operation=GetCACaps"
+        );
+    }
+
+    #[test]
+    fn base64_in_a_query_is_escaped() {
+        assert_eq!(url_escape("a+b/c="), "a%2Bb%2Fc%3D");
+    }
+}
