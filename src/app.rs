@@ -26,7 +26,13 @@ use crate::{
         tls::{self, TlsError, TlsSource},
     },
     operator::{self, OperatorDoor, client::SOCKET},
-    pki::{ca::DeviceCa, identity::IdentityCache, seal::Sealer, sign::ProfileSigner, trust::Anchors},
+    pki::{
+        ca::DeviceAuthority,
+        cipher::LegacyCiphers,
+        identity::{IdentityCache, TrustAnchors},
+        profile_signer::ProfileSigner,
+        secret,
+    },
     protocol::profile::Anchor,
     service::{
         checkin::{CheckInSettings, CheckIns},
@@ -42,7 +48,7 @@ use crate::{
     },
     storage::{
         Storage,
-        sled::{OpenError, Options, SledStorage},
+        sled::{OpenError, SledOptions, SledStorage},
     },
 };
 
@@ -70,6 +76,9 @@ pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
+
+/// How many judged certificates are kept in memory, at about a kilobyte each.
+const KNOWN_IDENTITIES: usize = 20_000;
 
 /// The server, ready to run.
 #[derive(Debug)]
@@ -145,13 +154,14 @@ impl App {
         device_address: SocketAddr,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, StartError> {
-        let options = Options { cache_bytes: config.store.cache_mib.saturating_mul(1024 * 1024) };
-        let store: Arc<dyn Storage> = Arc::new(SledStorage::open(&data_dir.path(&config.store.path), &options)?);
+        let options = SledOptions { cache_bytes: config.store.cache_mib.saturating_mul(1024 * 1024) };
+        let store: Arc<dyn Storage> = Arc::new(SledStorage::open(&data_dir.path(&config.store.path), options)?);
         let sealer = Arc::new(data_dir.sealer()?);
         let ca = Arc::new(data_dir.device_ca(&sealer)?);
         let (device_tls, operator_tls) = tls_sources(data_dir, config)?;
 
-        let identities = Identities::new(Arc::clone(&store), Arc::new(anchors(data_dir, config, &ca)?));
+        let identities = Identities::new(Arc::clone(&store));
+        let known = Arc::new(IdentityCache::new(anchors(data_dir, config, &ca)?, KNOWN_IDENTITIES));
         let contacts = Arc::new(Contacts::default());
         let check_ins = Arc::new(CheckIns::new(
             Arc::clone(&store),
@@ -171,9 +181,9 @@ impl App {
             clock: clock.clone(),
             check_ins: Arc::clone(&check_ins),
             commands: Arc::clone(&commands),
-            issuer: Issuer::new(Arc::clone(&store), ca, issuer_settings(config)),
+            issuer: Issuer::new(Arc::clone(&store), Arc::clone(&known), ca, issuer_settings(config)),
             enrollments: Arc::clone(&enrollments),
-            identities: IdentityCache::default(),
+            identities: known,
             signature_skew: config.identity.signature_skew,
             body_timeout: config.server.body_timeout,
             proxy: proxy_trust(config)?,
@@ -308,13 +318,13 @@ fn tls_sources(data_dir: &DataDir, config: &Config) -> Result<(Source, Source), 
     Ok((device, operator))
 }
 
-fn anchors(data_dir: &DataDir, config: &Config, ca: &DeviceCa) -> Result<Anchors, StartError> {
-    let mut anchors = vec![ca.certificate_der().to_vec()];
+fn anchors(data_dir: &DataDir, config: &Config, ca: &DeviceAuthority) -> Result<TrustAnchors, StartError> {
+    let mut anchors = vec![ca.certificate().to_vec()];
     if let Some(path) = &config.identity.migration_ca {
         let path = data_dir.path(path);
         anchors.extend(tls::certificates(&path)?.into_iter().map(|der| der.to_vec()));
     }
-    Anchors::new(anchors).map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
+    TrustAnchors::new(anchors.iter().map(Vec::as_slice)).map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
 }
 
 fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
@@ -332,9 +342,9 @@ fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSetti
 }
 
 /// Profiles are signed with the TLS certificate, which devices trust; without one, with the device CA.
-fn profile_signer(data_dir: &DataDir, config: &Config, ca: &Arc<DeviceCa>) -> Result<ProfileSigner, StartError> {
+fn profile_signer(data_dir: &DataDir, config: &Config, ca: &Arc<DeviceAuthority>) -> Result<ProfileSigner, StartError> {
     if config.tls.mode == TlsMode::Proxy {
-        return Ok(ProfileSigner::device_ca(Arc::clone(ca)));
+        return Ok(ProfileSigner::device_authority(Arc::clone(ca)));
     }
     let chain = tls::certificates(&data_dir.path(&config.tls.certificate))?;
     let key = tls::private_key(&data_dir.path(&config.tls.key))?;
@@ -346,7 +356,7 @@ fn profile_signer(data_dir: &DataDir, config: &Config, ca: &Arc<DeviceCa>) -> Re
 fn profile_template(
     data_dir: &DataDir,
     config: &Config,
-    ca: &DeviceCa,
+    ca: &DeviceAuthority,
     device_address: SocketAddr,
 ) -> Result<ProfileTemplate, StartError> {
     let anchors = match &config.tls.anchor {
@@ -371,8 +381,8 @@ fn issuer_settings(config: &Config) -> IssuerSettings {
     IssuerSettings {
         organization: config.enroll.organization.clone(),
         identity_days: config.identity.identity_days,
-        legacy_ciphers: config.scep.legacy_ciphers,
-        static_challenge: config.scep.static_challenge.clone(),
+        legacy_ciphers: if config.scep.legacy_ciphers { LegacyCiphers::All } else { LegacyCiphers::TripleDes },
+        static_challenge: config.scep.static_challenge.as_deref().map(|secret| secret::hash(secret).into()),
     }
 }
 

@@ -422,7 +422,7 @@ fn figment(data_dir: &Path) -> Figment {
     // RUSSET_API_KEY and RUSSET_DATA belong to the command line: every setting has a section.
     let sections = ["server", "tls", "store", "identity", "scep", "enroll", "checkin", "retention", "dev"];
     let of_a_section =
-        move |key: &figment::value::UncasedStr| sections.iter().any(|s| key.starts_with(format!("{s}__")));
+        move |key: &figment::value::UncasedStr| sections.iter().any(|s| key.starts_with(&format!("{s}__")));
     Figment::from(Serialized::defaults(Config::default()))
         .merge(Toml::file_exact(data_dir.join(FILE_NAME)))
         .merge(Env::prefixed("RUSSET_").filter(of_a_section).split("__"))

@@ -8,9 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aws_lc_rs::rand;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
 use crate::pki::{
-    ca::DeviceCa,
-    seal::{KEY_LENGTH, Sealer},
+    ca::{DeviceAuthority, SubjectAttribute},
+    pem,
+    seal::Sealer,
 };
 
 /// The key that seals secrets at rest; 64 hexadecimal digits.
@@ -21,8 +25,12 @@ pub const DEVICE_CA: &str = "device-ca.pem";
 pub const DEVICE_CA_KEY: &str = "device-ca.key";
 /// The CA that devices must trust to reach this server, PEM; only where Russet made the TLS certificate itself.
 pub const TLS_CA: &str = "tls-ca.pem";
+/// That CA's private key, to renew the TLS certificate with.
+pub const TLS_CA_KEY: &str = "tls-ca-key.pem";
 /// An admin API key, in development only.
 pub const DEV_API_KEY: &str = "dev-api-key";
+
+const KEY_LENGTH: usize = 32;
 
 const DEVICE_CA_PURPOSE: &str = "device-ca-key";
 
@@ -102,33 +110,36 @@ impl DataDir {
 
     /// Makes the key that seals secrets, and the device CA under it.
     pub fn create_keys(&self, organization: &str, now: crate::protocol::time::Timestamp) -> Result<(), DataDirError> {
-        let key = Sealer::generate_key();
+        let key = random_key().map_err(|error| self.unusable(SEAL_KEY, &error))?;
         self.write_secret(SEAL_KEY, hex(&key))?;
-        let ca = DeviceCa::generate(organization, now).map_err(|error| self.unusable(DEVICE_CA, &error))?;
-        let pkcs8 = ca.key_pkcs8().map_err(|error| self.unusable(DEVICE_CA_KEY, &error))?;
-        let sealed = Sealer::new(&key)
-            .seal(DEVICE_CA_PURPOSE, &pkcs8)
-            .map_err(|error| self.unusable(DEVICE_CA_KEY, &error))?;
-        self.write_secret(DEVICE_CA_KEY, sealed)?;
-        self.write_public(DEVICE_CA, ca.certificate_pem())
+        let subject = [
+            SubjectAttribute::Organization(organization.to_owned()),
+            SubjectAttribute::CommonName("Russet Device CA".to_owned()),
+        ];
+        let ca = DeviceAuthority::generate(&subject, now).map_err(|error| self.unusable(DEVICE_CA, &error))?;
+        let pkcs8 = ca.to_pkcs8().map_err(|error| self.unusable(DEVICE_CA_KEY, &error))?;
+        let sealed = Sealer::new(&key).and_then(|sealer| sealer.seal(DEVICE_CA_PURPOSE, &pkcs8));
+        self.write_secret(DEVICE_CA_KEY, sealed.map_err(|error| self.unusable(DEVICE_CA_KEY, &error))?)?;
+        self.write_public(DEVICE_CA, pem::encode("CERTIFICATE", ca.certificate()))
     }
 
     /// What seals and opens secrets.
     pub fn sealer(&self) -> Result<Sealer, DataDirError> {
         let text = self.read_secret(SEAL_KEY)?;
         let key = std::str::from_utf8(&text).ok().and_then(|text| unhex(text.trim()));
-        key.map(|key| Sealer::new(&key))
+        key.and_then(|key| Sealer::new(&key).ok())
             .ok_or_else(|| self.unusable(SEAL_KEY, &"it does not hold 64 hexadecimal digits; restore it from a backup"))
     }
 
     /// The CA that issues device identities.
-    pub fn device_ca(&self, sealer: &Sealer) -> Result<DeviceCa, DataDirError> {
-        let certificate = fs::read(self.path(DEVICE_CA)).map_err(|source| self.failed(DEVICE_CA, source))?;
+    pub fn device_ca(&self, sealer: &Sealer) -> Result<DeviceAuthority, DataDirError> {
+        let certificate = CertificateDer::from_pem_file(self.path(DEVICE_CA))
+            .map_err(|error| self.unusable(DEVICE_CA, &format!("no certificate can be read from it: {error}")))?;
         let sealed = self.read_secret(DEVICE_CA_KEY)?;
         let pkcs8 = sealer.open(DEVICE_CA_PURPOSE, &sealed).map_err(|_| {
             self.unusable(DEVICE_CA_KEY, &format!("{SEAL_KEY} does not open it; restore the two from one backup"))
         })?;
-        DeviceCa::load(&certificate, &pkcs8).map_err(|error| self.unusable(DEVICE_CA, &error))
+        DeviceAuthority::load(&pkcs8, &certificate).map_err(|error| self.unusable(DEVICE_CA, &error))
     }
 
     fn read_secret(&self, name: &str) -> Result<Vec<u8>, DataDirError> {
@@ -147,6 +158,12 @@ impl DataDir {
     fn unusable(&self, name: &str, problem: &dyn std::fmt::Display) -> DataDirError {
         DataDirError::Unusable { path: self.path(name), problem: problem.to_string() }
     }
+}
+
+fn random_key() -> Result<[u8; KEY_LENGTH], &'static str> {
+    let mut key = [0; KEY_LENGTH];
+    rand::fill(&mut key).map_err(|_| "the system has no randomness")?;
+    Ok(key)
 }
 
 fn hex(bytes: &[u8]) -> String {

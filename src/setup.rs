@@ -4,7 +4,7 @@ use crate::{
     app::{App, StartError},
     clock::Clock,
     config::{Config, FILE_NAME, TlsMode},
-    data_dir::{DEV_API_KEY, DataDir, DataDirError, TLS_CA},
+    data_dir::{DEV_API_KEY, DataDir, DataDirError, TLS_CA, TLS_CA_KEY},
     error::Error,
     pki::dev,
     service::{
@@ -39,10 +39,11 @@ pub async fn set_up(data_dir: &DataDir, config: &Config, clock: &Clock) -> Resul
     data_dir.create()?;
     data_dir.create_keys(&config.enroll.organization, now)?;
     if config.tls.anchor.is_some() {
-        let made = dev::tls_pki(&[config.server.domain.as_str()], now).map_err(|e| SetUpError::Pki(e.to_string()))?;
-        data_dir.write_public(TLS_CA, made.ca_pem)?;
-        data_dir.write_public("tls.pem", made.certificate_pem)?;
-        data_dir.write_secret("tls-key.pem", made.key_pem)?;
+        let made = dev::tls(&[config.server.domain.as_str()], now).map_err(|e| SetUpError::Pki(e.to_string()))?;
+        data_dir.write_public(TLS_CA, made.authority_certificate)?;
+        data_dir.write_secret(TLS_CA_KEY, made.authority_key)?;
+        data_dir.write_public("tls.pem", made.server_certificate)?;
+        data_dir.write_secret("tls-key.pem", made.server_key)?;
     }
     if config.dev.enabled {
         development(data_dir, config, clock).await?;
@@ -54,7 +55,8 @@ pub async fn set_up(data_dir: &DataDir, config: &Config, clock: &Clock) -> Resul
 async fn development(data_dir: &DataDir, config: &Config, clock: &Clock) -> Result<(), SetUpError> {
     let now = clock.now();
     let app = App::open(data_dir, config, clock.clone(), config.server.device_listen, None)?;
-    let pem = dev::push_certificate(now).map_err(|error| SetUpError::Pki(error.to_string()))?;
+    let pems = dev::push_certificate(now).map_err(|error| SetUpError::Pki(error.to_string()))?;
+    let pem = format!("{}{}", pems.certificate, pems.key);
     let sealer = data_dir.sealer()?;
     PushCertificates::new(app.store().clone(), sealer.into()).store(pem.as_bytes(), now).await?;
     let key = Keys::new(app.store().clone()).create("dev", &[Scope::Admin], None, now).await?;

@@ -13,7 +13,7 @@ use crate::{
     config::{Config, TlsMode},
     data_dir::DataDir,
     net::tls,
-    pki::identity::ClientCertificate,
+    pki::certificate::Certificate,
     protocol::time::Timestamp,
 };
 
@@ -78,7 +78,10 @@ pub(super) async fn run(cli: &Cli, output: Output, data_dir: &DataDir) -> Result
 fn keys(data_dir: &DataDir, now: Timestamp) -> Vec<Finding> {
     match data_dir.sealer().and_then(|sealer| data_dir.device_ca(&sealer)) {
         Err(error) => vec![finding(Level::Fail, error.to_string(), "`russet init` makes them; a backup restores them.")],
-        Ok(ca) => vec![expiry("the device CA", ca.not_after(), now, "Plan a new data directory before it expires.")],
+        Ok(ca) => vec![match Certificate::parse(ca.certificate()) {
+            Err(error) => finding(Level::Fail, format!("the device CA: {error}"), "Restore it from a backup."),
+            Ok(certificate) => expiry("the device CA", certificate.not_after, now, "Plan a new data directory before it expires."),
+        }],
     }
 }
 
@@ -91,7 +94,7 @@ fn certificate(data_dir: &DataDir, config: &Config, now: Timestamp) -> Vec<Findi
         Ok(certificates) => certificates.into_iter().next(),
         Err(error) => return vec![finding(Level::Fail, error.to_string(), "Set tls.certificate and tls.key.")],
     };
-    let Some(Ok(leaf)) = leaf.map(|leaf| ClientCertificate::parse(&leaf)) else {
+    let Some(Ok(leaf)) = leaf.as_deref().map(Certificate::parse) else {
         return vec![finding(Level::Fail, format!("{}: not a certificate", path.display()), "Set tls.certificate.")];
     };
     let mut findings =

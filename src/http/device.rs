@@ -27,7 +27,7 @@ pub(super) async fn mdm(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failure> {
+) -> std::result::Result<Response, Failure> {
     let response = match content(&headers)? {
         Content::CheckIn => check_in(&door, &peer, query, &headers, body).await,
         Content::Report | Content::Plist => report(&door, &peer, &headers, body).await,
@@ -42,7 +42,7 @@ pub(super) async fn checkin(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failure> {
+) -> std::result::Result<Response, Failure> {
     content(&headers)?;
     check_in(&door, &peer, query, &headers, body).await.map_err(Failure)
 }

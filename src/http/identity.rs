@@ -10,7 +10,7 @@ use super::DeviceDoor;
 use crate::{
     error::{Code, Error, Result},
     net::serve::Peer,
-    pki::identity::{ClientCertificate, verify_mdm_signature},
+    pki::{identity::{ClientCertificate, IdentityError}, mdm_signature::verify_mdm_signature, pem},
     protocol::time::Timestamp,
 };
 
@@ -37,16 +37,16 @@ impl DeviceDoor {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Arc<ClientCertificate>> {
-        let unreadable = |error| Error::with(Code::CertificateNotTrusted, "it can't be read").caused_by(error);
+        let unreadable = |error: IdentityError| Error::with(Code::CertificateNotTrusted, "it can't be read").caused_by(error);
         if let Some(signature) = headers.get(MDM_SIGNATURE) {
             return verify_mdm_signature(signature.as_bytes(), body, now, self.signature_skew, &self.identities)
                 .map_err(|error| Error::with(Code::BadSignature, &error).caused_by(error));
         }
         if let Some(der) = &peer.certificate {
-            return self.identities.certificate(der).map_err(unreadable);
+            return self.identities.identify(der).map_err(unreadable);
         }
         if let Some(der) = self.handed_over(peer, headers)? {
-            return self.identities.certificate(&der).map_err(unreadable);
+            return self.identities.identify(&der).map_err(unreadable);
         }
         Err(Error::new(Code::IdentityMissing))
     }
@@ -74,7 +74,7 @@ fn certificate_header(value: &[u8]) -> Option<Vec<u8>> {
     if let Some(encoded) = value.strip_prefix(b":").and_then(|value| value.strip_suffix(b":")) {
         return STANDARD.decode(encoded).ok();
     }
-    let pem: Vec<u8> = percent_encoding::percent_decode(value).collect();
-    let (label, der) = rustls::pki_types::pem::from_slice(&pem).ok()??.0.into_parts();
-    (label == rustls::pki_types::pem::SectionKind::Certificate).then_some(der)
+    let text = percent_encoding::percent_decode(value).decode_utf8().ok()?;
+    let block = pem::blocks(&text).ok()?.into_iter().next()?;
+    (block.label == "CERTIFICATE").then_some(block.der)
 }

@@ -35,7 +35,7 @@ pub struct DeviceDoor {
     /// The present time.
     pub clock: Clock,
     /// Check-ins.
-    pub check_ins: CheckIns,
+    pub check_ins: Arc<CheckIns>,
     /// The command queue.
     pub commands: Arc<Commands>,
     /// Certificates.
@@ -43,7 +43,7 @@ pub struct DeviceDoor {
     /// Enrollment profiles.
     pub enrollments: Arc<Enrollments>,
     /// Parsed certificates.
-    pub identities: IdentityCache,
+    pub identities: Arc<IdentityCache>,
     /// How far a signature's time may lie from ours.
     pub signature_skew: Duration,
     /// For a body to arrive.

@@ -18,7 +18,7 @@ use super::{
     render::{Failure, typed},
 };
 use crate::{
-    error::{Code, Error, Result},
+    error::{Code, Error},
     net::body,
     pki::scep::CAPABILITIES,
 };
@@ -65,7 +65,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// The `message` of a GET. Clients escape its base64 in their own ways: Macs escape only `=`, some proxies turn `+`
 /// into a space, some clients use the URL-safe alphabet or break lines.
-fn message_of(query: &str) -> Result<Vec<u8>> {
+fn message_of(query: &str) -> Result<Vec<u8>, Error> {
     let text = parameter(query, "message").unwrap_or_default();
     if text.is_empty() {
         return Err(Error::with(Code::BadParameter, "message is missing"));

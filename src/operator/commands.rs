@@ -23,7 +23,7 @@ use crate::{
         time::Timestamp,
     },
     service::keys::{Operator, Scope},
-    storage::{CommandStatus, CommandStore as _},
+    storage::{CommandStatus},
 };
 
 /// The command with its status for each enrollment; each latest answer as JSON and as the plist that came.

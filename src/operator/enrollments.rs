@@ -27,7 +27,7 @@ use crate::{
         commands::EnqueueOptions,
         keys::{Operator, Scope},
     },
-    storage::{CertificateStore as _, EnrollmentFilter, EnrollmentRow, EnrollmentStore as _, Ruling},
+    storage::{EnrollmentFilter, EnrollmentRow, Ruling},
 };
 
 /// Enrollments by id; `serial`, `enabled`, `limit`, `cursor`.
@@ -149,7 +149,8 @@ pub(super) async fn renew_identity(
         ("CommandUUID".to_owned(), Plist::from(uuid::Uuid::new_v4().to_string())),
         ("Command".to_owned(), Plist::Dictionary(command)),
     ]);
-    let report = door.commands.enqueue(vec![id.clone()], to_xml(&command), EnqueueOptions::default(), now).await?;
+    let command = to_xml(&command).map_err(Error::internal)?;
+    let report = door.commands.enqueue(vec![id.clone()], command, EnqueueOptions::default(), now).await?;
     if let Some(code) = report.targets.first().and_then(|target| target.outcome.err()) {
         return Err(Error::with(code, id).into());
     }

@@ -28,7 +28,7 @@ use crate::{
         keys::{Operator, Scope},
         push_certificates::PushCertificateFacts,
     },
-    storage::{CertificateStore as _, CommandStore as _, EnrollmentFilter, EnrollmentRow, EnrollmentState, EnrollmentStore as _},
+    storage::{EnrollmentFilter, EnrollmentRow, EnrollmentState},
 };
 
 /// The answer to an enqueue or a push. Empty parts are left out.

@@ -5,7 +5,10 @@
 
 use plist::{Dictionary, Value};
 
-use super::{ids::Topic, plist::to_xml};
+use super::{
+    ids::Topic,
+    plist::{PlistError, to_xml},
+};
 
 /// A subject as the SCEP payload wants it: a list of relative distinguished names, each a list of type and value.
 /// Three levels: a Mac tolerates other nestings, an iPhone does not.
@@ -91,7 +94,7 @@ pub struct EnrollmentProfile {
 
 impl EnrollmentProfile {
     /// The profile as an XML plist, unsigned.
-    pub fn to_plist(&self) -> Vec<u8> {
+    pub fn to_plist(&self) -> Result<Vec<u8>, PlistError> {
         let scep_uuid = self.part("scep");
         let anchor_uuids: Vec<String> =
             (0..self.anchors.len()).map(|index| self.part(&format!("anchor.{index}"))).collect();

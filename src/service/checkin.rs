@@ -86,7 +86,7 @@ impl CheckIns {
     ) -> Result<Reply> {
         let envelope = envelope(sender, Some(certificate.fingerprint), url_params, now);
         if let CheckIn::Authenticate(message) = message {
-            self.identities.trusted(certificate, now)?;
+            Identities::trusted(certificate, now)?;
             return self.authenticate(envelope, message).await;
         }
         let purpose = match message {
@@ -104,7 +104,7 @@ impl CheckIns {
             CheckIn::ReturnToService => self.return_to_service(device.record.bootstrap_token.as_ref()),
             CheckIn::SetBootstrapToken(token) => self.set_bootstrap_token(envelope, token).await,
             CheckIn::TokenUpdate(message) => self.token_update(envelope, message).await,
-            CheckIn::UserAuthenticate { has_response } => Ok(self.user_authenticate(sender, has_response)),
+            CheckIn::UserAuthenticate { has_response } => self.user_authenticate(sender, has_response),
         }
     }
 
@@ -194,7 +194,7 @@ impl CheckIns {
         if let Some(token) = token {
             reply.insert("BootstrapToken".into(), Value::Data(self.unseal(BOOTSTRAP_TOKEN, token)?));
         }
-        Ok(Reply::Plist(to_xml(&reply)))
+        plist_reply(reply)
     }
 
     fn return_to_service(&self, bootstrap_token: Option<&Sealed>) -> Result<Reply> {
@@ -209,18 +209,18 @@ impl CheckIns {
             }
         }
         let reply = Dictionary::from_iter([("ReturnToService".to_owned(), Value::Dictionary(settings))]);
-        Ok(Reply::Plist(to_xml(&reply)))
+        plist_reply(reply)
     }
 
-    fn user_authenticate(&self, sender: &Sender, has_response: bool) -> Reply {
+    fn user_authenticate(&self, sender: &Sender, has_response: bool) -> Result<Reply> {
         let managed = self.settings.user_authenticate == UserAuthenticate::EmptyChallenge
             && sender.kind == EnrollmentKind::User;
         match (managed, has_response) {
-            (false, _) => Reply::Declined,
-            (true, true) => Reply::Empty,
+            (false, _) => Ok(Reply::Declined),
+            (true, true) => Ok(Reply::Empty),
             (true, false) => {
                 let challenge = [("DigestChallenge".to_owned(), Value::from(""))];
-                Reply::Plist(to_xml(&Dictionary::from_iter(challenge)))
+                plist_reply(Dictionary::from_iter(challenge))
             }
         }
     }
@@ -248,6 +248,10 @@ fn envelope(
     at: Timestamp,
 ) -> Envelope {
     Envelope { id: sender.id.clone(), kind: sender.kind, user: sender.user.clone(), identity, url_params, at }
+}
+
+fn plist_reply(reply: Dictionary) -> Result<Reply> {
+    to_xml(&reply).map(Reply::Plist).map_err(Error::internal)
 }
 
 fn declarative_management(message: &DeclarativeManagement) -> Result<Reply> {

@@ -8,7 +8,7 @@ use crate::{
     error::{Code, Error, Result},
     pki::identity::ClientCertificate,
     protocol::{
-        catalogue::{self, Target},
+        catalogue::{self, OsVersion, Platform, Target},
         ids::{CommandUuid, EnrollmentId},
         mdm::{CommandReport, ReportStatus, Sender},
         plist::decode,
@@ -20,7 +20,7 @@ use crate::{
         identity::{Identities, Purpose},
     },
     storage::{
-        CommandStore as _, Delivery, EnqueueOutcome, EnrollmentRow, Enqueued, EnrollmentState, NewCommand, Recorded,
+        Delivery, EnqueueOutcome, EnrollmentRow, Enqueued, EnrollmentState, NewCommand, Recorded,
         Report, Storage,
     },
 };
@@ -174,7 +174,16 @@ impl Commands {
     async fn warnings(&self, id: &EnrollmentId, request_type: &str) -> Result<Vec<String>> {
         let Some(row) = self.store.enrollment(id).await? else { return Ok(Vec::new()) };
         let product = row.device.product_name.as_deref().or(row.device.model.as_deref());
-        let target = Target::new(product, row.device.os_version.as_deref(), row.record.kind);
+        let target = Target {
+            enrollment: id,
+            kind: row.record.kind,
+            platform: product.and_then(Platform::from_product_name),
+            os_version: row.device.os_version.as_deref().and_then(OsVersion::parse),
+            supervised: None,
+            automated_enrollment: None,
+            shared_ipad: None,
+            access_rights: None,
+        };
         Ok(catalogue::objections(request_type, &target).iter().map(ToString::to_string).collect())
     }
 }

@@ -7,15 +7,15 @@ use crate::{
     config::Enroll,
     error::{Code, Error, Result},
     pki::{
+        profile_signer::ProfileSigner,
         secret::{self, Secret},
-        sign::ProfileSigner,
     },
     protocol::{
         ids::{EnrollmentId, Topic},
         profile::{Anchor, EnrollmentProfile, MdmPayload, ScepPayload},
         time::Timestamp,
     },
-    storage::{AdminStore as _, CertificateStore as _, ChallengeRecord, EnrollLinkRecord, LinkUse, MadeFor, Storage},
+    storage::{ChallengeRecord, EnrollLinkRecord, LinkUse, MadeFor, Storage},
 };
 
 /// What a profile says that does not change from one to the next.
@@ -78,26 +78,27 @@ impl Enrollments {
             return Err(Error::with(Code::BadParameter, detail));
         }
         let topic = self.topic().await?;
-        let challenge = secret::generate();
+        let challenge = Secret::generate().map_err(Error::internal)?;
         self.store
             .add_challenge(ChallengeRecord {
-                hash: challenge.hash(),
+                hash: challenge.hash().into(),
                 made_for: request.made_for.clone(),
                 created_at: now,
                 expires_at: now.plus(self.template.challenge_ttl),
             })
             .await?;
         let profile = self.build(topic, &challenge, request);
-        self.signer.sign(&profile.to_plist(), now).map_err(Error::internal)
+        let plist = profile.to_plist().map_err(Error::internal)?;
+        self.signer.sign(&plist, now).map_err(Error::internal)
     }
 
     /// Makes a link that hands out one profile; the secret is the last part of its path.
     pub async fn create_link(&self, made_for: MadeFor, ttl: Duration, now: Timestamp) -> Result<String> {
         self.topic().await?;
-        let secret = secret::generate();
+        let secret = Secret::generate().map_err(Error::internal)?;
         self.store
             .add_enroll_link(EnrollLinkRecord {
-                hash: secret.hash(),
+                hash: secret.hash().into(),
                 made_for,
                 created_at: now,
                 expires_at: now.plus(ttl),
@@ -109,7 +110,7 @@ impl Enrollments {
 
     /// Refuses a link that would not be granted; does not use it up.
     pub async fn check_link(&self, secret: &str, now: Timestamp) -> Result<()> {
-        match self.store.enroll_link(&Secret::new(secret).hash()).await? {
+        match self.store.enroll_link(&secret::hash(secret).into()).await? {
             Some(link) if link.used_at.is_none() && now < link.expires_at => Ok(()),
             _ => Err(Error::new(Code::EnrollLinkSpent)),
         }
@@ -119,7 +120,7 @@ impl Enrollments {
     pub async fn profile_by_link(&self, secret: &str, url_query: String, now: Timestamp) -> Result<Vec<u8>> {
         // Checked first: a link must not be spent on a profile that can't be made.
         self.topic().await?;
-        match self.store.use_enroll_link(&Secret::new(secret).hash(), now).await? {
+        match self.store.use_enroll_link(&secret::hash(secret).into(), now).await? {
             LinkUse::Granted(link) => self.profile(&ProfileRequest { made_for: link.made_for, url_query }, now).await,
             LinkUse::Expired | LinkUse::Unknown | LinkUse::Used => Err(Error::new(Code::EnrollLinkSpent)),
         }

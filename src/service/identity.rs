@@ -4,20 +4,16 @@ use std::sync::Arc;
 
 use crate::{
     error::{Code, Error, Result},
-    pki::{
-        identity::{ClientCertificate, Trust},
-        trust::Anchors,
-    },
+    pki::identity::{self, ClientCertificate},
     protocol::{ids::EnrollmentId, time::Timestamp},
     service::admission::{self, Standing},
     storage::{CertificateRecord, EnrollmentRow, MadeFor, Refusal, Ruling, Storage},
 };
 
-/// Judges certificates: by the CAs that may have issued them, and by what is stored.
+/// Judges certificates by what is stored.
 #[derive(Clone, Debug)]
 pub struct Identities {
     store: Arc<dyn Storage>,
-    anchors: Arc<Anchors>,
 }
 
 /// What the message is, as far as identities matter.
@@ -30,19 +26,19 @@ pub enum Purpose {
 }
 
 impl Identities {
-    /// Judges by these anchors and this store.
-    pub fn new(store: Arc<dyn Storage>, anchors: Arc<Anchors>) -> Self {
-        Self { store, anchors }
+    /// Judges by this store.
+    pub fn new(store: Arc<dyn Storage>) -> Self {
+        Self { store }
     }
 
     /// Refuses a certificate that none of our CAs issued for client authentication, or that is out of its validity.
-    pub fn trusted(&self, certificate: &ClientCertificate, now: Timestamp) -> Result<()> {
-        let problem = match self.anchors.judge(certificate, now) {
-            Trust::Trusted => return Ok(()),
-            Trust::Expired => "it has expired",
-            Trust::Foreign => "it was not issued by this server's device CA",
-            Trust::NotYetValid => "it is not valid yet",
-            Trust::WrongUsage => "it is not for client authentication",
+    pub fn trusted(certificate: &ClientCertificate, now: Timestamp) -> Result<()> {
+        let problem = match certificate.standing(now) {
+            identity::Standing::Trusted => return Ok(()),
+            identity::Standing::Expired => "it has expired",
+            identity::Standing::Foreign => "it was not issued by this server's device CA",
+            identity::Standing::NotYetValid => "it is not valid yet",
+            identity::Standing::WrongUsage => "it is not for client authentication",
         };
         Err(Error::with(Code::CertificateNotTrusted, problem))
     }
@@ -55,7 +51,7 @@ impl Identities {
         purpose: Purpose,
         now: Timestamp,
     ) -> Result<EnrollmentRow> {
-        self.trusted(certificate, now)?;
+        Self::trusted(certificate, now)?;
         let row = self
             .store
             .enrollment(device)

@@ -5,20 +5,22 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 use crate::{
     error::{Code, Error, Result},
     pki::{
         ca::{DeviceAuthority, SubjectAttribute, Template, random_serial},
         cipher::LegacyCiphers,
-        identity::ClientCertificate,
+        identity::{IdentityCache, Standing},
+        keys::PublicKey,
         scep::{self, Content, Csr, FailInfo, MessageType, Options, Request, RequestError, Transaction},
-        secret::{Secret, sha256},
+        secret,
     },
     protocol::{
         ids::{EnrollmentId, SerialNumber},
         time::Timestamp,
     },
-    service::identity::Identities,
     storage::{
         Authority, CertificateRecord, EnrollmentFilter, Issuance, IssuanceRecord, IssuanceRefusal, IssuanceRequest, MadeFor, Page,
         SecretHash, Storage,
@@ -35,14 +37,14 @@ pub struct IssuerSettings {
     /// Which ciphers beside AES may encrypt a request.
     pub legacy_ciphers: LegacyCiphers,
     /// A challenge that works for everyone, always. A migration aid.
-    pub static_challenge: Option<Secret>,
+    pub static_challenge: Option<SecretHash>,
 }
 
 /// Issues device identities.
 #[derive(Debug)]
 pub struct Issuer {
     store: Arc<dyn Storage>,
-    identities: Identities,
+    identities: Arc<IdentityCache>,
     authority: Arc<DeviceAuthority>,
     settings: IssuerSettings,
 }
@@ -60,7 +62,7 @@ impl Issuer {
     /// Puts the parts together.
     pub fn new(
         store: Arc<dyn Storage>,
-        identities: Identities,
+        identities: Arc<IdentityCache>,
         authority: Arc<DeviceAuthority>,
         settings: IssuerSettings,
     ) -> Self {
@@ -112,7 +114,7 @@ impl Issuer {
             .store
             .begin_issuance(IssuanceRequest {
                 authority,
-                key_hash: SecretHash(sha256(csr.public_key.spki())),
+                key_hash: key_hash(&csr.public_key),
                 transaction_id: request.transaction.id.clone(),
                 serial: random_serial().map_err(Error::internal)?,
                 at: now,
@@ -134,9 +136,8 @@ impl Issuer {
         now: Timestamp,
     ) -> Result<std::result::Result<Authority, Refused>> {
         if let Some(known) = self.store.certificate(&request.signer_fingerprint).await? {
-            let signer = ClientCertificate::parse(&request.signer);
-            let trusted = signer.is_ok_and(|signer| self.identities.trusted(&signer, now).is_ok());
-            if !trusted {
+            let signer = self.identities.identify(&request.signer);
+            if !signer.is_ok_and(|signer| signer.standing(now) == Standing::Trusted) {
                 return Ok(Err(Refused(FailInfo::BadCertId, "the signing identity is not valid")));
             }
             if self.names_another(csr, known.enrollment.as_ref()).await? {
@@ -150,12 +151,12 @@ impl Issuer {
         if !request.is_signed_by_requested_key() {
             return Ok(Err(Refused(FailInfo::BadMessageCheck, "not signed with the key of the request")));
         }
-        let Some(challenge) = csr.challenge.as_deref().map(Secret::new) else {
+        let Some(challenge) = &csr.challenge else {
             return Ok(Err(Refused(FailInfo::BadRequest, "no challenge password")));
         };
         // Hashes are compared, so that the comparison's duration tells nothing of the secret.
-        let hash = challenge.hash();
-        let is_static = self.settings.static_challenge.as_ref().is_some_and(|secret| secret.hash() == hash);
+        let hash = SecretHash::from(secret::hash(challenge));
+        let is_static = self.settings.static_challenge == Some(hash);
         Ok(Ok(if is_static { Authority::Static(hash) } else { Authority::Challenge(hash) }))
     }
 
@@ -178,7 +179,7 @@ impl Issuer {
         let name = common_name(record);
         let subject = [
             SubjectAttribute::Organization(self.settings.organization.clone()),
-            SubjectAttribute::CommonName(name),
+            SubjectAttribute::CommonName(name.clone()),
         ];
         let template = Template {
             public_key: &csr.public_key,
@@ -192,7 +193,7 @@ impl Issuer {
         let certificate = CertificateRecord {
             fingerprint: issued.fingerprint,
             serial: record.serial.clone(),
-            subject: ClientCertificate::parse(&issued.der).map_err(Error::internal)?.subject,
+            subject: format!("CN={name},O={}", self.settings.organization),
             made_for: record.made_for.clone(),
             enrollment: None,
             not_before: issued.not_before,
@@ -206,12 +207,19 @@ impl Issuer {
 
     /// CertPoll: only whoever holds the key of the request learns what became of it.
     async fn poll(&self, request: &Request) -> Result<Verdict> {
-        let key_hash = SecretHash(sha256(request.signer_key.spki()));
+        let key_hash = key_hash(&request.signer_key);
         Ok(match self.store.transaction(&request.transaction.id).await? {
             Some((issuance, Some(der))) if issuance.key_hash == key_hash => Verdict::Issued(der),
             _ => Verdict::Refused(Refused(FailInfo::BadCertId, "no such transaction")),
         })
     }
+}
+
+/// SHA-256 of a SubjectPublicKeyInfo.
+fn key_hash(key: &PublicKey) -> SecretHash {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, key.spki()).as_ref());
+    hash.into()
 }
 
 fn count(result: &'static str) {

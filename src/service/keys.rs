@@ -6,7 +6,7 @@ use crate::{
     error::{Code, Error, Result},
     pki::secret::{self, Secret},
     protocol::time::Timestamp,
-    storage::{AdminStore as _, ApiKeyRecord, Storage},
+    storage::{ApiKeyRecord, Storage},
 };
 
 /// What a key may do. Alphabetical.
@@ -91,9 +91,9 @@ impl Keys {
         if scopes.is_empty() {
             return Err(Error::with(Code::BadParameter, "a key needs at least one scope"));
         }
-        let secret = secret::generate();
+        let secret = Secret::generate().map_err(Error::internal)?;
         let record = ApiKeyRecord {
-            hash: secret.hash(),
+            hash: secret.hash().into(),
             name: name.to_owned(),
             scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
             created_at: now,
@@ -108,7 +108,7 @@ impl Keys {
 
     /// Who bears this key.
     pub async fn operator(&self, secret: &str, now: Timestamp) -> Result<Operator> {
-        let record = self.store.api_key(&Secret::new(secret).hash()).await?;
+        let record = self.store.api_key(&secret::hash(secret).into()).await?;
         let record = record.ok_or_else(|| Error::new(Code::KeyMissing))?;
         if record.expires_at.is_some_and(|expires| expires <= now) {
             return Err(Error::with(Code::KeyMissing, "it has expired"));

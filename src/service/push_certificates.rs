@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     error::{Code, Error, Result},
-    pki::{push_cert::PushCertificate, seal::Sealer},
+    pki::{pem, push_cert::PushCertificate, seal::Sealer},
     protocol::{ids::Topic, time::Timestamp},
-    storage::{AdminStore as _, PushCertificateRecord, Sealed, Storage},
+    storage::{PushCertificateRecord, Sealed, Storage},
 };
 
 const PUSH_KEY: &str = "push-key";
@@ -34,15 +34,16 @@ impl PushCertificates {
     }
 
     /// Stores a certificate with its key: PEM, in any order. New enrollments get its topic.
-    pub async fn store(&self, pem: &[u8], now: Timestamp) -> Result<PushCertificateFacts> {
+    pub async fn store(&self, upload: &[u8], now: Timestamp) -> Result<PushCertificateFacts> {
+        let text = std::str::from_utf8(upload).map_err(|_| Error::with(Code::BadCertificateFile, "it is not text"))?;
         let certificate =
-            PushCertificate::parse(pem).map_err(|error| Error::with(Code::BadCertificateFile, &error))?;
-        let key = self.sealer.seal(PUSH_KEY, certificate.key_pkcs8()).map_err(Error::internal)?;
+            PushCertificate::parse(text).map_err(|error| Error::with(Code::BadCertificateFile, error))?;
+        let key = self.sealer.seal(PUSH_KEY, &certificate.key_pkcs8).map_err(Error::internal)?;
         let facts = PushCertificateFacts { topic: certificate.topic.clone(), not_after: certificate.not_after };
         self.store
             .put_push_certificate(PushCertificateRecord {
                 topic: certificate.topic,
-                certificate_pem: certificate.certificate_pem,
+                certificate_pem: certificate.chain.iter().map(|der| pem::encode("CERTIFICATE", der)).collect(),
                 key: Sealed::new(key),
                 not_after: certificate.not_after,
                 stored_at: now,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     protocol::time::Timestamp,
     service::contacts::Contacts,
-    storage::{CertificateStore as _, CommandStore as _, Storage, StoreResult},
+    storage::{Storage, StoreResult},
 };
 
 /// So many rows in one storage step: small enough not to hold up the devices.

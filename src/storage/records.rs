@@ -182,6 +182,12 @@ pub struct CertificateRecord {
 #[serde(transparent)]
 pub struct SecretHash(pub Fingerprint);
 
+impl From<[u8; 32]> for SecretHash {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(Fingerprint::new(digest))
+    }
+}
+
 /// A SCEP challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChallengeRecord {

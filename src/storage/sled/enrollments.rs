@@ -16,7 +16,7 @@ use crate::{
     },
     storage::{
         Change, EnrollmentFilter, EnrollmentRecord, EnrollmentRow, EnrollmentState, EnrollmentStore, Listing,
-        Page, Rule, Ruling, Situation, StoreResult,
+        Page, Rule, Ruling, Situation, StoreResult, Users,
     },
 };
 
