@@ -1,4 +1,5 @@
 //! Russet, an Apple MDM protocol server.
 
+pub mod pki;
 pub mod protocol;
 pub mod storage;
