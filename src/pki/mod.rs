@@ -4,5 +4,9 @@
 
 pub mod asn1;
 pub mod ber;
+pub mod certificate;
 pub mod cipher;
+pub mod cms;
+pub mod keys;
 pub mod oid;
+pub mod weak_key;
