@@ -4,9 +4,13 @@
 
 pub mod asn1;
 pub mod ber;
+pub mod ca;
 pub mod certificate;
 pub mod cipher;
 pub mod cms;
 pub mod keys;
 pub mod oid;
+pub mod scep;
+#[cfg(test)]
+mod testing;
 pub mod weak_key;

@@ -5,6 +5,8 @@
 mod enveloped;
 mod sign;
 mod signed;
+#[cfg(test)]
+mod tests;
 
 pub use enveloped::{EnvelopedData, Recipient, encrypt};
 pub use sign::{Attribute, Content, Signer, certs_only, sign};

@@ -123,6 +123,15 @@ impl<'a> SignedData<'a> {
             .ok_or(CmsError::NoCertificate)
     }
 
+    /// Verifies the one signer's signature with the certificate the message brings for it, and returns that
+    /// certificate. Who issued it, and whether it is valid, is for the caller to judge.
+    pub fn verified_signer(&self, detached: Option<&[u8]>) -> Result<Certificate<'a>, CmsError> {
+        let signer = self.sole_signer()?;
+        let certificate = Certificate::parse(self.certificate_of(signer)?)?;
+        self.verify(signer, &certificate.public_key()?, detached)?;
+        Ok(certificate)
+    }
+
     /// Verifies `signer`'s signature with `key`, over the attached content or over `detached`; where both are
     /// there, they must be equal. Where neither is, the content is empty (as in a SCEP failure).
     pub fn verify(
