@@ -8,9 +8,16 @@ pub mod ca;
 pub mod certificate;
 pub mod cipher;
 pub mod cms;
+pub mod dev;
+pub mod identity;
 pub mod keys;
+pub mod mdm_signature;
 pub mod oid;
+pub mod pem;
+pub mod push_cert;
 pub mod scep;
+pub mod seal;
+pub mod secret;
 #[cfg(test)]
 mod testing;
 pub mod weak_key;

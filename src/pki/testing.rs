@@ -10,7 +10,7 @@ use openssl::{
     pkey::{PKey, Private},
     rsa::Rsa,
     sign::Signer,
-    x509::{X509, X509Name},
+    x509::{X509, X509Name, extension::SubjectKeyIdentifier},
 };
 
 use super::{
@@ -49,6 +49,10 @@ impl Peer {
         builder
             .set_not_after(&Asn1Time::from_unix(NOW.seconds() + 86_400).unwrap())
             .unwrap();
+        let id = SubjectKeyIdentifier::new()
+            .build(&builder.x509v3_context(None, None))
+            .unwrap();
+        builder.append_extension(id).unwrap();
         builder.sign(&key, MessageDigest::sha256()).unwrap();
         Self {
             key,

@@ -471,16 +471,15 @@ fn every_broken_envelope_is_the_same_failure() {
     other_length[transport..transport + 256].copy_from_slice(&longer[from..from + 256]);
     let mut other_key = good.clone();
     let another = cms::encrypt(b"", &ca, ContentCipher::Aes128Cbc).unwrap();
-    other_key[transport..transport + 256].copy_from_slice(&another[transport - 4 + 4..][..256]);
+    other_key[transport..transport + 256].copy_from_slice(&another[transport..transport + 256]);
     let mut zero = good.clone();
     zero[transport..transport + 256].fill(0);
-    for envelope in [padding, contents, other_length, zero] {
+    for envelope in [padding, contents, other_length, other_key, zero] {
         assert_eq!(
             refusal(Message::with_envelope(Peer::rsa(), envelope).open()),
             uniform
         );
     }
-    let _ = other_key;
 
     let mut signature = good_csr();
     *signature.last_mut().unwrap() ^= 1;
