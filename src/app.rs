@@ -112,17 +112,29 @@ impl Listeners {
         let operator = bind(config.server.operator_listen).await?;
         let device_address = device.local_addr().unwrap_or(config.server.device_listen);
         let operator_address = operator.local_addr().unwrap_or(config.server.operator_listen);
-        Ok(Self { device, operator, local: None, device_address, operator_address })
+        Ok(Self {
+            device,
+            operator,
+            local: None,
+            device_address,
+            operator_address,
+        })
     }
 
     /// Binds the local socket in the data directory too. Only for whoever holds the store's lock.
     pub fn with_local_socket(self, data_dir: &Path) -> Self {
-        Self { local: local_socket(data_dir), ..self }
+        Self {
+            local: local_socket(data_dir),
+            ..self
+        }
     }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let failed = |source| StartError::Bind { address: address.to_string(), source };
+    let failed = |source| StartError::Bind {
+        address: address.to_string(),
+        source,
+    };
     TcpListener::bind(address).await.map_err(failed)
 }
 
@@ -154,14 +166,20 @@ impl App {
         device_address: SocketAddr,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, StartError> {
-        let options = SledOptions { cache_bytes: config.store.cache_mib.saturating_mul(1024 * 1024) };
-        let store: Arc<dyn Storage> = Arc::new(SledStorage::open(&data_dir.path(&config.store.path), options)?);
+        let options = SledOptions {
+            cache_bytes: config.store.cache_mib.saturating_mul(1024 * 1024),
+        };
+        let store: Arc<dyn Storage> =
+            Arc::new(SledStorage::open(&data_dir.path(&config.store.path), options)?);
         let sealer = Arc::new(data_dir.sealer()?);
         let ca = Arc::new(data_dir.device_ca(&sealer)?);
         let (device_tls, operator_tls) = tls_sources(data_dir, config)?;
 
         let identities = Identities::new(Arc::clone(&store));
-        let known = Arc::new(IdentityCache::new(anchors(data_dir, config, &ca)?, KNOWN_IDENTITIES));
+        let known = Arc::new(IdentityCache::new(
+            anchors(data_dir, config, &ca)?,
+            KNOWN_IDENTITIES,
+        ));
         let contacts = Arc::new(Contacts::default());
         let check_ins = Arc::new(CheckIns::new(
             Arc::clone(&store),
@@ -170,7 +188,11 @@ impl App {
             Arc::clone(&contacts),
             check_in_settings(data_dir, config)?,
         ));
-        let commands = Arc::new(Commands::new(Arc::clone(&store), identities, Arc::clone(&contacts)));
+        let commands = Arc::new(Commands::new(
+            Arc::clone(&store),
+            identities,
+            Arc::clone(&contacts),
+        ));
         let enrollments = Arc::new(Enrollments::new(
             Arc::clone(&store),
             profile_signer(data_dir, config, &ca)?,
@@ -181,7 +203,12 @@ impl App {
             clock: clock.clone(),
             check_ins: Arc::clone(&check_ins),
             commands: Arc::clone(&commands),
-            issuer: Issuer::new(Arc::clone(&store), Arc::clone(&known), ca, issuer_settings(config)),
+            issuer: Issuer::new(
+                Arc::clone(&store),
+                Arc::clone(&known),
+                ca,
+                issuer_settings(config),
+            ),
             enrollments: Arc::clone(&enrollments),
             identities: known,
             signature_skew: config.identity.signature_skew,
@@ -237,7 +264,12 @@ impl App {
 
     /// Serves until `stop` turns true, then drains and writes down what is only in memory. `reload` exchanges the
     /// certificates each time its value changes.
-    pub async fn run(self, listeners: Listeners, stop: watch::Receiver<bool>, mut reload: watch::Receiver<()>) {
+    pub async fn run(
+        self,
+        listeners: Listeners,
+        stop: watch::Receiver<bool>,
+        mut reload: watch::Receiver<()>,
+    ) {
         let mut servers = JoinSet::new();
         servers.spawn(serve::tcp(
             listeners.device,
@@ -254,7 +286,12 @@ impl App {
             stop.clone(),
         ));
         let socket = listeners.local.map(|(listener, path)| {
-            servers.spawn(serve::local(listener, self.operator.clone(), self.limits.clone(), stop.clone()));
+            servers.spawn(serve::local(
+                listener,
+                self.operator.clone(),
+                self.limits.clone(),
+                stop.clone(),
+            ));
             path
         });
         let mut upkeep = tokio::time::interval(Upkeep::INTERVAL);
@@ -292,7 +329,9 @@ fn report_reload(reloaded: Result<bool, TlsError>) {
     match reloaded {
         Ok(true) => tracing::info!("TLS certificate reloaded"),
         Ok(false) => {}
-        Err(error) => tracing::error!("the TLS certificate on disk can't be used, the old one stays: {error}"),
+        Err(error) => {
+            tracing::error!("the TLS certificate on disk can't be used, the old one stays: {error}")
+        }
     }
 }
 
@@ -301,10 +340,17 @@ type Source = Option<Arc<TlsSource>>;
 /// The device listener asks clients for certificates; the operator's needs TLS only off the loopback.
 fn tls_sources(data_dir: &DataDir, config: &Config) -> Result<(Source, Source), StartError> {
     let load = |ask| {
-        let (certificate, key) = (data_dir.path(&config.tls.certificate), data_dir.path(&config.tls.key));
+        let (certificate, key) = (
+            data_dir.path(&config.tls.certificate),
+            data_dir.path(&config.tls.key),
+        );
         TlsSource::load(certificate, key, ask).map(|source| Some(Arc::new(source)))
     };
-    let device = if config.tls.mode == TlsMode::Files { load(true)? } else { None };
+    let device = if config.tls.mode == TlsMode::Files {
+        load(true)?
+    } else {
+        None
+    };
     let operator = if config.server.operator_listen.ip().is_loopback() {
         None
     } else {
@@ -324,25 +370,38 @@ fn anchors(data_dir: &DataDir, config: &Config, ca: &DeviceAuthority) -> Result<
         let path = data_dir.path(path);
         anchors.extend(tls::certificates(&path)?.into_iter().map(|der| der.to_vec()));
     }
-    TrustAnchors::new(anchors.iter().map(Vec::as_slice)).map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
+    TrustAnchors::new(anchors.iter().map(Vec::as_slice))
+        .map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
 }
 
 fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
     let read = |path: &PathBuf| {
         let path = data_dir.path(path);
         fs::read(&path).map_err(|error| {
-            StartError::Setting(format!("checkin.return_to_service_wifi: {}: {error}", path.display()))
+            StartError::Setting(format!(
+                "checkin.return_to_service_wifi: {}: {error}",
+                path.display()
+            ))
         })
     };
     Ok(CheckInSettings {
         user_authenticate: config.checkin.user_authenticate,
         return_to_service: config.checkin.return_to_service,
-        return_to_service_wifi: config.checkin.return_to_service_wifi.as_ref().map(read).transpose()?,
+        return_to_service_wifi: config
+            .checkin
+            .return_to_service_wifi
+            .as_ref()
+            .map(read)
+            .transpose()?,
     })
 }
 
 /// Profiles are signed with the TLS certificate, which devices trust; without one, with the device CA.
-fn profile_signer(data_dir: &DataDir, config: &Config, ca: &Arc<DeviceAuthority>) -> Result<ProfileSigner, StartError> {
+fn profile_signer(
+    data_dir: &DataDir,
+    config: &Config,
+    ca: &Arc<DeviceAuthority>,
+) -> Result<ProfileSigner, StartError> {
     if config.tls.mode == TlsMode::Proxy {
         return Ok(ProfileSigner::device_authority(Arc::clone(ca)));
     }
@@ -363,7 +422,10 @@ fn profile_template(
         None => Vec::new(),
         Some(path) => tls::certificates(&data_dir.path(path))?
             .into_iter()
-            .map(|der| Anchor { der: der.to_vec(), name: "Russet TLS CA".into() })
+            .map(|der| Anchor {
+                der: der.to_vec(),
+                name: "Russet TLS CA".into(),
+            })
             .collect(),
     };
     let signs = config.tls.mode == TlsMode::Proxy && config.tls.identity_header.is_none();
@@ -381,8 +443,16 @@ fn issuer_settings(config: &Config) -> IssuerSettings {
     IssuerSettings {
         organization: config.enroll.organization.clone(),
         identity_days: config.identity.identity_days,
-        legacy_ciphers: if config.scep.legacy_ciphers { LegacyCiphers::All } else { LegacyCiphers::TripleDes },
-        static_challenge: config.scep.static_challenge.as_deref().map(|secret| secret::hash(secret).into()),
+        legacy_ciphers: if config.scep.legacy_ciphers {
+            LegacyCiphers::All
+        } else {
+            LegacyCiphers::TripleDes
+        },
+        static_challenge: config
+            .scep
+            .static_challenge
+            .as_deref()
+            .map(|secret| secret::hash(secret).into()),
     }
 }
 
@@ -399,4 +469,3 @@ fn proxy_trust(config: &Config) -> Result<Option<ProxyTrust>, StartError> {
         header: config.tls.identity_header.as_ref().map(parse).transpose()?,
     }))
 }
-

@@ -152,7 +152,10 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { path: "db".into(), cache_mib: 16 }
+        Self {
+            path: "db".into(),
+            cache_mib: 16,
+        }
     }
 }
 
@@ -310,15 +313,21 @@ pub struct Dev {
 impl Config {
     /// Reads `data_dir/russet.toml` (it may be absent) and the environment, and checks the result.
     pub fn load(data_dir: &Path) -> Result<Self, ConfigError> {
-        let config: Self =
-            figment(data_dir).extract().map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+        let config: Self = figment(data_dir)
+            .extract()
+            .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
         config.check()?;
         Ok(config)
     }
 
     /// Refuses what can be read but not meant.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let invalid = |key, problem: &str| Err(ConfigError::Invalid { key, problem: problem.into() });
+        let invalid = |key, problem: &str| {
+            Err(ConfigError::Invalid {
+                key,
+                problem: problem.into(),
+            })
+        };
         if self.server.domain.is_empty() || self.server.domain.contains(['/', ':', ' ']) {
             return invalid("server.domain", "give a bare host name such as mdm.example.com");
         }
@@ -328,10 +337,16 @@ impl Config {
             return invalid("server.public_url", "devices only speak to https:// addresses");
         }
         if self.tls.mode == TlsMode::Proxy && self.server.trusted_proxies.is_empty() {
-            return invalid("server.trusted_proxies", "tls.mode = \"proxy\" needs the proxy's address here");
+            return invalid(
+                "server.trusted_proxies",
+                "tls.mode = \"proxy\" needs the proxy's address here",
+            );
         }
         if self.tls.mode != TlsMode::Proxy && self.tls.identity_header.is_some() {
-            return invalid("tls.identity_header", "only tls.mode = \"proxy\" reads certificates from a header");
+            return invalid(
+                "tls.identity_header",
+                "only tls.mode = \"proxy\" reads certificates from a header",
+            );
         }
         if self.dev.enabled && !self.server.device_listen.ip().is_loopback() {
             return invalid(
@@ -340,8 +355,15 @@ impl Config {
             );
         }
         let rights = self.enroll.access_rights;
-        if rights == 0 || rights > 8191 || (rights & 2 != 0 && rights & 1 == 0) || (rights & 128 != 0 && rights & 64 == 0) {
-            return invalid("enroll.access_rights", "1 to 8191, where 2 needs 1 and 128 needs 64");
+        if rights == 0
+            || rights > 8191
+            || (rights & 2 != 0 && rights & 1 == 0)
+            || (rights & 128 != 0 && rights & 64 == 0)
+        {
+            return invalid(
+                "enroll.access_rights",
+                "1 to 8191, where 2 needs 1 and 128 needs 64",
+            );
         }
         if !matches!(self.enroll.key_size, 2048 | 4096) {
             return invalid("enroll.key_size", "2048 or 4096");
@@ -349,7 +371,12 @@ impl Config {
         if self.identity.identity_days == 0 || self.identity.identity_days > 3650 {
             return invalid("identity.identity_days", "1 to 3650");
         }
-        if self.scep.static_challenge.as_deref().is_some_and(|secret| secret.len() < 16) {
+        if self
+            .scep
+            .static_challenge
+            .as_deref()
+            .is_some_and(|secret| secret.len() < 16)
+        {
             return invalid("scep.static_challenge", "at least 16 characters");
         }
         Ok(())
@@ -359,7 +386,9 @@ impl Config {
     pub fn warnings(&self) -> Vec<&'static str> {
         let mut warnings = Vec::new();
         if self.scep.static_challenge.is_some() {
-            warnings.push("scep.static_challenge is set: anyone who knows it can enroll a new device; a migration aid");
+            warnings.push(
+                "scep.static_challenge is set: anyone who knows it can enroll a new device; a migration aid",
+            );
         }
         if self.scep.legacy_ciphers && !self.dev.enabled {
             warnings.push("scep.legacy_ciphers is on: single-DES messages are taken");
@@ -379,7 +408,11 @@ impl Config {
             return url.trim_end_matches('/').to_owned();
         }
         if self.dev.enabled {
-            let scheme = if self.tls.mode == TlsMode::Proxy { "http" } else { "https" };
+            let scheme = if self.tls.mode == TlsMode::Proxy {
+                "http"
+            } else {
+                "https"
+            };
             return format!("{scheme}://{bound}");
         }
         match (self.tls.mode, bound.port()) {
@@ -391,8 +424,9 @@ impl Config {
     /// Every setting as `section.key`, its value, and where it comes from (`default`, the file, the environment).
     pub fn origins(data_dir: &Path) -> Result<BTreeMap<String, (serde_json::Value, String)>, ConfigError> {
         let figment = figment(data_dir);
-        let config: Self =
-            figment.extract().map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+        let config: Self = figment
+            .extract()
+            .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
         let tree = serde_json::to_value(&config).unwrap_or_default();
         let mut origins = BTreeMap::new();
         for (section, keys) in tree.as_object().into_iter().flatten() {
@@ -420,7 +454,17 @@ impl Config {
 
 fn figment(data_dir: &Path) -> Figment {
     // RUSSET_API_KEY and RUSSET_DATA belong to the command line: every setting has a section.
-    let sections = ["server", "tls", "store", "identity", "scep", "enroll", "checkin", "retention", "dev"];
+    let sections = [
+        "server",
+        "tls",
+        "store",
+        "identity",
+        "scep",
+        "enroll",
+        "checkin",
+        "retention",
+        "dev",
+    ];
     let of_a_section =
         move |key: &figment::value::UncasedStr| sections.iter().any(|s| key.starts_with(&format!("{s}__")));
     Figment::from(Serialized::defaults(Config::default()))

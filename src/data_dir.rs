@@ -83,7 +83,11 @@ impl DataDir {
 
     /// Makes the directory, readable by its owner only.
     pub fn create(&self) -> Result<(), DataDirError> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(|source| self.failed(".", source))
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.0)
+            .map_err(|source| self.failed(".", source))
     }
 
     /// Writes a new file that others may read.
@@ -98,10 +102,15 @@ impl DataDir {
 
     fn write_new(&self, name: &str, content: &[u8], mode: u32) -> Result<(), DataDirError> {
         let path = self.path(name);
-        let written = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).and_then(|mut file| {
-            file.write_all(content)?;
-            file.sync_all()
-        });
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)
+            .and_then(|mut file| {
+                file.write_all(content)?;
+                file.sync_all()
+            });
         written.map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => DataDirError::Exists(path),
             _ => self.failed(name, source),
@@ -109,35 +118,55 @@ impl DataDir {
     }
 
     /// Makes the key that seals secrets, and the device CA under it.
-    pub fn create_keys(&self, organization: &str, now: crate::protocol::time::Timestamp) -> Result<(), DataDirError> {
+    pub fn create_keys(
+        &self,
+        organization: &str,
+        now: crate::protocol::time::Timestamp,
+    ) -> Result<(), DataDirError> {
         let key = random_key().map_err(|error| self.unusable(SEAL_KEY, &error))?;
         self.write_secret(SEAL_KEY, hex(&key))?;
         let subject = [
             SubjectAttribute::Organization(organization.to_owned()),
             SubjectAttribute::CommonName("Russet Device CA".to_owned()),
         ];
-        let ca = DeviceAuthority::generate(&subject, now).map_err(|error| self.unusable(DEVICE_CA, &error))?;
-        let pkcs8 = ca.to_pkcs8().map_err(|error| self.unusable(DEVICE_CA_KEY, &error))?;
+        let ca =
+            DeviceAuthority::generate(&subject, now).map_err(|error| self.unusable(DEVICE_CA, &error))?;
+        let pkcs8 = ca
+            .to_pkcs8()
+            .map_err(|error| self.unusable(DEVICE_CA_KEY, &error))?;
         let sealed = Sealer::new(&key).and_then(|sealer| sealer.seal(DEVICE_CA_PURPOSE, &pkcs8));
-        self.write_secret(DEVICE_CA_KEY, sealed.map_err(|error| self.unusable(DEVICE_CA_KEY, &error))?)?;
+        self.write_secret(
+            DEVICE_CA_KEY,
+            sealed.map_err(|error| self.unusable(DEVICE_CA_KEY, &error))?,
+        )?;
         self.write_public(DEVICE_CA, pem::encode("CERTIFICATE", ca.certificate()))
     }
 
     /// What seals and opens secrets.
     pub fn sealer(&self) -> Result<Sealer, DataDirError> {
         let text = self.read_secret(SEAL_KEY)?;
-        let key = std::str::from_utf8(&text).ok().and_then(|text| unhex(text.trim()));
-        key.and_then(|key| Sealer::new(&key).ok())
-            .ok_or_else(|| self.unusable(SEAL_KEY, &"it does not hold 64 hexadecimal digits; restore it from a backup"))
+        let key = std::str::from_utf8(&text)
+            .ok()
+            .and_then(|text| unhex(text.trim()));
+        key.and_then(|key| Sealer::new(&key).ok()).ok_or_else(|| {
+            self.unusable(
+                SEAL_KEY,
+                &"it does not hold 64 hexadecimal digits; restore it from a backup",
+            )
+        })
     }
 
     /// The CA that issues device identities.
     pub fn device_ca(&self, sealer: &Sealer) -> Result<DeviceAuthority, DataDirError> {
-        let certificate = CertificateDer::from_pem_file(self.path(DEVICE_CA))
-            .map_err(|error| self.unusable(DEVICE_CA, &format!("no certificate can be read from it: {error}")))?;
+        let certificate = CertificateDer::from_pem_file(self.path(DEVICE_CA)).map_err(|error| {
+            self.unusable(DEVICE_CA, &format!("no certificate can be read from it: {error}"))
+        })?;
         let sealed = self.read_secret(DEVICE_CA_KEY)?;
         let pkcs8 = sealer.open(DEVICE_CA_PURPOSE, &sealed).map_err(|_| {
-            self.unusable(DEVICE_CA_KEY, &format!("{SEAL_KEY} does not open it; restore the two from one backup"))
+            self.unusable(
+                DEVICE_CA_KEY,
+                &format!("{SEAL_KEY} does not open it; restore the two from one backup"),
+            )
         })?;
         DeviceAuthority::load(&pkcs8, &certificate).map_err(|error| self.unusable(DEVICE_CA, &error))
     }
@@ -152,11 +181,17 @@ impl DataDir {
     }
 
     fn failed(&self, name: &str, source: io::Error) -> DataDirError {
-        DataDirError::File { path: self.path(name), source }
+        DataDirError::File {
+            path: self.path(name),
+            source,
+        }
     }
 
     fn unusable(&self, name: &str, problem: &dyn std::fmt::Display) -> DataDirError {
-        DataDirError::Unusable { path: self.path(name), problem: problem.to_string() }
+        DataDirError::Unusable {
+            path: self.path(name),
+            problem: problem.to_string(),
+        }
     }
 }
 

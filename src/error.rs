@@ -142,12 +142,20 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure that its code says all about.
     pub fn new(code: Code) -> Self {
-        Self { code, detail: None, source: None }
+        Self {
+            code,
+            detail: None,
+            source: None,
+        }
     }
 
     /// A failure with the particular thing that is wrong. The text is shown to whoever asked: no secrets, no bodies.
     pub fn with(code: Code, detail: impl fmt::Display) -> Self {
-        Self { code, detail: Some(detail.to_string()), source: None }
+        Self {
+            code,
+            detail: Some(detail.to_string()),
+            source: None,
+        }
     }
 
     /// Adds what caused it, for the log only.
@@ -203,7 +211,10 @@ mod tests {
         let names: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(names.len(), Code::ALL.len());
         for code in Code::ALL {
-            assert!(code.cause().ends_with('.'), "{code:?} has no sentence as its cause");
+            assert!(
+                code.cause().ends_with('.'),
+                "{code:?} has no sentence as its cause"
+            );
             assert!(code.step().len() > 10, "{code:?} has no next step");
         }
     }

@@ -39,7 +39,8 @@ pub async fn set_up(data_dir: &DataDir, config: &Config, clock: &Clock) -> Resul
     data_dir.create()?;
     data_dir.create_keys(&config.enroll.organization, now)?;
     if config.tls.anchor.is_some() {
-        let made = dev::tls(&[config.server.domain.as_str()], now).map_err(|e| SetUpError::Pki(e.to_string()))?;
+        let made =
+            dev::tls(&[config.server.domain.as_str()], now).map_err(|e| SetUpError::Pki(e.to_string()))?;
         data_dir.write_public(TLS_CA, made.authority_certificate)?;
         data_dir.write_secret(TLS_CA_KEY, made.authority_key)?;
         data_dir.write_public("tls.pem", made.server_certificate)?;
@@ -58,8 +59,12 @@ async fn development(data_dir: &DataDir, config: &Config, clock: &Clock) -> Resu
     let pems = dev::push_certificate(now).map_err(|error| SetUpError::Pki(error.to_string()))?;
     let pem = format!("{}{}", pems.certificate, pems.key);
     let sealer = data_dir.sealer()?;
-    PushCertificates::new(app.store().clone(), sealer.into()).store(pem.as_bytes(), now).await?;
-    let key = Keys::new(app.store().clone()).create("dev", &[Scope::Admin], None, now).await?;
+    PushCertificates::new(app.store().clone(), sealer.into())
+        .store(pem.as_bytes(), now)
+        .await?;
+    let key = Keys::new(app.store().clone())
+        .create("dev", &[Scope::Admin], None, now)
+        .await?;
     Ok(data_dir.write_secret(DEV_API_KEY, key.reveal())?)
 }
 
@@ -67,8 +72,12 @@ async fn development(data_dir: &DataDir, config: &Config, clock: &Clock) -> Resu
 fn file(config: &Config) -> String {
     let text = |value: &str| serde_json::Value::from(value).to_string();
     let path = |value: &std::path::Path| text(&value.to_string_lossy());
-    let list: Vec<String> =
-        config.server.trusted_proxies.iter().map(|address| text(&address.to_string())).collect();
+    let list: Vec<String> = config
+        .server
+        .trusted_proxies
+        .iter()
+        .map(|address| text(&address.to_string()))
+        .collect();
     let mut file = format!(
         "# Russet. Every setting with its meaning: README.md, \"Configuration\"; `russet config show` lists all values.\n\
          # Each can also be set by an environment variable: RUSSET_SERVER__DEVICE_LISTEN and so on.\n\n\

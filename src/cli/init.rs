@@ -76,19 +76,29 @@ fn report(args: &InitArgs, output: Output, data_dir: &DataDir, config: &Config) 
         "api_key_file": args.dev.then(|| data_dir.path(DEV_API_KEY)),
         "dev": args.dev,
     });
-    let mut lines = vec![format!("wrote {root}/{FILE_NAME}, and keys that only this user can read")];
+    let mut lines = vec![format!(
+        "wrote {root}/{FILE_NAME}, and keys that only this user can read"
+    )];
     if has_anchor {
         lines.push(format!("  TLS trust anchor   {root}/{TLS_CA}"));
     }
     lines.push(format!("  device CA          {root}/{DEVICE_CA}"));
     if args.dev {
         lines.push(format!("  admin API key      {root}/{DEV_API_KEY}"));
-        lines.push(format!("  enroll at          {}/enroll", config.public_url(config.server.device_listen)));
+        lines.push(format!(
+            "  enroll at          {}/enroll",
+            config.public_url(config.server.device_listen)
+        ));
     }
-    lines.push(format!("  operator API       {}", url(config.server.operator_listen, "http")));
+    lines.push(format!(
+        "  operator API       {}",
+        url(config.server.operator_listen, "http")
+    ));
     lines.push(format!("next: russet serve --data {root}"));
     if !args.dev {
-        lines.push(format!("then: russet doctor --data {root}   (it says what is missing, such as the push certificate)"));
+        lines.push(format!(
+            "then: russet doctor --data {root}   (it says what is missing, such as the push certificate)"
+        ));
     }
     output.say(&lines.join("\n"), &facts);
 }

@@ -35,25 +35,37 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
     let data_dir = DataDir::new(&cli.data);
     match &cli.verb {
         Verb::Apikey { verb } => match verb {
-            ApikeyVerb::Create { name, scopes, expires } => {
-                remote::apikey_create(cli, output, name, scopes, expires.as_deref()).await
-            }
+            ApikeyVerb::Create {
+                name,
+                scopes,
+                expires,
+            } => remote::apikey_create(cli, output, name, scopes, expires.as_deref()).await,
             ApikeyVerb::List => remote::apikey_list(cli, output).await,
             ApikeyVerb::Remove { name } => remote::apikey_remove(cli, output, name).await,
         },
-        Verb::Config { verb: ConfigVerb::Check } => {
+        Verb::Config {
+            verb: ConfigVerb::Check,
+        } => {
             Config::load(data_dir.root())?;
-            output.say("the configuration can be used", &serde_json::json!({ "ok": true }));
+            output.say(
+                "the configuration can be used",
+                &serde_json::json!({ "ok": true }),
+            );
             Ok(())
         }
-        Verb::Config { verb: ConfigVerb::Show { origin } } => show_config(&data_dir, output, *origin),
+        Verb::Config {
+            verb: ConfigVerb::Show { origin },
+        } => show_config(&data_dir, output, *origin),
         Verb::Device { verb } => remote::device(cli, output, verb).await,
         Verb::Doctor => doctor::run(cli, output, &data_dir).await,
         Verb::Enroll { verb } => remote::enroll(cli, output, verb).await,
         Verb::Init(args) => init::run(args, output, &data_dir).await,
         Verb::Serve => serve::run(output, &data_dir).await,
         Verb::Version => {
-            output.say(&format!("russet {}", crate::VERSION), &serde_json::json!({ "version": crate::VERSION }));
+            output.say(
+                &format!("russet {}", crate::VERSION),
+                &serde_json::json!({ "version": crate::VERSION }),
+            );
             Ok(())
         }
     }
@@ -65,7 +77,14 @@ fn show_config(data_dir: &DataDir, output: Output, origin: bool) -> Result<(), C
         let tree: serde_json::Map<_, _> = origins
             .into_iter()
             .map(|(key, (value, from))| {
-                (key, if origin { serde_json::json!({ "value": value, "origin": from }) } else { value })
+                (
+                    key,
+                    if origin {
+                        serde_json::json!({ "value": value, "origin": from })
+                    } else {
+                        value
+                    },
+                )
             })
             .collect();
         output.say("", &tree.into());

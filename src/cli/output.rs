@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::{app::StartError, config::ConfigError, data_dir::DataDirError, error::Error, operator::client::ClientError, setup::SetUpError};
+use crate::{
+    app::StartError, config::ConfigError, data_dir::DataDirError, error::Error,
+    operator::client::ClientError, setup::SetUpError,
+};
 
 /// It failed.
 pub(super) const EXIT_FAILED: u8 = 1;
@@ -29,7 +32,12 @@ pub(super) struct CliError {
 
 impl CliError {
     pub(super) fn new(exit: u8, code: &str, message: impl ToString, step: &str) -> Self {
-        Self { exit, code: code.into(), message: message.to_string(), step: step.into() }
+        Self {
+            exit,
+            code: code.into(),
+            message: message.to_string(),
+            step: step.into(),
+        }
     }
 
     pub(super) fn usage(message: impl ToString) -> Self {
@@ -40,9 +48,20 @@ impl CliError {
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Refused { message, step, body, .. } => {
-                let code = body["error"]["code"].as_str().or(body["code"].as_str()).unwrap_or("refused").to_owned();
-                Self { exit: EXIT_REFUSED, code, message, step }
+            ClientError::Refused {
+                message, step, body, ..
+            } => {
+                let code = body["error"]["code"]
+                    .as_str()
+                    .or(body["code"].as_str())
+                    .unwrap_or("refused")
+                    .to_owned();
+                Self {
+                    exit: EXIT_REFUSED,
+                    code,
+                    message,
+                    step,
+                }
             }
             ClientError::Unreachable(_) => {
                 let step = "Is it running, and is the address right? `russet doctor` looks.";
@@ -54,13 +73,22 @@ impl From<ClientError> for CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
-        Self::new(EXIT_FAILED, "bad_config", error, "Correct russet.toml or the RUSSET_* variable; `russet config check` tells more.")
+        Self::new(
+            EXIT_FAILED,
+            "bad_config",
+            error,
+            "Correct russet.toml or the RUSSET_* variable; `russet config check` tells more.",
+        )
     }
 }
 
 impl From<DataDirError> for CliError {
     fn from(error: DataDirError) -> Self {
-        let exit = if matches!(error, DataDirError::Exists(_)) { EXIT_EXISTS } else { EXIT_FAILED };
+        let exit = if matches!(error, DataDirError::Exists(_)) {
+            EXIT_EXISTS
+        } else {
+            EXIT_FAILED
+        };
         let step = "Is --data right? `russet init` sets up a new data directory.";
         Self::new(exit, "bad_data_directory", error, step)
     }
@@ -68,7 +96,12 @@ impl From<DataDirError> for CliError {
 
 impl From<Error> for CliError {
     fn from(error: Error) -> Self {
-        Self::new(EXIT_FAILED, error.code().as_str(), error.message(), error.code().step())
+        Self::new(
+            EXIT_FAILED,
+            error.code().as_str(),
+            error.message(),
+            error.code().step(),
+        )
     }
 }
 
@@ -78,7 +111,12 @@ impl From<SetUpError> for CliError {
             SetUpError::DataDir(error) => error.into(),
             SetUpError::Start(error) => error.into(),
             SetUpError::Store(error) => error.into(),
-            pki @ SetUpError::Pki(_) => Self::new(EXIT_FAILED, "init_failed", pki, "Remove the data directory and try again."),
+            pki @ SetUpError::Pki(_) => Self::new(
+                EXIT_FAILED,
+                "init_failed",
+                pki,
+                "Remove the data directory and try again.",
+            ),
         }
     }
 }
@@ -87,7 +125,12 @@ impl From<StartError> for CliError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::DataDir(error) => error.into(),
-            other => Self::new(EXIT_FAILED, "cannot_start", other, "`russet doctor` looks for the cause."),
+            other => Self::new(
+                EXIT_FAILED,
+                "cannot_start",
+                other,
+                "`russet doctor` looks for the cause.",
+            ),
         }
     }
 }
@@ -114,23 +157,38 @@ impl Output {
             return println!("{json}");
         }
         let width = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-            cells.chain(headings.get(column).map(|heading| heading.len())).max().unwrap_or(0)
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count());
+            cells
+                .chain(headings.get(column).map(|heading| heading.len()))
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..headings.len()).map(width).collect();
         let line = |cells: &[String]| {
-            let padded: Vec<String> =
-                cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            let padded: Vec<String> = cells
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
             println!("{}", padded.join("  ").trim_end());
         };
-        line(&headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>());
+        line(
+            &headings
+                .iter()
+                .map(|heading| (*heading).to_owned())
+                .collect::<Vec<_>>(),
+        );
         rows.iter().for_each(|row| line(row));
     }
 
     /// Says what went wrong; returns the exit code.
     pub(super) fn fail(self, error: &CliError) -> u8 {
         if self.json {
-            let body = json!({ "error": { "code": error.code, "message": error.message, "step": error.step } });
+            let body =
+                json!({ "error": { "code": error.code, "message": error.message, "step": error.step } });
             eprintln!("{body}");
         } else {
             eprintln!("error: {}\n  code: {}", error.message, error.code);

@@ -20,7 +20,11 @@ use crate::{
     service::keys::Scope,
 };
 
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The way to the operator API.
 pub(super) async fn client(cli: &Cli) -> Result<Client, CliError> {
@@ -28,7 +32,10 @@ pub(super) async fn client(cli: &Cli) -> Result<Client, CliError> {
         let authority = server.strip_prefix("http://").ok_or_else(|| {
             CliError::usage("--server takes http://host:port; reach a TLS listener through a tunnel, or run this on the server")
         })?;
-        return Ok(Client::Remote { authority: authority.trim_end_matches('/').to_owned(), key: key(cli)? });
+        return Ok(Client::Remote {
+            authority: authority.trim_end_matches('/').to_owned(),
+            key: key(cli)?,
+        });
     }
     let data_dir = DataDir::new(&cli.data);
     let socket = data_dir.path(SOCKET);
@@ -36,7 +43,13 @@ pub(super) async fn client(cli: &Cli) -> Result<Client, CliError> {
         return Ok(Client::Local(socket));
     }
     let config = Config::load(data_dir.root())?;
-    let app = App::open(&data_dir, &config, Clock::system(), config.server.device_listen, None)?;
+    let app = App::open(
+        &data_dir,
+        &config,
+        Clock::system(),
+        config.server.device_listen,
+        None,
+    )?;
     Ok(Client::Within(Box::new(app.operator_router())))
 }
 
@@ -46,7 +59,9 @@ fn key(cli: &Cli) -> Result<String, CliError> {
             .map(|key| key.trim().to_owned())
             .map_err(|error| CliError::usage(format!("{}: {error}", path.display()))),
         (None, Ok(key)) => Ok(key),
-        (None, Err(_)) => Err(CliError::usage("--server needs an API key: --key-file FILE, or RUSSET_API_KEY")),
+        (None, Err(_)) => Err(CliError::usage(
+            "--server needs an API key: --key-file FILE, or RUSSET_API_KEY",
+        )),
     }
 }
 
@@ -60,18 +75,31 @@ pub(super) async fn apikey_create(
 ) -> Result<(), CliError> {
     let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
     let body = json!({ "name": name, "scopes": scopes, "expires_at": expires });
-    let answer = client(cli).await?.request(Method::POST, "/v1/apikeys", body.to_string().into()).await?.body;
+    let answer = client(cli)
+        .await?
+        .request(Method::POST, "/v1/apikeys", body.to_string().into())
+        .await?
+        .body;
     output.say(answer["key"].as_str().unwrap_or_default(), &answer);
     Ok(())
 }
 
 /// `russet apikey list`
 pub(super) async fn apikey_list(cli: &Cli, output: Output) -> Result<(), CliError> {
-    let answer = client(cli).await?.request(Method::GET, "/v1/apikeys", Vec::new()).await?.body;
+    let answer = client(cli)
+        .await?
+        .request(Method::GET, "/v1/apikeys", Vec::new())
+        .await?
+        .body;
     let rows: Vec<Vec<String>> = items(&answer["api_keys"])
         .map(|key| {
             let scopes: Vec<_> = items(&key["scopes"]).filter_map(Value::as_str).collect();
-            vec![text(&key["name"]), scopes.join(","), text(&key["created_at"]), text(&key["expires_at"])]
+            vec![
+                text(&key["name"]),
+                scopes.join(","),
+                text(&key["created_at"]),
+                text(&key["expires_at"]),
+            ]
         })
         .collect();
     output.table(&["NAME", "SCOPES", "CREATED", "EXPIRES"], &rows, &answer);
@@ -80,7 +108,14 @@ pub(super) async fn apikey_list(cli: &Cli, output: Output) -> Result<(), CliErro
 
 /// `russet apikey remove`
 pub(super) async fn apikey_remove(cli: &Cli, output: Output, name: &str) -> Result<(), CliError> {
-    client(cli).await?.request(Method::DELETE, &format!("/v1/apikeys/{}", segment(name)), Vec::new()).await?;
+    client(cli)
+        .await?
+        .request(
+            Method::DELETE,
+            &format!("/v1/apikeys/{}", segment(name)),
+            Vec::new(),
+        )
+        .await?;
     output.say(&format!("{name} removed"), &json!({ "removed": name }));
     Ok(())
 }
@@ -90,7 +125,11 @@ pub(super) async fn enroll(cli: &Cli, output: Output, verb: &EnrollVerb) -> Resu
     let EnrollVerb::Url { serial, udid, ttl } = verb;
     let ttl = humantime::parse_duration(ttl).map_err(|error| CliError::usage(format!("--ttl: {error}")))?;
     let body = json!({ "serial": serial, "udid": udid, "ttl_seconds": ttl.as_secs() });
-    let answer = client(cli).await?.request(Method::POST, "/v1/enroll-links", body.to_string().into()).await?.body;
+    let answer = client(cli)
+        .await?
+        .request(Method::POST, "/v1/enroll-links", body.to_string().into())
+        .await?
+        .body;
     output.say(answer["url"].as_str().unwrap_or_default(), &answer);
     Ok(())
 }
@@ -101,16 +140,29 @@ pub(super) async fn device(cli: &Cli, output: Output, verb: &DeviceVerb) -> Resu
     match verb {
         DeviceVerb::AllowReenroll { id } => {
             let id = resolve(&client, id).await?;
-            let answer = client.request(Method::POST, &enrollment_path(&id, "/allow-reenroll"), Vec::new()).await?;
+            let answer = client
+                .request(Method::POST, &enrollment_path(&id, "/allow-reenroll"), Vec::new())
+                .await?;
             output.say(&format!("{id} may enroll again with any profile"), &answer.body);
         }
-        DeviceVerb::Cmd { id, request_type, file, wait } => {
+        DeviceVerb::Cmd {
+            id,
+            request_type,
+            file,
+            wait,
+        } => {
             let id = resolve(&client, id).await?;
             let command = command(request_type.as_deref(), file.as_deref())?;
-            let answer = client.request(Method::PUT, &format!("/v1/enqueue/{}", segment(&id)), command).await?.body;
+            let answer = client
+                .request(Method::PUT, &format!("/v1/enqueue/{}", segment(&id)), command)
+                .await?
+                .body;
             let uuid = text(&answer["command_uuid"]);
             match wait {
-                None => output.say(&format!("queued {} as {uuid}", text(&answer["request_type"])), &answer),
+                None => output.say(
+                    &format!("queued {} as {uuid}", text(&answer["request_type"])),
+                    &answer,
+                ),
                 Some(seconds) => wait_for(&client, output, &uuid, &id, *seconds).await?,
             }
             for warning in items(&answer["status"][id.as_str()]["warnings"]).filter_map(Value::as_str) {
@@ -120,17 +172,29 @@ pub(super) async fn device(cli: &Cli, output: Output, verb: &DeviceVerb) -> Resu
         DeviceVerb::List { serial, enabled } => list(&client, output, serial.as_deref(), *enabled).await?,
         DeviceVerb::Push { id } => {
             let id = resolve(&client, id).await?;
-            let answer = client.request(Method::PUT, &format!("/v1/push/{}", segment(&id)), Vec::new()).await?.body;
+            let answer = client
+                .request(Method::PUT, &format!("/v1/push/{}", segment(&id)), Vec::new())
+                .await?
+                .body;
             output.say(&text(&answer["status"][id.as_str()]["push_result"]), &answer);
         }
         DeviceVerb::Renew { id } => {
             let id = resolve(&client, id).await?;
-            let answer = client.request(Method::POST, &enrollment_path(&id, "/renew-identity"), Vec::new()).await?.body;
-            output.say(&format!("queued the renewal as {}", text(&answer["command_uuid"])), &answer);
+            let answer = client
+                .request(Method::POST, &enrollment_path(&id, "/renew-identity"), Vec::new())
+                .await?
+                .body;
+            output.say(
+                &format!("queued the renewal as {}", text(&answer["command_uuid"])),
+                &answer,
+            );
         }
         DeviceVerb::Show { id } => {
             let id = resolve(&client, id).await?;
-            let answer = client.request(Method::GET, &enrollment_path(&id, ""), Vec::new()).await?.body;
+            let answer = client
+                .request(Method::GET, &enrollment_path(&id, ""), Vec::new())
+                .await?
+                .body;
             output.say(&lines(&answer, 0), &answer);
         }
     }
@@ -158,7 +222,11 @@ async fn list(client: &Client, output: Output, serial: Option<&str>, enabled: bo
         .map(|one| {
             let device = &one["device"];
             let product = text(&device["product_name"]).replace('-', "");
-            let product = if product.is_empty() { text(&device["model"]) } else { product };
+            let product = if product.is_empty() {
+                text(&device["model"])
+            } else {
+                product
+            };
             vec![
                 text(&one["id"]),
                 text(&one["type"]),
@@ -177,8 +245,12 @@ async fn list(client: &Client, output: Output, serial: Option<&str>, enabled: bo
 
 /// Takes an enrollment id as it is; anything else is looked up as a serial number.
 async fn resolve(client: &Client, id: &str) -> Result<String, CliError> {
-    let known = client.request(Method::GET, &enrollment_path(id, ""), Vec::new()).await;
-    let Err(error) = known else { return Ok(id.to_owned()) };
+    let known = client
+        .request(Method::GET, &enrollment_path(id, ""), Vec::new())
+        .await;
+    let Err(error) = known else {
+        return Ok(id.to_owned());
+    };
     let path = format!("/v1/enrollments?serial={}", segment(id));
     let answer = client.request(Method::GET, &path, Vec::new()).await?.body;
     let mut devices = items(&answer["enrollments"]).filter(|one| !text(&one["id"]).contains(':'));
@@ -187,7 +259,12 @@ async fn resolve(client: &Client, id: &str) -> Result<String, CliError> {
         (Some(one), None) => Ok(text(&one["id"])),
         (Some(_), Some(_)) => {
             let step = "Name it by its id: `russet device list --serial …`.";
-            Err(CliError::new(EXIT_FAILED, "ambiguous", "several enrollments have this serial number", step))
+            Err(CliError::new(
+                EXIT_FAILED,
+                "ambiguous",
+                "several enrollments have this serial number",
+                step,
+            ))
         }
     }
 }
@@ -195,10 +272,15 @@ async fn resolve(client: &Client, id: &str) -> Result<String, CliError> {
 fn command(request_type: Option<&str>, file: Option<&std::path::Path>) -> Result<Vec<u8>, CliError> {
     let uuid = uuid::Uuid::new_v4().to_string().to_uppercase();
     if let Some(path) = file {
-        let command = fs::read(path).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?;
-        let Ok(plist::Value::Dictionary(mut dictionary)) = plist::Value::from_reader(std::io::Cursor::new(&command))
+        let command =
+            fs::read(path).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?;
+        let Ok(plist::Value::Dictionary(mut dictionary)) =
+            plist::Value::from_reader(std::io::Cursor::new(&command))
         else {
-            return Err(CliError::usage(format!("{} is not a plist with a dictionary", path.display())));
+            return Err(CliError::usage(format!(
+                "{} is not a plist with a dictionary",
+                path.display()
+            )));
         };
         if dictionary.contains_key("CommandUUID") {
             return Ok(command);
@@ -217,12 +299,21 @@ fn xml(dictionary: &plist::Dictionary) -> Result<Vec<u8>, CliError> {
     crate::protocol::plist::to_xml(dictionary).map_err(CliError::usage)
 }
 
-async fn wait_for(client: &Client, output: Output, uuid: &str, id: &str, seconds: u64) -> Result<(), CliError> {
+async fn wait_for(
+    client: &Client,
+    output: Output,
+    uuid: &str,
+    id: &str,
+    seconds: u64,
+) -> Result<(), CliError> {
     let path = format!("/v1/commands/{}", segment(uuid));
     let finished = async {
         loop {
             let answer = client.request(Method::GET, &path, Vec::new()).await?.body;
-            let status = items(&answer["enrollments"]).find(|one| one["id"] == id).cloned().unwrap_or_default();
+            let status = items(&answer["enrollments"])
+                .find(|one| one["id"] == id)
+                .cloned()
+                .unwrap_or_default();
             if !matches!(status["state"].as_str(), Some("queued" | "not_now")) {
                 return Ok::<Value, CliError>(status);
             }
@@ -232,15 +323,28 @@ async fn wait_for(client: &Client, output: Output, uuid: &str, id: &str, seconds
     match tokio::time::timeout(Duration::from_secs(seconds), finished).await {
         Ok(status) => {
             let status = status?;
-            output.say(&format!("{}\n{}", text(&status["state"]), lines(&status["result"], 0)), &status);
+            output.say(
+                &format!("{}\n{}", text(&status["state"]), lines(&status["result"], 0)),
+                &status,
+            );
             match status["state"].as_str() {
                 Some("acknowledged") => Ok(()),
-                _ => Err(CliError::new(EXIT_REFUSED, "command_failed", "the device did not carry it out", "")),
+                _ => Err(CliError::new(
+                    EXIT_REFUSED,
+                    "command_failed",
+                    "the device did not carry it out",
+                    "",
+                )),
             }
         }
         Err(_) => {
             let step = "It stays queued: look again with the command's UUID at /v1/commands/{uuid}.";
-            Err(CliError::new(EXIT_FAILED, "no_answer_yet", format!("no answer within {seconds} s"), step))
+            Err(CliError::new(
+                EXIT_FAILED,
+                "no_answer_yet",
+                format!("no answer within {seconds} s"),
+                step,
+            ))
         }
     }
 }
@@ -277,9 +381,11 @@ fn lines(value: &Value, indent: usize) -> String {
             })
             .collect::<Vec<_>>()
             .join("\n"),
-        Value::Array(items) => {
-            items.iter().map(|item| lines(item, indent)).collect::<Vec<_>>().join(&format!("\n{pad}-\n"))
-        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| lines(item, indent))
+            .collect::<Vec<_>>()
+            .join(&format!("\n{pad}-\n")),
         other => format!("{pad}{}", text(other)),
     }
 }

@@ -26,12 +26,22 @@ pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliErr
 
     // The store's lock comes first: a second server must not get as far as taking the first one's socket away.
     let listeners = Listeners::bind(&config).await?;
-    let app = App::open(data_dir, &config, Clock::system(), listeners.device_address, metrics::recorder())?;
+    let app = App::open(
+        data_dir,
+        &config,
+        Clock::system(),
+        listeners.device_address,
+        metrics::recorder(),
+    )?;
     let listeners = listeners.with_local_socket(data_dir.root());
     warn_of_risks(&config);
 
     let device = config.public_url(listeners.device_address);
-    let operator_scheme = if listeners.operator_address.ip().is_loopback() { "http" } else { "https" };
+    let operator_scheme = if listeners.operator_address.ip().is_loopback() {
+        "http"
+    } else {
+        "https"
+    };
     let operator = format!("{operator_scheme}://{}", listeners.operator_address);
     let device_listener = match config.tls.mode {
         TlsMode::Files => format!("https://{}", listeners.device_address),
@@ -61,14 +71,22 @@ pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliErr
     }
     tracing::info!("draining");
     let _ = stop.send(true);
-    server.await.map_err(|error| CliError::new(EXIT_FAILED, "crashed", error, "See the log."))
+    server
+        .await
+        .map_err(|error| CliError::new(EXIT_FAILED, "crashed", error, "See the log."))
 }
 
 fn log(output: Output) {
     let filter = EnvFilter::try_from_env("RUSSET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second subscriber in one process is a test's affair, and the first one serves.
-    let _ = if output.json { subscriber.json().try_init() } else { subscriber.try_init() };
+    let _ = if output.json {
+        subscriber.json().try_init()
+    } else {
+        subscriber.try_init()
+    };
 }
 
 fn warn_of_risks(config: &Config) {

@@ -44,7 +44,9 @@ pub(super) async fn checkin(
     body: Body,
 ) -> std::result::Result<Response, Failure> {
     content(&headers)?;
-    check_in(&door, &peer, query, &headers, body).await.map_err(Failure)
+    check_in(&door, &peer, query, &headers, body)
+        .await
+        .map_err(Failure)
 }
 
 async fn check_in(
@@ -59,7 +61,10 @@ async fn check_in(
     let certificate = door.identify(peer, headers, &body, now)?;
     let (sender, message) = mdm::decode_check_in(&body).map_err(bad_message)?;
     let message_type = message.message_type();
-    let reply = door.check_ins.check_in(&sender, message, &certificate, url_params(query.as_deref()), now).await;
+    let reply = door
+        .check_ins
+        .check_in(&sender, message, &certificate, url_params(query.as_deref()), now)
+        .await;
     let result = if reply.is_ok() { "ok" } else { "refused" };
     metrics::counter!("russet_checkins_total", "type" => message_type, "result" => result).increment(1);
     Ok(match reply? {
@@ -77,10 +82,16 @@ async fn report(door: &DeviceDoor, peer: &Peer, headers: &HeaderMap, body: Body)
     let certificate = door.identify(peer, headers, &body, now)?;
     let (sender, report) = mdm::decode_report(&body).map_err(bad_message)?;
     metrics::counter!("russet_connects_total").increment(1);
-    Ok(match door.commands.report(&sender, report, body, &certificate, now).await? {
-        None => StatusCode::OK.into_response(),
-        Some(command) => typed("application/xml; charset=UTF-8", command.payload),
-    })
+    Ok(
+        match door
+            .commands
+            .report(&sender, report, body, &certificate, now)
+            .await?
+        {
+            None => StatusCode::OK.into_response(),
+            Some(command) => typed("application/xml; charset=UTF-8", command.payload),
+        },
+    )
 }
 
 fn bad_message(error: MessageError) -> Error {
@@ -96,15 +107,26 @@ enum Content {
 }
 
 fn content(headers: &HeaderMap) -> Result<Content> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Content::Plist) };
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(Content::Plist);
+    };
     let value = value.to_str().unwrap_or_default();
-    let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media_type = value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match media_type.as_str() {
         "application/x-apple-aspen-mdm" => Ok(Content::Report),
         "application/x-apple-aspen-mdm-checkin" => Ok(Content::CheckIn),
         // What HTTP clients say of bytes when nobody tells them.
-        "" | "application/octet-stream" | "application/x-plist" | "application/x-www-form-urlencoded"
-        | "application/xml" | "text/xml" => Ok(Content::Plist),
+        ""
+        | "application/octet-stream"
+        | "application/x-plist"
+        | "application/x-www-form-urlencoded"
+        | "application/xml"
+        | "text/xml" => Ok(Content::Plist),
         _ => Err(Error::new(Code::BadContentType)),
     }
 }
@@ -113,7 +135,9 @@ fn content(headers: &HeaderMap) -> Result<Content> {
 fn url_params(query: Option<&str>) -> BTreeMap<String, String> {
     let mut params = BTreeMap::new();
     for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        params.entry(key.into_owned()).or_insert_with(|| value.into_owned());
+        params
+            .entry(key.into_owned())
+            .or_insert_with(|| value.into_owned());
     }
     params
 }

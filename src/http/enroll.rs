@@ -36,12 +36,18 @@ pub(super) async fn open(
     }
     let made_for = match (parameter(&query, "udid"), parameter(&query, "serial")) {
         (None, None) => MadeFor::Anyone,
-        (udid, serial) => MadeFor::Device { udid: udid.map(Udid::new), serial: serial.map(SerialNumber::new) },
+        (udid, serial) => MadeFor::Device {
+            udid: udid.map(Udid::new),
+            serial: serial.map(SerialNumber::new),
+        },
     };
     if method == Method::HEAD {
         return Ok(StatusCode::OK.into_response());
     }
-    let request = ProfileRequest { made_for, url_query: passed_on(&query) };
+    let request = ProfileRequest {
+        made_for,
+        url_query: passed_on(&query),
+    };
     let profile = door.enrollments.profile(&request, door.clock.now()).await?;
     Ok(profile_response(profile))
 }
@@ -60,14 +66,20 @@ pub(super) async fn by_link(
         door.enrollments.check_link(&secret, now).await?;
         return Ok(page::enroll(&query, door.development));
     }
-    let profile = door.enrollments.profile_by_link(&secret, passed_on(&query), now).await?;
+    let profile = door
+        .enrollments
+        .profile_by_link(&secret, passed_on(&query), now)
+        .await?;
     Ok(profile_response(profile))
 }
 
 fn profile_response(profile: Vec<u8>) -> Response {
     let mut response = typed("application/x-apple-aspen-config", profile);
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
     headers.insert(
         header::CONTENT_DISPOSITION,
         header::HeaderValue::from_static("attachment; filename=\"enrollment.mobileconfig\""),
@@ -77,13 +89,18 @@ fn profile_response(profile: Vec<u8>) -> Response {
 
 /// Browsers name HTML; device agents and scripts do not.
 fn wants_page(headers: &HeaderMap, query: &str) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or_default();
     accept.contains("text/html") && parameter(query, "download").is_none()
 }
 
 fn parameter(query: &str, name: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.into_owned())
+    pairs
+        .find(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
 }
 
 fn passed_on(query: &str) -> String {

@@ -10,7 +10,11 @@ use super::DeviceDoor;
 use crate::{
     error::{Code, Error, Result},
     net::serve::Peer,
-    pki::{identity::{ClientCertificate, IdentityError}, mdm_signature::verify_mdm_signature, pem},
+    pki::{
+        identity::{ClientCertificate, IdentityError},
+        mdm_signature::verify_mdm_signature,
+        pem,
+    },
     protocol::time::Timestamp,
 };
 
@@ -37,10 +41,18 @@ impl DeviceDoor {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Arc<ClientCertificate>> {
-        let unreadable = |error: IdentityError| Error::with(Code::CertificateNotTrusted, "it can't be read").caused_by(error);
+        let unreadable = |error: IdentityError| {
+            Error::with(Code::CertificateNotTrusted, "it can't be read").caused_by(error)
+        };
         if let Some(signature) = headers.get(MDM_SIGNATURE) {
-            return verify_mdm_signature(signature.as_bytes(), body, now, self.signature_skew, &self.identities)
-                .map_err(|error| Error::with(Code::BadSignature, &error).caused_by(error));
+            return verify_mdm_signature(
+                signature.as_bytes(),
+                body,
+                now,
+                self.signature_skew,
+                &self.identities,
+            )
+            .map_err(|error| Error::with(Code::BadSignature, &error).caused_by(error));
         }
         if let Some(der) = &peer.certificate {
             return self.identities.identify(der).map_err(unreadable);
@@ -53,17 +65,29 @@ impl DeviceDoor {
 
     /// The certificate in the proxy's header. From anyone but a trusted proxy the header counts as absent.
     fn handed_over(&self, peer: &Peer, headers: &HeaderMap) -> Result<Option<Vec<u8>>> {
-        let Some(ProxyTrust { addresses, header: Some(name) }) = &self.proxy else { return Ok(None) };
-        let from_proxy = peer.address.is_some_and(|address| addresses.contains(&address.ip().to_canonical()));
+        let Some(ProxyTrust {
+            addresses,
+            header: Some(name),
+        }) = &self.proxy
+        else {
+            return Ok(None);
+        };
+        let from_proxy = peer
+            .address
+            .is_some_and(|address| addresses.contains(&address.ip().to_canonical()));
         let mut values = headers.get_all(name).iter();
         match (from_proxy, values.next(), values.next()) {
             (false, ..) | (true, None, _) => Ok(None),
-            (true, Some(value), None) => certificate_header(value.as_bytes())
-                .map(Some)
-                .ok_or_else(|| Error::with(Code::CertificateNotTrusted, "the proxy's header holds no certificate")),
-            (true, Some(_), Some(_)) => {
-                Err(Error::with(Code::CertificateNotTrusted, "the proxy's header comes twice"))
-            }
+            (true, Some(value), None) => certificate_header(value.as_bytes()).map(Some).ok_or_else(|| {
+                Error::with(
+                    Code::CertificateNotTrusted,
+                    "the proxy's header holds no certificate",
+                )
+            }),
+            (true, Some(_), Some(_)) => Err(Error::with(
+                Code::CertificateNotTrusted,
+                "the proxy's header comes twice",
+            )),
         }
     }
 }
@@ -71,7 +95,10 @@ impl DeviceDoor {
 /// Reads RFC 9440 (`:base64 of DER:`) or URL-escaped PEM (nginx' `$ssl_client_escaped_cert`).
 fn certificate_header(value: &[u8]) -> Option<Vec<u8>> {
     let value = value.trim_ascii();
-    if let Some(encoded) = value.strip_prefix(b":").and_then(|value| value.strip_suffix(b":")) {
+    if let Some(encoded) = value
+        .strip_prefix(b":")
+        .and_then(|value| value.strip_suffix(b":"))
+    {
         return STANDARD.decode(encoded).ok();
     }
     let text = percent_encoding::percent_decode(value).decode_utf8().ok()?;

@@ -10,8 +10,7 @@ pub mod scep;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    middleware,
+    Router, middleware,
     routing::{MethodFilter, any, get, on},
 };
 
@@ -59,10 +58,19 @@ pub fn router(door: Arc<DeviceDoor>) -> Router {
     let put_or_post = MethodFilter::PUT.or(MethodFilter::POST);
     Router::new()
         .route("/", get(page::welcome))
-        .route("/checkin", on(put_or_post, device::checkin).fallback(render::method_not_allowed))
+        .route(
+            "/checkin",
+            on(put_or_post, device::checkin).fallback(render::method_not_allowed),
+        )
         .route("/enroll", get(enroll::open).fallback(render::method_not_allowed))
-        .route("/enroll/{secret}", get(enroll::by_link).fallback(render::method_not_allowed))
-        .route("/mdm", on(put_or_post, device::mdm).fallback(render::method_not_allowed))
+        .route(
+            "/enroll/{secret}",
+            get(enroll::by_link).fallback(render::method_not_allowed),
+        )
+        .route(
+            "/mdm",
+            on(put_or_post, device::mdm).fallback(render::method_not_allowed),
+        )
         .route("/scep", any(scep::scep))
         .fallback(render::not_found)
         .layer(middleware::from_fn(log::requests))

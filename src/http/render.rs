@@ -39,10 +39,17 @@ impl IntoResponse for Failure {
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             _ => status,
         };
-        let text = format!("{}: {}. {}\n", self.0.code().as_str(), self.0.message(), self.0.code().step());
+        let text = format!(
+            "{}: {}. {}\n",
+            self.0.code().as_str(),
+            self.0.message(),
+            self.0.code().step()
+        );
         let mut response = (status, text).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
         }
         response.extensions_mut().insert(Cause(Arc::new(self.0)));
         response

@@ -34,7 +34,10 @@ pub(super) async fn scep(
     let query = query.unwrap_or_default();
     match parameter(&query, "operation").as_deref() {
         Some("GetCACaps") => Ok(typed("text/plain", CAPABILITIES)),
-        Some("GetCACert") => Ok(typed("application/x-x509-ca-cert", door.issuer.ca_certificate().to_vec())),
+        Some("GetCACert") => Ok(typed(
+            "application/x-x509-ca-cert",
+            door.issuer.ca_certificate().to_vec(),
+        )),
         Some("PKIOperation") => {
             let message = if method == Method::POST {
                 body::read(&headers, body, MAX_SCEP, door.body_timeout).await?
@@ -44,8 +47,16 @@ pub(super) async fn scep(
             let reply = door.issuer.pki_operation(&message, door.clock.now()).await?;
             Ok(typed("application/x-pki-message", reply))
         }
-        Some(_) => Err(Error::with(Code::BadParameter, "operation is not one of GetCACaps, GetCACert, PKIOperation").into()),
-        None => Err(Error::with(Code::BadParameter, "operation is missing; this address is for SCEP clients").into()),
+        Some(_) => Err(Error::with(
+            Code::BadParameter,
+            "operation is not one of GetCACaps, GetCACert, PKIOperation",
+        )
+        .into()),
+        None => Err(Error::with(
+            Code::BadParameter,
+            "operation is missing; this address is for SCEP clients",
+        )
+        .into()),
     }
 }
 
@@ -53,7 +64,10 @@ pub(super) async fn scep(
 fn parameter(query: &str, name: &str) -> Option<String> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-    percent_encoding::percent_decode_str(value).decode_utf8().ok().map(Into::into)
+    percent_encoding::percent_decode_str(value)
+        .decode_utf8()
+        .ok()
+        .map(Into::into)
 }
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -77,7 +91,9 @@ fn message_of(query: &str) -> Result<Vec<u8>, Error> {
         other => Some(other),
     };
     let text: String = text.chars().filter_map(restore).collect();
-    LENIENT.decode(text).map_err(|_| Error::with(Code::BadParameter, "message is not base64"))
+    LENIENT
+        .decode(text)
+        .map_err(|_| Error::with(Code::BadParameter, "message is not base64"))
 }
 
 #[cfg(test)]
@@ -87,7 +103,14 @@ mod tests {
     #[test]
     fn base64_in_a_url_is_read_however_it_was_escaped() {
         let bytes = [0xfb, 0xff, 0xbf, 0x3e, 0x01];
-        for message in ["+/+/PgE=", "%2B%2F%2B%2FPgE%3D", "+/+/PgE%3D", " / /PgE=", "-_-_PgE", "+/+/%0APgE="] {
+        for message in [
+            "+/+/PgE=",
+            "%2B%2F%2B%2FPgE%3D",
+            "+/+/PgE%3D",
+            " / /PgE=",
+            "-_-_PgE",
+            "+/+/%0APgE=",
+        ] {
             let query = format!("operation=PKIOperation&message={message}");
             assert_eq!(message_of(&query).unwrap(), bytes, "{message}");
         }

@@ -11,8 +11,14 @@ use crate::error::{Code, Error, Result};
 
 /// Reads a body of at most `limit` bytes within `patience`.
 pub async fn read(headers: &HeaderMap, body: Body, limit: usize, patience: Duration) -> Result<Vec<u8>> {
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(Error::with(Code::BadContentType, "compressed bodies are not taken"));
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
+        return Err(Error::with(
+            Code::BadContentType,
+            "compressed bodies are not taken",
+        ));
     }
     let collected = timeout(patience, Limited::new(body, limit).collect())
         .await

@@ -30,10 +30,13 @@ pub async fn requests(request: Request, next: Next) -> Response {
     let status = response.status().as_u16();
     let seconds = started.elapsed().as_secs_f64();
     metrics::histogram!("russet_request_seconds", "route" => route.to_owned()).record(seconds);
-    metrics::counter!("russet_requests_total", "route" => route.to_owned(), "code" => status.to_string()).increment(1);
+    metrics::counter!("russet_requests_total", "route" => route.to_owned(), "code" => status.to_string())
+        .increment(1);
     match response.extensions().get::<Cause>() {
         Some(Cause(error)) => {
-            let source = std::error::Error::source(error.as_ref()).map(chain).unwrap_or_default();
+            let source = std::error::Error::source(error.as_ref())
+                .map(chain)
+                .unwrap_or_default();
             let (code, text) = (error.code().as_str(), error.message());
             if status >= 500 {
                 tracing::error!(request = id, %method, route, status, code, source, "{text}");

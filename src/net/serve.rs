@@ -6,7 +6,10 @@ use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::{GracefulShutdown, Watcher}},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -75,7 +78,10 @@ pub async fn tcp(
             let _ = stream.set_nodelay(true);
             match tls {
                 None => {
-                    let peer = Peer { address: Some(address), certificate: None };
+                    let peer = Peer {
+                        address: Some(address),
+                        certificate: None,
+                    };
                     connection(stream, peer, router, &limits, watcher).await;
                 }
                 Some(tls) => {
@@ -84,7 +90,10 @@ pub async fn tcp(
                         _ = stop.changed() => None,
                     };
                     if let Some((stream, certificate)) = handshake {
-                        let peer = Peer { address: Some(address), certificate };
+                        let peer = Peer {
+                            address: Some(address),
+                            certificate,
+                        };
                         connection(stream, peer, router, &limits, watcher).await;
                     }
                 }
@@ -111,7 +120,10 @@ pub async fn local(listener: UnixListener, router: Router, limits: Limits, mut s
         };
         let (router, limits, watcher) = (router.clone(), limits.clone(), graceful.watcher());
         tokio::spawn(async move {
-            let peer = Peer { address: None, certificate: None };
+            let peer = Peer {
+                address: None,
+                certificate: None,
+            };
             connection(stream, peer, router, &limits, watcher).await;
         });
     }
@@ -135,7 +147,9 @@ async fn handshake(
     match timeout(limits.header_timeout, accept).await {
         Ok(Ok(stream)) => {
             let certificates = stream.get_ref().1.peer_certificates();
-            let certificate = certificates.and_then(|chain| chain.first()).map(|leaf| Arc::from(leaf.as_ref()));
+            let certificate = certificates
+                .and_then(|chain| chain.first())
+                .map(|leaf| Arc::from(leaf.as_ref()));
             Some((stream, certificate))
         }
         Ok(Err(error)) => {
@@ -155,7 +169,10 @@ where
         router.clone().oneshot(request.map(Body::new))
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -163,7 +180,9 @@ where
         .max_concurrent_streams(100)
         .keep_alive_interval(limits.header_timeout)
         .keep_alive_timeout(limits.header_timeout);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection ended early");
     }

@@ -63,7 +63,13 @@ impl TlsSource {
     pub fn load(certificate: PathBuf, key: PathBuf, ask_clients: bool) -> Result<Self, TlsError> {
         let times = modified(&certificate, &key);
         let config = server_config(&certificate, &key, ask_clients)?;
-        Ok(Self { certificate, key, ask_clients, current: ArcSwap::from_pointee(config), loaded: Mutex::new(times) })
+        Ok(Self {
+            certificate,
+            key,
+            ask_clients,
+            current: ArcSwap::from_pointee(config),
+            loaded: Mutex::new(times),
+        })
     }
 
     /// The configuration for the next handshake.
@@ -74,7 +80,11 @@ impl TlsSource {
     /// Loads the files again. If they can't be used, the old ones stay in service.
     pub fn reload(&self) -> Result<(), TlsError> {
         let times = modified(&self.certificate, &self.key);
-        self.current.store(Arc::new(server_config(&self.certificate, &self.key, self.ask_clients)?));
+        self.current.store(Arc::new(server_config(
+            &self.certificate,
+            &self.key,
+            self.ask_clients,
+        )?));
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = times;
         Ok(())
     }
@@ -96,11 +106,18 @@ fn modified(certificate: &Path, key: &Path) -> Option<(SystemTime, SystemTime)> 
 
 /// The certificates of a PEM file, in their order; at least one.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let problem = |problem: String| TlsError::File { path: path.to_owned(), problem };
+    let problem = |problem: String| TlsError::File {
+        path: path.to_owned(),
+        problem,
+    };
     let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
         .map_err(|error| problem(format!("no PEM certificate can be read from it: {error}")))?;
-    if certificates.is_empty() { Err(problem("it holds no PEM certificate".into())) } else { Ok(certificates) }
+    if certificates.is_empty() {
+        Err(problem("it holds no PEM certificate".into()))
+    } else {
+        Ok(certificates)
+    }
 }
 
 /// The private key of a PEM file.
@@ -113,8 +130,11 @@ pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 
 fn server_config(certificate: &Path, key: &Path, ask_clients: bool) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let unusable =
-        |source| TlsError::Unusable { certificate: certificate.to_owned(), key: key.to_owned(), source };
+    let unusable = |source| TlsError::Unusable {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        source,
+    };
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(unusable)?;
@@ -123,8 +143,9 @@ fn server_config(certificate: &Path, key: &Path, ask_clients: bool) -> Result<Se
     } else {
         builder.with_no_client_auth()
     };
-    let mut config =
-        builder.with_single_cert(certificates(certificate)?, private_key(key)?).map_err(unusable)?;
+    let mut config = builder
+        .with_single_cert(certificates(certificate)?, private_key(key)?)
+        .map_err(unusable)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(unusable)?;
     Ok(config)

@@ -64,7 +64,10 @@ pub struct Answer {
 impl Client {
     /// One request. `path` begins with a slash and is already encoded.
     pub async fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, ClientError> {
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost");
         if let Self::Remote { authority, key } = self {
             request = request
                 .header(header::HOST, authority)
@@ -74,20 +77,50 @@ impl Client {
         let (status, body) = match self {
             Self::Local(path) => over(UnixStream::connect(path).await.map_err(unreachable)?, request).await?,
             Self::Remote { authority, .. } => {
-                over(tokio::net::TcpStream::connect(authority.as_str()).await.map_err(unreachable)?, request).await?
+                over(
+                    tokio::net::TcpStream::connect(authority.as_str())
+                        .await
+                        .map_err(unreachable)?,
+                    request,
+                )
+                .await?
             }
             Self::Within(router) => {
                 let mut request = request;
-                request.extensions_mut().insert(Peer { address: None, certificate: None });
-                let response = router.as_ref().clone().oneshot(request).await.map_err(unreachable)?;
+                request.extensions_mut().insert(Peer {
+                    address: None,
+                    certificate: None,
+                });
+                let response = router
+                    .as_ref()
+                    .clone()
+                    .oneshot(request)
+                    .await
+                    .map_err(unreachable)?;
                 let status = response.status();
-                (status, response.into_body().collect().await.map_err(unreachable)?.to_bytes())
+                (
+                    status,
+                    response
+                        .into_body()
+                        .collect()
+                        .await
+                        .map_err(unreachable)?
+                        .to_bytes(),
+                )
             }
         };
-        let body: Value = serde_json::from_slice(&body)
-            .unwrap_or_else(|_| if body.is_empty() { Value::Null } else { String::from_utf8_lossy(&body).into() });
+        let body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| {
+            if body.is_empty() {
+                Value::Null
+            } else {
+                String::from_utf8_lossy(&body).into()
+            }
+        });
         if status.is_success() {
-            return Ok(Answer { status: status.as_u16(), body });
+            return Ok(Answer {
+                status: status.as_u16(),
+                body,
+            });
         }
         Err(refused(status, body))
     }
@@ -100,20 +133,36 @@ fn refused(status: StatusCode, body: Value) -> ClientError {
         .or_else(|| text(error))
         .or_else(|| text(&body["command_error"]))
         .unwrap_or_else(|| format!("the server answered {status}"));
-    let step = text(&error["step"]).or_else(|| text(&body["step"])).unwrap_or_default();
-    ClientError::Refused { status: status.as_u16(), message, step, body }
+    let step = text(&error["step"])
+        .or_else(|| text(&body["step"]))
+        .unwrap_or_default();
+    ClientError::Refused {
+        status: status.as_u16(),
+        message,
+        step,
+        body,
+    }
 }
 
 async fn over<S>(stream: S, request: Request<Body>) -> Result<(StatusCode, hyper::body::Bytes), ClientError>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(unreachable)?;
     tokio::spawn(connection);
     let response = sender.send_request(request).await.map_err(unreachable)?;
     let status = response.status();
-    Ok((status, response.into_body().collect().await.map_err(unreachable)?.to_bytes()))
+    Ok((
+        status,
+        response
+            .into_body()
+            .collect()
+            .await
+            .map_err(unreachable)?
+            .to_bytes(),
+    ))
 }
 
 fn unreachable(error: impl std::fmt::Display) -> ClientError {

@@ -23,7 +23,7 @@ use crate::{
         time::Timestamp,
     },
     service::keys::{Operator, Scope},
-    storage::{CommandStatus},
+    storage::CommandStatus,
 };
 
 /// The command with its status for each enrollment; each latest answer as JSON and as the plist that came.
@@ -79,7 +79,10 @@ fn to_json(value: ::plist::Value) -> Value {
         Plist::Boolean(value) => value.into(),
         Plist::Data(bytes) => STANDARD.encode(bytes).into(),
         Plist::Date(date) => date.to_xml_format().into(),
-        Plist::Dictionary(items) => items.into_iter().map(|(key, value)| (key, to_json(value))).collect(),
+        Plist::Dictionary(items) => items
+            .into_iter()
+            .map(|(key, value)| (key, to_json(value)))
+            .collect(),
         Plist::Integer(number) => match (number.as_signed(), number.as_unsigned()) {
             (Some(number), _) => number.into(),
             (None, Some(number)) => number.into(),
@@ -100,7 +103,11 @@ pub(super) async fn cancel(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Command)?;
     if !door.store.cancel(&uuid, &id, door.clock.now()).await? {
-        return Err(Error::with(Code::CommandUnknown, "not queued for that enrollment, or finished").into());
+        return Err(Error::with(
+            Code::CommandUnknown,
+            "not queued for that enrollment, or finished",
+        )
+        .into());
     }
     tracing::info!(by = operator.name, command = %uuid, enrollment = %id, "command cancelled");
     Ok(StatusCode::NO_CONTENT.into_response())

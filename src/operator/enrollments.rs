@@ -65,7 +65,11 @@ pub(super) async fn show(
     Path(id): Path<EnrollmentId>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let row = door.store.enrollment(&id).await?.ok_or_else(|| Error::with(Code::EnrollmentUnknown, &id))?;
+    let row = door
+        .store
+        .enrollment(&id)
+        .await?
+        .ok_or_else(|| Error::with(Code::EnrollmentUnknown, &id))?;
     let mut answer = summary(&row);
     let record = &row.record;
     answer["identity"] = match record.identity {
@@ -119,11 +123,18 @@ pub(super) async fn allow_reenroll(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Enroll)?;
     let id = id.device();
-    match door.store.check_in(&id, None, Box::new(admission::allow_reenroll)).await? {
+    match door
+        .store
+        .check_in(&id, None, Box::new(admission::allow_reenroll))
+        .await?
+    {
         Ruling::Refuse(_) => Err(Error::with(Code::EnrollmentUnknown, id).into()),
         Ruling::Keep | Ruling::Write(_) => {
             tracing::info!(by = operator.name, enrollment = %id, "may enroll again");
-            Ok(json_response(StatusCode::OK, &json!({ "id": id, "allow_reenroll": true })))
+            Ok(json_response(
+                StatusCode::OK,
+                &json!({ "id": id, "allow_reenroll": true }),
+            ))
         }
     }
 }
@@ -146,14 +157,23 @@ pub(super) async fn renew_identity(
         ("Payload".to_owned(), Plist::Data(profile)),
     ]);
     let command = Dictionary::from_iter([
-        ("CommandUUID".to_owned(), Plist::from(uuid::Uuid::new_v4().to_string())),
+        (
+            "CommandUUID".to_owned(),
+            Plist::from(uuid::Uuid::new_v4().to_string()),
+        ),
         ("Command".to_owned(), Plist::Dictionary(command)),
     ]);
     let command = to_xml(&command).map_err(Error::internal)?;
-    let report = door.commands.enqueue(vec![id.clone()], command, EnqueueOptions::default(), now).await?;
+    let report = door
+        .commands
+        .enqueue(vec![id.clone()], command, EnqueueOptions::default(), now)
+        .await?;
     if let Some(code) = report.targets.first().and_then(|target| target.outcome.err()) {
         return Err(Error::with(code, id).into());
     }
     tracing::info!(by = operator.name, enrollment = %id, "identity renewal queued");
-    Ok(json_response(StatusCode::ACCEPTED, &json!({ "id": id, "command_uuid": report.command_uuid })))
+    Ok(json_response(
+        StatusCode::ACCEPTED,
+        &json!({ "id": id, "command_uuid": report.command_uuid }),
+    ))
 }

@@ -32,7 +32,11 @@ pub(super) async fn metrics(State(door): State<Arc<OperatorDoor>>) -> Result<Res
     metrics::gauge!("russet_enrollments_enabled").set(figures.enrolled as f64);
     metrics::gauge!("russet_queue_depth").set(figures.queued_commands as f64);
     metrics::gauge!("russet_store_bytes").set(figures.bytes as f64);
-    let text = door.metrics.as_ref().map(|handle| handle.render()).unwrap_or_default();
+    let text = door
+        .metrics
+        .as_ref()
+        .map(|handle| handle.render())
+        .unwrap_or_default();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 

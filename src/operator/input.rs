@@ -20,12 +20,19 @@ pub(super) struct Params(Vec<(String, String)>);
 
 impl Params {
     pub(super) fn parse(query: Option<&str>) -> Self {
-        Self(form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
+        Self(
+            form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect(),
+        )
     }
 
     /// A parameter's value; an empty one counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
     }
 
     pub(super) fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>> {
@@ -35,7 +42,8 @@ impl Params {
 
     pub(super) fn time(&self, name: &'static str) -> Result<Option<Timestamp>> {
         let parse = |value: &str| {
-            Timestamp::parse_rfc3339(value).ok_or_else(|| bad(name, "is not a time such as 2026-11-21T08:00:00Z"))
+            Timestamp::parse_rfc3339(value)
+                .ok_or_else(|| bad(name, "is not a time such as 2026-11-21T08:00:00Z"))
         };
         self.get(name).map(parse).transpose()
     }
@@ -67,7 +75,11 @@ pub(super) fn ids(segment: &str) -> Result<Vec<EnrollmentId>> {
             ids.push(EnrollmentId::new(id));
         }
     }
-    if ids.is_empty() { Err(bad("the path", "names no enrollment id")) } else { Ok(ids) }
+    if ids.is_empty() {
+        Err(bad("the path", "names no enrollment id"))
+    } else {
+        Ok(ids)
+    }
 }
 
 impl OperatorDoor {

@@ -40,13 +40,22 @@ pub(super) async fn create(
     let new: NewKey = door.json(&headers, body).await?;
     let mut scopes = Vec::new();
     for name in &new.scopes {
-        scopes.push(Scope::parse(name).ok_or_else(|| bad("scopes", "may hold admin, command, enroll and read"))?);
+        scopes.push(
+            Scope::parse(name).ok_or_else(|| bad("scopes", "may hold admin, command, enroll and read"))?,
+        );
     }
-    let read = |text: String| Timestamp::parse_rfc3339(&text).ok_or_else(|| bad("expires_at", "is not RFC 3339"));
+    let read =
+        |text: String| Timestamp::parse_rfc3339(&text).ok_or_else(|| bad("expires_at", "is not RFC 3339"));
     let expires_at = new.expires_at.map(read).transpose()?;
-    let key = door.keys.create(&new.name, &scopes, expires_at, door.clock.now()).await?;
+    let key = door
+        .keys
+        .create(&new.name, &scopes, expires_at, door.clock.now())
+        .await?;
     tracing::info!(by = operator.name, name = new.name, "API key created");
-    Ok(json_response(StatusCode::CREATED, &json!({ "name": new.name, "scopes": scopes_text(&scopes), "key": key.reveal() })))
+    Ok(json_response(
+        StatusCode::CREATED,
+        &json!({ "name": new.name, "scopes": scopes_text(&scopes), "key": key.reveal() }),
+    ))
 }
 
 fn scopes_text(scopes: &[Scope]) -> Vec<&'static str> {

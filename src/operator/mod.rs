@@ -2,12 +2,12 @@
 
 pub mod auth;
 pub mod client;
+mod commands;
 mod enrollments;
 mod health;
 mod input;
 mod keys;
 mod links;
-mod commands;
 mod nanomdm;
 mod render;
 
@@ -75,12 +75,24 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
         .route("/v1/enrollments", get(enrollments::list))
         .route("/v1/enrollments/query", post(nanomdm::query))
         .route("/v1/enrollments/{id}", get(enrollments::show))
-        .route("/v1/enrollments/{id}/allow-reenroll", post(enrollments::allow_reenroll))
-        .route("/v1/enrollments/{id}/renew-identity", post(enrollments::renew_identity))
+        .route(
+            "/v1/enrollments/{id}/allow-reenroll",
+            post(enrollments::allow_reenroll),
+        )
+        .route(
+            "/v1/enrollments/{id}/renew-identity",
+            post(enrollments::renew_identity),
+        )
         .route("/v1/push/{ids}", any(nanomdm::push))
-        .route("/v1/pushcert", get(nanomdm::push_certificate).put(nanomdm::store_push_certificate))
+        .route(
+            "/v1/pushcert",
+            get(nanomdm::push_certificate).put(nanomdm::store_push_certificate),
+        )
         .route("/v1/pushcerts", get(nanomdm::push_certificates))
-        .route("/v1/queue/{ids}", get(nanomdm::queue).delete(nanomdm::clear_queue))
+        .route(
+            "/v1/queue/{ids}",
+            get(nanomdm::queue).delete(nanomdm::clear_queue),
+        )
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
     open.merge(guarded)
         .fallback(render::not_found)

@@ -64,10 +64,15 @@ struct ApiStatus {
 impl ApiResult {
     /// 200 when all went well, 207 when some did, 500 when none did.
     fn respond(self) -> Response {
-        let failed =
-            self.status.values().filter(|one| one.push_error.is_some() || one.command_error.is_some()).count();
+        let failed = self
+            .status
+            .values()
+            .filter(|one| one.push_error.is_some() || one.command_error.is_some())
+            .count();
         let code = match failed {
-            _ if self.command_error.is_some() || self.push_error.is_some() => StatusCode::INTERNAL_SERVER_ERROR,
+            _ if self.command_error.is_some() || self.push_error.is_some() => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             0 => StatusCode::OK,
             _ if failed == self.status.len() => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::MULTI_STATUS,
@@ -78,7 +83,11 @@ impl ApiResult {
     /// A failure of the whole: bad input is the caller's fault and says so in its status.
     fn refuse(error: &Error, no_push: bool) -> Response {
         let text = format!("{}. {}", error.message(), error.code().step());
-        let result = Self { command_error: Some(text), no_push, ..Self::default() };
+        let result = Self {
+            command_error: Some(text),
+            no_push,
+            ..Self::default()
+        };
         let code = match error.code() {
             Code::CommandExists => StatusCode::INTERNAL_SERVER_ERROR,
             _ => status(error),
@@ -126,7 +135,11 @@ pub(super) async fn enqueue(
         not_before: params.time("not_before")?,
         expires_at: params.time("expires")?,
     };
-    let report = match door.commands.enqueue(ids, command, options, door.clock.now()).await {
+    let report = match door
+        .commands
+        .enqueue(ids, command, options, door.clock.now())
+        .await
+    {
         Ok(report) => report,
         Err(error) => return Ok(ApiResult::refuse(&error, no_push)),
     };
@@ -137,7 +150,10 @@ pub(super) async fn enqueue(
         ..ApiResult::default()
     };
     let told = report.targets.into_iter().map(|target| {
-        let mut one = ApiStatus { warnings: target.warnings, ..ApiStatus::default() };
+        let mut one = ApiStatus {
+            warnings: target.warnings,
+            ..ApiStatus::default()
+        };
         match target.outcome {
             Err(code) => one.command_error = Some(Error::new(code).message()),
             Ok(()) if no_push => {}
@@ -158,9 +174,15 @@ impl OperatorDoor {
         for id in ids {
             let row = self.store.enrollment(id).await?;
             let status = if row.is_some_and(|row| row.record.push.is_some()) {
-                ApiStatus { push_result: Some(self.pushes.push().as_str().to_owned()), ..ApiStatus::default() }
+                ApiStatus {
+                    push_result: Some(self.pushes.push().as_str().to_owned()),
+                    ..ApiStatus::default()
+                }
             } else {
-                ApiStatus { push_error: Some("push data missing for id".into()), ..ApiStatus::default() }
+                ApiStatus {
+                    push_error: Some("push data missing for id".into()),
+                    ..ApiStatus::default()
+                }
             };
             result.status.insert(id.to_string(), status);
         }
@@ -181,7 +203,10 @@ struct PushCertificateAnswer {
 
 impl From<PushCertificateFacts> for PushCertificateAnswer {
     fn from(facts: PushCertificateFacts) -> Self {
-        Self { not_after: facts.not_after.to_rfc3339(), topic: facts.topic.to_string() }
+        Self {
+            not_after: facts.not_after.to_rfc3339(),
+            topic: facts.topic.to_string(),
+        }
     }
 }
 
@@ -209,7 +234,10 @@ pub(super) async fn push_certificates(
     operator.require(Scope::Read)?;
     let all = door.push_certificates.list().await?;
     let all: Vec<_> = all.into_iter().map(PushCertificateAnswer::from).collect();
-    Ok(json_response(StatusCode::OK, &json!({ "push_certificates": all })))
+    Ok(json_response(
+        StatusCode::OK,
+        &json!({ "push_certificates": all }),
+    ))
 }
 
 /// `PUT /v1/pushcert`: PEM of the certificate and its key.
@@ -304,7 +332,11 @@ pub(super) async fn query(
     let Query { filter, options } = door.json(&headers, body).await?;
     if options.include_unlock_token {
         // A secret that can open a device belongs in the command that uses it, not in a list.
-        return Err(bad("include_unlock_token", "is not offered: unlock tokens do not leave this server").into());
+        return Err(bad(
+            "include_unlock_token",
+            "is not offered: unlock tokens do not leave this server",
+        )
+        .into());
     }
     // An empty list filters nothing, as in the draft's reference client.
     let some = |empty: bool| !empty;
@@ -331,7 +363,11 @@ impl OperatorDoor {
     async fn query_row(&self, row: EnrollmentRow, with_certificate: bool) -> Result<QueryRow, NanoFailure> {
         let device_cert = match row.record.identity.filter(|_| with_certificate) {
             None => None,
-            Some(identity) => self.store.certificate_der(&identity).await?.map(|der| STANDARD.encode(der)),
+            Some(identity) => self
+                .store
+                .certificate_der(&identity)
+                .await?
+                .map(|der| STANDARD.encode(der)),
         };
         let user = row.record.user.map(|user| QueryUser {
             user_short_name: user.short_name,
@@ -340,7 +376,10 @@ impl OperatorDoor {
         Ok(QueryRow {
             id: row.record.id,
             r#type: row.record.kind,
-            device: QueryDevice { serial_number: row.device.serial, device_cert },
+            device: QueryDevice {
+                serial_number: row.device.serial,
+                device_cert,
+            },
             user,
             enabled: row.record.state == EnrollmentState::Enrolled,
             token_update_tally: row.record.token_update_tally,
@@ -401,7 +440,13 @@ pub(super) async fn clear_queue(
     }
     match failed.len() {
         0 => Ok(StatusCode::NO_CONTENT.into_response()),
-        some if some < ids.len() => Ok(json_response(StatusCode::MULTI_STATUS, &json!({ "status": failed }))),
-        _ => Ok(json_response(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "status": failed }))),
+        some if some < ids.len() => Ok(json_response(
+            StatusCode::MULTI_STATUS,
+            &json!({ "status": failed }),
+        )),
+        _ => Ok(json_response(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &json!({ "status": failed }),
+        )),
     }
 }

@@ -69,7 +69,6 @@ pub enum ReportStatus {
     NotNow,
 }
 
-
 /// Why a body is not a message.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MessageError {
@@ -224,7 +223,10 @@ pub fn decode_check_in(body: &[u8]) -> Result<(Sender, CheckIn), MessageError> {
     if keys.status.is_some() && keys.message_type.is_none() {
         return Err(MessageError::WrongEndpoint("Status"));
     }
-    let message_type = keys.message_type.as_deref().ok_or(MessageError::Missing("MessageType"))?;
+    let message_type = keys
+        .message_type
+        .as_deref()
+        .ok_or(MessageError::Missing("MessageType"))?;
     let sender = channel_of!(keys).normalise()?;
     let check_in = match message_type {
         "Authenticate" => CheckIn::Authenticate(Authenticate {
@@ -249,18 +251,29 @@ pub fn decode_check_in(body: &[u8]) -> Result<(Sender, CheckIn), MessageError> {
         }),
         "GetBootstrapToken" => CheckIn::GetBootstrapToken,
         "GetToken" => CheckIn::GetToken {
-            service: keys.token_service_type.ok_or(MessageError::Missing("TokenServiceType"))?,
+            service: keys
+                .token_service_type
+                .ok_or(MessageError::Missing("TokenServiceType"))?,
         },
         "ReturnToService" => CheckIn::ReturnToService,
         "SetBootstrapToken" => CheckIn::SetBootstrapToken(keys.bootstrap_token.map(Into::into)),
         "TokenUpdate" => CheckIn::TokenUpdate(TokenUpdate {
             topic: required_topic(keys.topic)?,
-            token: keys.token.map(Vec::from).filter(|t| !t.is_empty()).ok_or(MessageError::Missing("Token"))?,
-            push_magic: keys.push_magic.filter(|m| !m.is_empty()).ok_or(MessageError::Missing("PushMagic"))?,
+            token: keys
+                .token
+                .map(Vec::from)
+                .filter(|t| !t.is_empty())
+                .ok_or(MessageError::Missing("Token"))?,
+            push_magic: keys
+                .push_magic
+                .filter(|m| !m.is_empty())
+                .ok_or(MessageError::Missing("PushMagic"))?,
             unlock_token: keys.unlock_token.map(Vec::from).filter(|token| !token.is_empty()),
             awaiting_configuration: keys.awaiting_configuration,
         }),
-        "UserAuthenticate" => CheckIn::UserAuthenticate { has_response: keys.digest_response.is_some() },
+        "UserAuthenticate" => CheckIn::UserAuthenticate {
+            has_response: keys.digest_response.is_some(),
+        },
         _ => return Err(MessageError::UnknownMessageType),
     };
     Ok((sender, check_in))
@@ -284,11 +297,20 @@ pub fn decode_report(body: &[u8]) -> Result<(Sender, CommandReport), MessageErro
         _ => return Ok((sender, CommandReport::Unknown)),
     };
     let uuid = keys.command_uuid.ok_or(MessageError::Missing("CommandUUID"))?;
-    Ok((sender, CommandReport::Answer { uuid: CommandUuid::new(uuid), status }))
+    Ok((
+        sender,
+        CommandReport::Answer {
+            uuid: CommandUuid::new(uuid),
+            status,
+        },
+    ))
 }
 
 fn required_topic(topic: Option<String>) -> Result<Topic, MessageError> {
-    topic.filter(|topic| !topic.is_empty()).map(Topic::new).ok_or(MessageError::Missing("Topic"))
+    topic
+        .filter(|topic| !topic.is_empty())
+        .map(Topic::new)
+        .ok_or(MessageError::Missing("Topic"))
 }
 
 /// On a Shared iPad all users share this `UserID`; the short name tells them apart.
@@ -322,14 +344,25 @@ impl Channel<'_> {
                 (device_part("UDID", udid)?, EnrollmentKind::Device, user)
             }
             (None, Some(id)) => {
-                let user = self.enrollment_user_id.map(|user| (user, EnrollmentKind::UserEnrollment));
-                (device_part("EnrollmentID", id)?, EnrollmentKind::UserEnrollmentDevice, user)
+                let user = self
+                    .enrollment_user_id
+                    .map(|user| (user, EnrollmentKind::UserEnrollment));
+                (
+                    device_part("EnrollmentID", id)?,
+                    EnrollmentKind::UserEnrollmentDevice,
+                    user,
+                )
             }
             (None, None) => return Err(MessageError::Missing("UDID or EnrollmentID")),
         };
         let device = EnrollmentId::new(device);
         Ok(match user {
-            None => Sender { id: device.clone(), device, kind: device_kind, user: None },
+            None => Sender {
+                id: device.clone(),
+                device,
+                kind: device_kind,
+                user: None,
+            },
             Some((user, kind)) => Sender {
                 id: device.user_channel(identifier("UserID", user)?),
                 device,
@@ -350,7 +383,11 @@ fn identifier<'a>(key: &'static str, value: &'a str) -> Result<&'a str, MessageE
 
 /// A device's id may hold no colon: `A:B` would read as user `B` of device `A`.
 fn device_part<'a>(key: &'static str, value: &'a str) -> Result<&'a str, MessageError> {
-    identifier(key, value).and_then(|id| (!id.contains(':')).then_some(id).ok_or(MessageError::BadIdentifier(key)))
+    identifier(key, value).and_then(|id| {
+        (!id.contains(':'))
+            .then_some(id)
+            .ok_or(MessageError::BadIdentifier(key))
+    })
 }
 
 #[derive(Deserialize)]
@@ -433,15 +470,31 @@ mod tests {
     fn ids_are_normalised_as_nanomdm_does() {
         let cases: [(&[(&str, &str)], &str, EnrollmentKind); 6] = [
             (&[("UDID", "U1")], "U1", EnrollmentKind::Device),
-            (&[("UDID", "U1"), ("EnrollmentID", "E1")], "U1", EnrollmentKind::Device),
+            (
+                &[("UDID", "U1"), ("EnrollmentID", "E1")],
+                "U1",
+                EnrollmentKind::Device,
+            ),
             (&[("UDID", "U1"), ("UserID", "G1")], "U1:G1", EnrollmentKind::User),
             (
-                &[("UDID", "U1"), ("UserID", SHARED_IPAD_USER_ID), ("UserShortName", "a@b.c")],
+                &[
+                    ("UDID", "U1"),
+                    ("UserID", SHARED_IPAD_USER_ID),
+                    ("UserShortName", "a@b.c"),
+                ],
                 "U1:a@b.c",
                 EnrollmentKind::SharedIpad,
             ),
-            (&[("EnrollmentID", "E1")], "E1", EnrollmentKind::UserEnrollmentDevice),
-            (&[("EnrollmentID", "E1"), ("EnrollmentUserID", "X")], "E1:X", EnrollmentKind::UserEnrollment),
+            (
+                &[("EnrollmentID", "E1")],
+                "E1",
+                EnrollmentKind::UserEnrollmentDevice,
+            ),
+            (
+                &[("EnrollmentID", "E1"), ("EnrollmentUserID", "X")],
+                "E1:X",
+                EnrollmentKind::UserEnrollment,
+            ),
         ];
         for (keys, id, kind) in cases {
             let sender = sender(keys).unwrap();
@@ -453,7 +506,11 @@ mod tests {
     #[test]
     fn a_device_id_that_reads_as_a_user_channel_is_refused() {
         for bad in ["A:B", "", "line\nbreak", &"x".repeat(513)] {
-            assert_eq!(sender(&[("UDID", bad)]), Err(MessageError::BadIdentifier("UDID")), "{bad:?}");
+            assert_eq!(
+                sender(&[("UDID", bad)]),
+                Err(MessageError::BadIdentifier("UDID")),
+                "{bad:?}"
+            );
         }
         assert_eq!(sender(&[]), Err(MessageError::Missing("UDID or EnrollmentID")));
     }
@@ -461,9 +518,15 @@ mod tests {
     #[test]
     fn a_message_at_the_wrong_endpoint_is_named() {
         let report = plist(&(text("Status", "Idle") + &text("UDID", "U")));
-        assert_eq!(decode_check_in(&report), Err(MessageError::WrongEndpoint("Status")));
+        assert_eq!(
+            decode_check_in(&report),
+            Err(MessageError::WrongEndpoint("Status"))
+        );
         let check_in = plist(&(text("MessageType", "CheckOut") + &text("UDID", "U")));
-        assert_eq!(decode_report(&check_in), Err(MessageError::WrongEndpoint("MessageType")));
+        assert_eq!(
+            decode_report(&check_in),
+            Err(MessageError::WrongEndpoint("MessageType"))
+        );
     }
 
     #[test]
@@ -474,7 +537,8 @@ mod tests {
 
     #[test]
     fn a_wrongly_typed_key_is_refused() {
-        let body = plist("<key>MessageType</key><string>CheckOut</string><key>UDID</key><integer>1</integer>");
+        let body =
+            plist("<key>MessageType</key><string>CheckOut</string><key>UDID</key><integer>1</integer>");
         assert!(matches!(decode_check_in(&body), Err(MessageError::Plist(_))));
     }
 }

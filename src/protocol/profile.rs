@@ -96,8 +96,9 @@ impl EnrollmentProfile {
     /// The profile as an XML plist, unsigned.
     pub fn to_plist(&self) -> Result<Vec<u8>, PlistError> {
         let scep_uuid = self.part("scep");
-        let anchor_uuids: Vec<String> =
-            (0..self.anchors.len()).map(|index| self.part(&format!("anchor.{index}"))).collect();
+        let anchor_uuids: Vec<String> = (0..self.anchors.len())
+            .map(|index| self.part(&format!("anchor.{index}")))
+            .collect();
         let mut payloads: Vec<Value> = self
             .anchors
             .iter()
@@ -125,14 +126,19 @@ impl EnrollmentProfile {
     /// A UUID for one payload of this copy of the profile: new copies must have new ones, or a device that renews
     /// would keep its old identity.
     fn part(&self, name: &str) -> String {
-        uuid::Uuid::new_v5(&self.uuid, name.as_bytes()).to_string().to_uppercase()
+        uuid::Uuid::new_v5(&self.uuid, name.as_bytes())
+            .to_string()
+            .to_uppercase()
     }
 
     fn payload(&self, kind: &str, suffix: &str, uuid: &str) -> Dictionary {
         Dictionary::from_iter([
             ("PayloadType".to_owned(), Value::from(kind)),
             ("PayloadVersion".to_owned(), Value::from(1)),
-            ("PayloadIdentifier".to_owned(), Value::from(format!("{}{suffix}", self.identifier))),
+            (
+                "PayloadIdentifier".to_owned(),
+                Value::from(format!("{}{suffix}", self.identifier)),
+            ),
             ("PayloadUUID".to_owned(), Value::from(uuid)),
         ])
     }
@@ -140,14 +146,20 @@ impl EnrollmentProfile {
     fn anchor_payload(&self, index: usize, anchor: &Anchor, uuid: &str) -> Value {
         let mut payload = self.payload("com.apple.security.root", &format!(".anchor.{index}"), uuid);
         payload.insert("PayloadDisplayName".into(), anchor.name.clone().into());
-        payload.insert("PayloadCertificateFileName".into(), format!("{}.cer", anchor.name).into());
+        payload.insert(
+            "PayloadCertificateFileName".into(),
+            format!("{}.cer", anchor.name).into(),
+        );
         payload.insert("PayloadContent".into(), Value::Data(anchor.der.clone()));
         payload.into()
     }
 
     fn scep_payload(&self, uuid: &str) -> Value {
         let subject = self.scep.subject.iter().map(|(kind, value)| {
-            Value::Array(vec![Value::Array(vec![kind.clone().into(), value.clone().into()])])
+            Value::Array(vec![Value::Array(vec![
+                kind.clone().into(),
+                value.clone().into(),
+            ])])
         });
         let settings = Dictionary::from_iter([
             ("URL".to_owned(), Value::from(self.scep.url.clone())),
@@ -157,7 +169,10 @@ impl EnrollmentProfile {
             ("Keysize".to_owned(), self.scep.key_size.into()),
             ("Key Type".to_owned(), "RSA".into()),
             ("Key Usage".to_owned(), 5.into()),
-            ("CAFingerprint".to_owned(), Value::Data(self.scep.ca_fingerprint.clone())),
+            (
+                "CAFingerprint".to_owned(),
+                Value::Data(self.scep.ca_fingerprint.clone()),
+            ),
             ("Retries".to_owned(), 3.into()),
             ("RetryDelay".to_owned(), 10.into()),
             ("KeyIsExtractable".to_owned(), false.into()),
@@ -186,13 +201,19 @@ impl EnrollmentProfile {
         let capabilities = mdm.server_capabilities.iter().cloned().map(Value::from).collect();
         payload.insert("ServerCapabilities".into(), Value::Array(capabilities));
         if mdm.prompt_for_bootstrap_token {
-            payload.insert("PromptUserToAllowBootstrapTokenForAuthentication".into(), true.into());
+            payload.insert(
+                "PromptUserToAllowBootstrapTokenForAuthentication".into(),
+                true.into(),
+            );
         }
         if mdm.pin_anchors {
             let uuids = Value::Array(anchor_uuids.iter().cloned().map(Value::from).collect());
             payload.insert("ServerURLPinningCertificateUUIDs".into(), uuids.clone());
             payload.insert("CheckInURLPinningCertificateUUIDs".into(), uuids);
-            payload.insert("PinningRevocationCheckRequired".into(), mdm.require_revocation_check.into());
+            payload.insert(
+                "PinningRevocationCheckRequired".into(),
+                mdm.require_revocation_check.into(),
+            );
         }
         payload.into()
     }

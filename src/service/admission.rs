@@ -10,8 +10,8 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        CertificateRecord, Change, EnrollmentRecord, EnrollmentState, MadeFor, PendingAuthenticate, PushInfo, Refusal,
-        Ruling, Sealed, Situation, UserFacts, Users,
+        CertificateRecord, Change, EnrollmentRecord, EnrollmentState, MadeFor, PendingAuthenticate, PushInfo,
+        Refusal, Ruling, Sealed, Situation, UserFacts, Users,
     },
 };
 
@@ -37,24 +37,31 @@ pub struct Envelope {
 /// The old state of an enrollment that is alive stays untouched until a `TokenUpdate` proves that the device went
 /// through with it, unless the device itself (its present identity) starts over.
 pub fn authenticate(envelope: &Envelope, message: &Authenticate, situation: &Situation) -> Ruling {
-    let Some(identity) = envelope.identity else { return Ruling::Refuse(Refusal::NotBound) };
+    let Some(identity) = envelope.identity else {
+        return Ruling::Refuse(Refusal::NotBound);
+    };
     let Some(certificate) = &situation.certificate else {
         return authenticate_migrated(envelope, message, identity, situation);
     };
     if let Err(refusal) = made_for(certificate, &envelope.id, &message.device) {
         return Ruling::Refuse(refusal);
     }
-    let bound = CertificateRecord { enrollment: Some(envelope.id.clone()), ..certificate.clone() };
+    let bound = CertificateRecord {
+        enrollment: Some(envelope.id.clone()),
+        ..certificate.clone()
+    };
     let Some(existing) = &situation.enrollment else {
         return fresh(envelope, message, Some(bound), situation);
     };
     if existing.state != EnrollmentState::Enrolled {
         // The same identity again is a repeated message, and what was queued in between is for this enrollment.
-        let repeated = existing.state == EnrollmentState::Authenticated && existing.identity == Some(identity);
+        let repeated =
+            existing.state == EnrollmentState::Authenticated && existing.identity == Some(identity);
         return match fresh(envelope, message, Some(bound), situation) {
-            Ruling::Write(change) if repeated => {
-                Ruling::Write(Box::new(Change { close_commands_to: None, ..*change }))
-            }
+            Ruling::Write(change) if repeated => Ruling::Write(Box::new(Change {
+                close_commands_to: None,
+                ..*change
+            })),
             ruling => ruling,
         };
     }
@@ -75,7 +82,10 @@ pub fn authenticate(envelope: &Envelope, message: &Authenticate, situation: &Sit
     };
     Ruling::Write(Box::new(Change {
         certificate: Some(bound),
-        ..Change::of(EnrollmentRecord { pending: Some(pending), ..existing.clone() })
+        ..Change::of(EnrollmentRecord {
+            pending: Some(pending),
+            ..existing.clone()
+        })
     }))
 }
 
@@ -179,9 +189,15 @@ pub fn token_update(envelope: &Envelope, update: &SealedTokenUpdate, situation: 
 }
 
 fn device_token_update(envelope: &Envelope, update: &SealedTokenUpdate, situation: &Situation) -> Ruling {
-    let Some(existing) = &situation.enrollment else { return Ruling::Refuse(Refusal::NotEnrolled) };
+    let Some(existing) = &situation.enrollment else {
+        return Ruling::Refuse(Refusal::NotEnrolled);
+    };
     let awaiting = update.message.awaiting_configuration;
-    if let Some(pending) = existing.pending.as_ref().filter(|pending| Some(pending.identity) == envelope.identity) {
+    if let Some(pending) = existing
+        .pending
+        .as_ref()
+        .filter(|pending| Some(pending.identity) == envelope.identity)
+    {
         // A device that is held in Setup Assistant was wiped, whatever its certificate was made for.
         if pending.renewal && awaiting != Some(true) {
             let mut renewed = existing.clone();
@@ -225,7 +241,11 @@ fn user_token_update(
     Ruling::Write(Box::new(Change::of(updated(record, envelope, update))))
 }
 
-fn updated(mut record: EnrollmentRecord, envelope: &Envelope, update: &SealedTokenUpdate) -> EnrollmentRecord {
+fn updated(
+    mut record: EnrollmentRecord,
+    envelope: &Envelope,
+    update: &SealedTokenUpdate,
+) -> EnrollmentRecord {
     let message = &update.message;
     record.push = Some(PushInfo {
         topic: message.topic.clone(),
@@ -250,7 +270,9 @@ fn updated(mut record: EnrollmentRecord, envelope: &Envelope, update: &SealedTok
 
 /// `CheckOut`: the device or the user leaves, whatever we answer.
 pub fn check_out(envelope: &Envelope, situation: &Situation) -> Ruling {
-    let Some(existing) = &situation.enrollment else { return Ruling::Keep };
+    let Some(existing) = &situation.enrollment else {
+        return Ruling::Keep;
+    };
     let mut record = existing.clone();
     record.state = EnrollmentState::CheckedOut;
     record.pending = None;
@@ -259,7 +281,11 @@ pub fn check_out(envelope: &Envelope, situation: &Situation) -> Ruling {
     record.bootstrap_token = None;
     record.awaiting_configuration = false;
     record.updated_at = envelope.at;
-    let users = if record.id.is_user_channel() { Users::Keep } else { Users::CheckOut };
+    let users = if record.id.is_user_channel() {
+        Users::Keep
+    } else {
+        Users::CheckOut
+    };
     Ruling::Write(Box::new(Change {
         enrollment: record,
         certificate: None,
@@ -285,10 +311,12 @@ pub fn set_bootstrap_token(envelope: &Envelope, token: Option<&Sealed>, situatio
 /// `DeviceConfigured` was acknowledged: the hold in Setup Assistant is over.
 pub fn configured(situation: &Situation) -> Ruling {
     match &situation.enrollment {
-        Some(existing) if existing.awaiting_configuration => Ruling::Write(Box::new(Change::of(EnrollmentRecord {
-            awaiting_configuration: false,
-            ..existing.clone()
-        }))),
+        Some(existing) if existing.awaiting_configuration => {
+            Ruling::Write(Box::new(Change::of(EnrollmentRecord {
+                awaiting_configuration: false,
+                ..existing.clone()
+            })))
+        }
         _ => Ruling::Keep,
     }
 }
@@ -329,10 +357,18 @@ pub fn standing(
     if device.identity == Some(identity) {
         return Standing::Speaks;
     }
-    if device.pending.as_ref().is_some_and(|pending| pending.identity == identity) {
+    if device
+        .pending
+        .as_ref()
+        .is_some_and(|pending| pending.identity == identity)
+    {
         return Standing::Pending;
     }
-    if adoptable(certificate, device) { Standing::Adoptable } else { Standing::Stranger }
+    if adoptable(certificate, device) {
+        Standing::Adoptable
+    } else {
+        Standing::Stranger
+    }
 }
 
 /// A certificate issued to this enrollment against its former identity needs no `Authenticate`; an enrollment that
@@ -358,7 +394,10 @@ pub fn adopt(stranger: &CertificateRecord, situation: &Situation) -> Ruling {
                 migrated: false,
                 ..device.clone()
             };
-            Ruling::Write(Box::new(Change { certificate: Some(certificate), ..Change::of(enrollment) }))
+            Ruling::Write(Box::new(Change {
+                certificate: Some(certificate),
+                ..Change::of(enrollment)
+            }))
         }
         _ => Ruling::Refuse(Refusal::NotBound),
     }

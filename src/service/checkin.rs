@@ -72,7 +72,13 @@ impl CheckIns {
         contacts: Arc<Contacts>,
         settings: CheckInSettings,
     ) -> Self {
-        Self { store, identities, sealer, contacts, settings }
+        Self {
+            store,
+            identities,
+            sealer,
+            contacts,
+            settings,
+        }
     }
 
     /// Answers one check-in by the device that holds `certificate`.
@@ -93,7 +99,10 @@ impl CheckIns {
             CheckIn::TokenUpdate(_) if !sender.id.is_user_channel() => Purpose::TokenUpdate,
             _ => Purpose::Any,
         };
-        let device = self.identities.speaks_for(certificate, &sender.device, purpose, now).await?;
+        let device = self
+            .identities
+            .speaks_for(certificate, &sender.device, purpose, now)
+            .await?;
         self.contacts.note(&sender.id, now);
         match message {
             CheckIn::Authenticate(message) => self.authenticate(envelope, message).await,
@@ -123,7 +132,8 @@ impl CheckIns {
             CheckIn::TokenUpdate(message) => {
                 // A repeated migration must find the enrollment as its own identity does.
                 let device = self.store.enrollment(&sender.device).await?;
-                let device = device.ok_or_else(|| Error::with(Code::NotEnrolled, "migrate its Authenticate first"))?;
+                let device =
+                    device.ok_or_else(|| Error::with(Code::NotEnrolled, "migrate its Authenticate first"))?;
                 if !device.record.migrated && !sender.id.is_user_channel() {
                     return Err(Error::with(Code::EnrollmentAlive, "it already speaks for itself"));
                 }
@@ -133,7 +143,10 @@ impl CheckIns {
             CheckIn::SetBootstrapToken(token) => self.set_bootstrap_token(envelope, token).await.map(drop),
             other => Err(Error::with(
                 Code::BadMessage,
-                format!("{} can't be migrated; Authenticate, TokenUpdate and SetBootstrapToken can", other.message_type()),
+                format!(
+                    "{} can't be migrated; Authenticate, TokenUpdate and SetBootstrapToken can",
+                    other.message_type()
+                ),
             )),
         }
     }
@@ -141,7 +154,10 @@ impl CheckIns {
     async fn authenticate(&self, envelope: Envelope, message: Authenticate) -> Result<Reply> {
         let (id, identity) = (envelope.id.clone(), envelope.identity);
         if id.is_user_channel() {
-            return Err(Error::with(Code::BadMessage, "Authenticate belongs to the device channel"));
+            return Err(Error::with(
+                Code::BadMessage,
+                "Authenticate belongs to the device channel",
+            ));
         }
         let at = envelope.at;
         let rule: Rule = Box::new(move |situation| admission::authenticate(&envelope, &message, situation));
@@ -160,8 +176,15 @@ impl CheckIns {
 
     async fn token_update(&self, envelope: Envelope, message: TokenUpdate) -> Result<Reply> {
         let (id, identity) = (envelope.id.clone(), envelope.identity);
-        let unlock_token = message.unlock_token.as_deref().map(|token| self.seal(UNLOCK_TOKEN, token)).transpose()?;
-        let update = SealedTokenUpdate { message, unlock_token };
+        let unlock_token = message
+            .unlock_token
+            .as_deref()
+            .map(|token| self.seal(UNLOCK_TOKEN, token))
+            .transpose()?;
+        let update = SealedTokenUpdate {
+            message,
+            unlock_token,
+        };
         let rule: Rule = Box::new(move |situation| admission::token_update(&envelope, &update, situation));
         if let Ruling::Write(change) = self.apply(&id, identity, rule).await?
             && change.enrollment.token_update_tally == 1
@@ -182,7 +205,9 @@ impl CheckIns {
     async fn set_bootstrap_token(&self, envelope: Envelope, token: Option<Vec<u8>>) -> Result<Reply> {
         let (id, identity) = (envelope.id.device(), envelope.identity);
         let token = token.filter(|token| !token.is_empty());
-        let sealed = token.map(|token| self.seal(BOOTSTRAP_TOKEN, &token)).transpose()?;
+        let sealed = token
+            .map(|token| self.seal(BOOTSTRAP_TOKEN, &token))
+            .transpose()?;
         let rule: Rule =
             Box::new(move |situation| admission::set_bootstrap_token(&envelope, sealed.as_ref(), situation));
         self.apply(&id, identity, rule).await?;
@@ -192,7 +217,10 @@ impl CheckIns {
     fn bootstrap_token_reply(&self, token: Option<&Sealed>) -> Result<Reply> {
         let mut reply = Dictionary::new();
         if let Some(token) = token {
-            reply.insert("BootstrapToken".into(), Value::Data(self.unseal(BOOTSTRAP_TOKEN, token)?));
+            reply.insert(
+                "BootstrapToken".into(),
+                Value::Data(self.unseal(BOOTSTRAP_TOKEN, token)?),
+            );
         }
         plist_reply(reply)
     }
@@ -202,7 +230,10 @@ impl CheckIns {
         settings.insert("Enabled".into(), self.settings.return_to_service.into());
         if self.settings.return_to_service {
             if let Some(token) = bootstrap_token {
-                settings.insert("BootstrapToken".into(), Value::Data(self.unseal(BOOTSTRAP_TOKEN, token)?));
+                settings.insert(
+                    "BootstrapToken".into(),
+                    Value::Data(self.unseal(BOOTSTRAP_TOKEN, token)?),
+                );
             }
             if let Some(profile) = &self.settings.return_to_service_wifi {
                 settings.insert("WiFiProfileData".into(), Value::Data(profile.clone()));
@@ -233,11 +264,16 @@ impl CheckIns {
     }
 
     fn seal(&self, purpose: &str, plain: &[u8]) -> Result<Sealed> {
-        self.sealer.seal(purpose, plain).map(Sealed::new).map_err(Error::internal)
+        self.sealer
+            .seal(purpose, plain)
+            .map(Sealed::new)
+            .map_err(Error::internal)
     }
 
     fn unseal(&self, purpose: &str, sealed: &Sealed) -> Result<Vec<u8>> {
-        self.sealer.open(purpose, sealed.as_bytes()).map_err(Error::internal)
+        self.sealer
+            .open(purpose, sealed.as_bytes())
+            .map_err(Error::internal)
     }
 }
 
@@ -247,7 +283,14 @@ fn envelope(
     url_params: BTreeMap<String, String>,
     at: Timestamp,
 ) -> Envelope {
-    Envelope { id: sender.id.clone(), kind: sender.kind, user: sender.user.clone(), identity, url_params, at }
+    Envelope {
+        id: sender.id.clone(),
+        kind: sender.kind,
+        user: sender.user.clone(),
+        identity,
+        url_params,
+        at,
+    }
 }
 
 fn plist_reply(reply: Dictionary) -> Result<Reply> {

@@ -20,8 +20,8 @@ use crate::{
         identity::{Identities, Purpose},
     },
     storage::{
-        Delivery, EnqueueOutcome, EnrollmentRow, Enqueued, EnrollmentState, NewCommand, Recorded,
-        Report, Storage,
+        Delivery, EnqueueOutcome, Enqueued, EnrollmentRow, EnrollmentState, NewCommand, Recorded, Report,
+        Storage,
     },
 };
 
@@ -72,7 +72,11 @@ const MAX_WARNED_TARGETS: usize = 1_000;
 impl Commands {
     /// Puts the parts together.
     pub fn new(store: Arc<dyn Storage>, identities: Identities, contacts: Arc<Contacts>) -> Self {
-        Self { store, identities, contacts }
+        Self {
+            store,
+            identities,
+            contacts,
+        }
     }
 
     /// Takes a device's report and gives its next command.
@@ -84,14 +88,19 @@ impl Commands {
         certificate: &ClientCertificate,
         now: Timestamp,
     ) -> Result<Option<Delivery>> {
-        let device = self.identities.speaks_for(certificate, &sender.device, Purpose::Any, now).await?;
+        let device = self
+            .identities
+            .speaks_for(certificate, &sender.device, Purpose::Any, now)
+            .await?;
         self.contacts.note(&sender.id, now);
         if device.record.state == EnrollmentState::CheckedOut {
             return Ok(None);
         }
         match report {
             CommandReport::Idle => Ok(self.store.next_command(&sender.id, false, now).await?),
-            CommandReport::Answer { uuid, status } => self.answer(sender, uuid, status, body, &device, now).await,
+            CommandReport::Answer { uuid, status } => {
+                self.answer(sender, uuid, status, body, &device, now).await
+            }
             CommandReport::Unknown => {
                 tracing::warn!(enrollment = %sender.id, "a report has a Status that is not documented");
                 Ok(None)
@@ -111,16 +120,30 @@ impl Commands {
         // Only a device that is held can be released, so that no other one pays for the look-up.
         let releases = status == ReportStatus::Acknowledged
             && device.record.awaiting_configuration
-            && self.store.command(&uuid).await?.is_some_and(|command| command.request_type == "DeviceConfigured");
-        let report = Report { enrollment: sender.id.clone(), uuid, status, payload, at: now };
+            && self
+                .store
+                .command(&uuid)
+                .await?
+                .is_some_and(|command| command.request_type == "DeviceConfigured");
+        let report = Report {
+            enrollment: sender.id.clone(),
+            uuid,
+            status,
+            payload,
+            at: now,
+        };
         let (recorded, next) = self.store.report_and_next(report).await?;
         match recorded {
             Recorded::AlreadyFinished => tracing::debug!(enrollment = %sender.id, "a result came again"),
             Recorded::Stored => {}
-            Recorded::Unknown => tracing::info!(enrollment = %sender.id, "a result for a command that it never had"),
+            Recorded::Unknown => {
+                tracing::info!(enrollment = %sender.id, "a result for a command that it never had")
+            }
         }
         if releases && recorded == Recorded::Stored {
-            self.store.check_in(&sender.device, None, Box::new(admission::configured)).await?;
+            self.store
+                .check_in(&sender.device, None, Box::new(admission::configured))
+                .await?;
         }
         Ok(next)
     }
@@ -134,8 +157,14 @@ impl Commands {
         now: Timestamp,
     ) -> Result<EnqueueReport> {
         let (command_uuid, request_type) = parse_command(&payload)?;
-        if options.expires_at.is_some_and(|expires| expires <= options.not_before.unwrap_or(now).max(now)) {
-            return Err(Error::with(Code::BadParameter, "expires lies before the command could be offered"));
+        if options
+            .expires_at
+            .is_some_and(|expires| expires <= options.not_before.unwrap_or(now).max(now))
+        {
+            return Err(Error::with(
+                Code::BadParameter,
+                "expires lies before the command could be offered",
+            ));
         }
         let mut warnings = Vec::with_capacity(ids.len());
         for id in ids.iter().take(MAX_WARNED_TARGETS) {
@@ -167,12 +196,18 @@ impl Commands {
                 warnings: warnings.next().unwrap_or_default(),
             })
             .collect();
-        Ok(EnqueueReport { command_uuid, request_type, targets })
+        Ok(EnqueueReport {
+            command_uuid,
+            request_type,
+            targets,
+        })
     }
 
     /// What Apple's schema says against this command for this enrollment.
     async fn warnings(&self, id: &EnrollmentId, request_type: &str) -> Result<Vec<String>> {
-        let Some(row) = self.store.enrollment(id).await? else { return Ok(Vec::new()) };
+        let Some(row) = self.store.enrollment(id).await? else {
+            return Ok(Vec::new());
+        };
         let product = row.device.product_name.as_deref().or(row.device.model.as_deref());
         let target = Target {
             enrollment: id,
@@ -184,7 +219,10 @@ impl Commands {
             shared_ipad: None,
             access_rights: None,
         };
-        Ok(catalogue::objections(request_type, &target).iter().map(ToString::to_string).collect())
+        Ok(catalogue::objections(request_type, &target)
+            .iter()
+            .map(ToString::to_string)
+            .collect())
     }
 }
 
@@ -206,10 +244,22 @@ struct CommandBody {
 fn parse_command(payload: &[u8]) -> Result<(CommandUuid, String)> {
     let command: CommandPlist = decode(payload).map_err(|error| Error::with(Code::BadCommand, &error))?;
     let missing = |key| Error::with(Code::BadCommand, format!("{key} is missing"));
-    let uuid = command.command_uuid.filter(|uuid| !uuid.is_empty()).ok_or_else(|| missing("CommandUUID"))?;
+    let uuid = command
+        .command_uuid
+        .filter(|uuid| !uuid.is_empty())
+        .ok_or_else(|| missing("CommandUUID"))?;
     if uuid.len() > 255 || uuid.chars().any(char::is_control) {
-        return Err(Error::with(Code::BadCommand, "CommandUUID is longer than 255 bytes or holds a control character"));
+        return Err(Error::with(
+            Code::BadCommand,
+            "CommandUUID is longer than 255 bytes or holds a control character",
+        ));
     }
-    let request_type = command.command.and_then(|body| body.request_type).filter(|kind| !kind.is_empty());
-    Ok((CommandUuid::new(uuid), request_type.ok_or_else(|| missing("Command/RequestType"))?))
+    let request_type = command
+        .command
+        .and_then(|body| body.request_type)
+        .filter(|kind| !kind.is_empty());
+    Ok((
+        CommandUuid::new(uuid),
+        request_type.ok_or_else(|| missing("Command/RequestType"))?,
+    ))
 }

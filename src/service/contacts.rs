@@ -25,6 +25,10 @@ impl Contacts {
     /// Writes the batch down. If the store fails the batch is lost: a contact is a hint, and there will be more.
     pub async fn write_down(&self, store: &(impl EnrollmentStore + ?Sized)) -> StoreResult<()> {
         let batch = std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        if batch.is_empty() { Ok(()) } else { store.seen(batch.into_iter().collect()).await }
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            store.seen(batch.into_iter().collect()).await
+        }
     }
 }

@@ -25,7 +25,10 @@ pub fn answer(endpoint: &str, data: Option<&[u8]>) -> Result<Reply> {
             let report = data.ok_or_else(|| Error::with(Code::BadMessage, "status has no Data"))?;
             match serde_json::from_slice::<Value>(report) {
                 Ok(Value::Object(_)) => Ok(Reply::Empty),
-                _ => Err(Error::with(Code::BadMessage, "the status report is not a JSON object")),
+                _ => Err(Error::with(
+                    Code::BadMessage,
+                    "the status report is not a JSON object",
+                )),
             }
         }
         "tokens" => Ok(json_reply(&json!({
@@ -51,15 +54,25 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let (tokens, items) = (parse("tokens"), parse("declaration-items"));
-        assert_eq!(tokens["SyncTokens"]["DeclarationsToken"], items["DeclarationsToken"]);
+        assert_eq!(
+            tokens["SyncTokens"]["DeclarationsToken"],
+            items["DeclarationsToken"]
+        );
         for kind in ["Activations", "Assets", "Configurations", "Management"] {
-            assert_eq!(items["Declarations"][kind], json!([]), "all four arrays must be there");
+            assert_eq!(
+                items["Declarations"][kind],
+                json!([]),
+                "all four arrays must be there"
+            );
         }
     }
 
     #[test]
     fn a_missing_declaration_is_not_found_and_nonsense_is_malformed() {
-        assert_eq!(answer("declaration/configuration/x", None).unwrap(), Reply::NotFound);
+        assert_eq!(
+            answer("declaration/configuration/x", None).unwrap(),
+            Reply::NotFound
+        );
         assert_eq!(answer("status", Some(b"{}")).unwrap(), Reply::Empty);
         for (endpoint, data) in [("status", None), ("status", Some(&b"[1"[..])), ("nonsense", None)] {
             assert_eq!(answer(endpoint, data).unwrap_err().code(), Code::BadMessage);

@@ -63,12 +63,20 @@ const MAX_URL_QUERY: usize = 512;
 impl Enrollments {
     /// Puts the parts together.
     pub fn new(store: Arc<dyn Storage>, signer: ProfileSigner, template: ProfileTemplate) -> Self {
-        Self { store, signer, template }
+        Self {
+            store,
+            signer,
+            template,
+        }
     }
 
     /// Refuses where enrollment is not open to everyone.
     pub fn check_open(&self) -> Result<()> {
-        if self.template.enroll.open { Ok(()) } else { Err(Error::new(Code::EnrollmentClosed)) }
+        if self.template.enroll.open {
+            Ok(())
+        } else {
+            Err(Error::new(Code::EnrollmentClosed))
+        }
     }
 
     /// A signed enrollment profile with a fresh challenge.
@@ -120,8 +128,21 @@ impl Enrollments {
     pub async fn profile_by_link(&self, secret: &str, url_query: String, now: Timestamp) -> Result<Vec<u8>> {
         // Checked first: a link must not be spent on a profile that can't be made.
         self.topic().await?;
-        match self.store.use_enroll_link(&secret::hash(secret).into(), now).await? {
-            LinkUse::Granted(link) => self.profile(&ProfileRequest { made_for: link.made_for, url_query }, now).await,
+        match self
+            .store
+            .use_enroll_link(&secret::hash(secret).into(), now)
+            .await?
+        {
+            LinkUse::Granted(link) => {
+                self.profile(
+                    &ProfileRequest {
+                        made_for: link.made_for,
+                        url_query,
+                    },
+                    now,
+                )
+                .await
+            }
             LinkUse::Expired | LinkUse::Unknown | LinkUse::Used => Err(Error::new(Code::EnrollLinkSpent)),
         }
     }
@@ -131,16 +152,23 @@ impl Enrollments {
         let row = self.store.enrollment(enrollment).await?;
         let row = row.ok_or_else(|| Error::with(Code::EnrollmentUnknown, enrollment))?;
         // ServerURL can't change once a device is enrolled, and so its parameters can't.
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(&row.record.url_params);
-        let made_for = MadeFor::Renewal { enrollment: enrollment.clone() };
-        self.profile(&ProfileRequest { made_for, url_query: query.finish() }, now).await
+        let url_query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&row.record.url_params)
+            .finish();
+        let made_for = MadeFor::Renewal {
+            enrollment: enrollment.clone(),
+        };
+        self.profile(&ProfileRequest { made_for, url_query }, now).await
     }
 
     /// The topic of new enrollments: that of the push certificate stored last.
     async fn topic(&self) -> Result<Topic> {
         let certificates = self.store.push_certificates().await?;
-        certificates.into_iter().next().map(|latest| latest.topic).ok_or_else(|| Error::new(Code::NoPushCertificate))
+        certificates
+            .into_iter()
+            .next()
+            .map(|latest| latest.topic)
+            .ok_or_else(|| Error::new(Code::NoPushCertificate))
     }
 
     fn build(&self, topic: Topic, challenge: &Secret, request: &ProfileRequest) -> EnrollmentProfile {

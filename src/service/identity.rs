@@ -79,11 +79,18 @@ impl Identities {
             revoked_at: None,
         };
         let rule = Box::new(move |situation: &_| admission::adopt(&record, situation));
-        match self.store.check_in(device, Some(certificate.fingerprint), rule).await? {
+        match self
+            .store
+            .check_in(device, Some(certificate.fingerprint), rule)
+            .await?
+        {
             Ruling::Refuse(refusal) => Err(refused(refusal)),
             Ruling::Keep | Ruling::Write(_) => {
                 tracing::info!(enrollment = %device, identity = %certificate.fingerprint, "identity adopted");
-                self.store.enrollment(device).await?.ok_or_else(|| Error::new(Code::NotEnrolled))
+                self.store
+                    .enrollment(device)
+                    .await?
+                    .ok_or_else(|| Error::new(Code::NotEnrolled))
             }
         }
     }

@@ -22,8 +22,8 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        Authority, CertificateRecord, EnrollmentFilter, Issuance, IssuanceRecord, IssuanceRefusal, IssuanceRequest, MadeFor, Page,
-        SecretHash, Storage,
+        Authority, CertificateRecord, EnrollmentFilter, Issuance, IssuanceRecord, IssuanceRefusal,
+        IssuanceRequest, MadeFor, Page, SecretHash, Storage,
     },
 };
 
@@ -66,7 +66,12 @@ impl Issuer {
         authority: Arc<DeviceAuthority>,
         settings: IssuerSettings,
     ) -> Self {
-        Self { store, identities, authority, settings }
+        Self {
+            store,
+            identities,
+            authority,
+            settings,
+        }
     }
 
     /// The CA's certificate (DER), which signs, decrypts and answers GetCACert.
@@ -76,12 +81,18 @@ impl Issuer {
 
     /// Answers a PKIOperation with a CertRep (DER).
     pub async fn pki_operation(&self, message: &[u8], now: Timestamp) -> Result<Vec<u8>> {
-        let options = Options { legacy_ciphers: self.settings.legacy_ciphers };
+        let options = Options {
+            legacy_ciphers: self.settings.legacy_ciphers,
+        };
         let request = match Request::open(message, &self.authority, &options) {
             Ok(request) => request,
             Err(RequestError::Authority(error)) => return Err(Error::internal(error)),
             Err(RequestError::Refused(refusal)) => {
-                return self.failure(&refusal.transaction, refusal.fail_info, &refusal.reason.to_string());
+                return self.failure(
+                    &refusal.transaction,
+                    refusal.fail_info,
+                    &refusal.reason.to_string(),
+                );
             }
             Err(RequestError::Undecodable(error)) => return Err(Error::with(Code::BadMessage, &error)),
         };
@@ -94,7 +105,9 @@ impl Issuer {
                 count("issued");
                 scep::success(&self.authority, &request, &der).map_err(Error::internal)
             }
-            Verdict::Refused(Refused(fail_info, reason)) => self.failure(&request.transaction, fail_info, reason),
+            Verdict::Refused(Refused(fail_info, reason)) => {
+                self.failure(&request.transaction, fail_info, reason)
+            }
         }
     }
 
@@ -123,7 +136,9 @@ impl Issuer {
         Ok(match issuance {
             Issuance::Granted(record) => Verdict::Issued(self.sign(&record, csr).await?),
             Issuance::Issued(_, der) => Verdict::Issued(der),
-            Issuance::Refused(refusal) => Verdict::Refused(Refused(FailInfo::BadRequest, refusal_text(refusal))),
+            Issuance::Refused(refusal) => {
+                Verdict::Refused(Refused(FailInfo::BadRequest, refusal_text(refusal)))
+            }
         })
     }
 
@@ -138,18 +153,30 @@ impl Issuer {
         if let Some(known) = self.store.certificate(&request.signer_fingerprint).await? {
             let signer = self.identities.identify(&request.signer);
             if !signer.is_ok_and(|signer| signer.standing(now) == Standing::Trusted) {
-                return Ok(Err(Refused(FailInfo::BadCertId, "the signing identity is not valid")));
+                return Ok(Err(Refused(
+                    FailInfo::BadCertId,
+                    "the signing identity is not valid",
+                )));
             }
             if self.names_another(csr, known.enrollment.as_ref()).await? {
-                return Ok(Err(Refused(FailInfo::BadRequest, "the request names another device")));
+                return Ok(Err(Refused(
+                    FailInfo::BadRequest,
+                    "the request names another device",
+                )));
             }
             return Ok(Ok(Authority::Identity(request.signer_fingerprint)));
         }
         if request.message_type == MessageType::RenewalReq {
-            return Ok(Err(Refused(FailInfo::BadCertId, "the signing certificate was not issued here")));
+            return Ok(Err(Refused(
+                FailInfo::BadCertId,
+                "the signing certificate was not issued here",
+            )));
         }
         if !request.is_signed_by_requested_key() {
-            return Ok(Err(Refused(FailInfo::BadMessageCheck, "not signed with the key of the request")));
+            return Ok(Err(Refused(
+                FailInfo::BadMessageCheck,
+                "not signed with the key of the request",
+            )));
         }
         let Some(challenge) = &csr.challenge else {
             return Ok(Err(Refused(FailInfo::BadRequest, "no challenge password")));
@@ -157,18 +184,26 @@ impl Issuer {
         // Hashes are compared, so that the comparison's duration tells nothing of the secret.
         let hash = SecretHash::from(secret::hash(challenge));
         let is_static = self.settings.static_challenge == Some(hash);
-        Ok(Ok(if is_static { Authority::Static(hash) } else { Authority::Challenge(hash) }))
+        Ok(Ok(if is_static {
+            Authority::Static(hash)
+        } else {
+            Authority::Challenge(hash)
+        }))
     }
 
     /// Whether the common name asked for is the id or serial number of an enrollment other than `own`. The server
     /// chooses the subject in any case; a renewal that names another device is a mistake or worse.
     async fn names_another(&self, csr: &Csr, own: Option<&EnrollmentId>) -> Result<bool> {
-        let Some(name) = &csr.common_name else { return Ok(false) };
+        let Some(name) = &csr.common_name else {
+            return Ok(false);
+        };
         if let Some(row) = self.store.enrollment(&EnrollmentId::new(name)).await? {
             return Ok(Some(&row.record.id) != own);
         }
-        let filter =
-            EnrollmentFilter { serials: Some(vec![SerialNumber::new(name)]), ..EnrollmentFilter::default() };
+        let filter = EnrollmentFilter {
+            serials: Some(vec![SerialNumber::new(name)]),
+            ..EnrollmentFilter::default()
+        };
         let devices = self.store.enrollments(&filter, &Page::first(10)).await?.rows;
         Ok(!devices.is_empty() && devices.iter().all(|row| Some(&row.record.id.device()) != own))
     }
@@ -189,7 +224,10 @@ impl Issuer {
             days: self.settings.identity_days,
             key_encipherment: csr.key_encipherment,
         };
-        let issued = self.authority.issue(&template, record.granted_at).map_err(Error::internal)?;
+        let issued = self
+            .authority
+            .issue(&template, record.granted_at)
+            .map_err(Error::internal)?;
         let certificate = CertificateRecord {
             fingerprint: issued.fingerprint,
             serial: record.serial.clone(),
@@ -200,7 +238,9 @@ impl Issuer {
             not_after: issued.not_after,
             revoked_at: None,
         };
-        self.store.complete_issuance(record, certificate, issued.der.clone()).await?;
+        self.store
+            .complete_issuance(record, certificate, issued.der.clone())
+            .await?;
         tracing::info!(identity = %issued.fingerprint, made_for = ?record.made_for, "identity issued");
         Ok(issued.der)
     }

@@ -35,7 +35,9 @@ impl Scope {
 
     /// The scope of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Admin, Self::Command, Self::Enroll, Self::Read].into_iter().find(|scope| scope.as_str() == name)
+        [Self::Admin, Self::Command, Self::Enroll, Self::Read]
+            .into_iter()
+            .find(|scope| scope.as_str() == name)
     }
 }
 
@@ -51,7 +53,10 @@ pub struct Operator {
 impl Operator {
     /// Whoever can open the server's files is its master anyway.
     pub fn local() -> Self {
-        Self { name: "local".into(), scopes: vec![Scope::Admin] }
+        Self {
+            name: "local".into(),
+            scopes: vec![Scope::Admin],
+        }
     }
 
     /// Refuses if neither this scope nor `admin` is theirs.
@@ -59,7 +64,10 @@ impl Operator {
         if self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin) {
             return Ok(());
         }
-        Err(Error::with(Code::KeyScope, format!("it needs the scope {:?}", scope.as_str())))
+        Err(Error::with(
+            Code::KeyScope,
+            format!("it needs the scope {:?}", scope.as_str()),
+        ))
     }
 }
 
@@ -83,7 +91,9 @@ impl Keys {
         expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Secret> {
-        let printable = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
+        let printable = name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
         if name.is_empty() || name.len() > 64 || !printable {
             let rule = "a name has 1 to 64 letters, digits, or any of - _ . @";
             return Err(Error::with(Code::BadParameter, rule));
@@ -113,8 +123,15 @@ impl Keys {
         if record.expires_at.is_some_and(|expires| expires <= now) {
             return Err(Error::with(Code::KeyMissing, "it has expired"));
         }
-        let scopes = record.scopes.iter().filter_map(|name| Scope::parse(name)).collect();
-        Ok(Operator { name: record.name, scopes })
+        let scopes = record
+            .scopes
+            .iter()
+            .filter_map(|name| Scope::parse(name))
+            .collect();
+        Ok(Operator {
+            name: record.name,
+            scopes,
+        })
     }
 
     /// All keys, by name, without their secrets.
@@ -127,7 +144,10 @@ impl Keys {
         if self.store.remove_api_key(name).await? {
             Ok(())
         } else {
-            Err(Error::with(Code::NotFound, format!("no API key is called {name:?}")))
+            Err(Error::with(
+                Code::NotFound,
+                format!("no API key is called {name:?}"),
+            ))
         }
     }
 }

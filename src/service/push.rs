@@ -13,7 +13,9 @@ impl PushOutcome {
     /// Text for an operator.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::NotConfigured => "not sent: no push service is configured; the device takes its commands when it next connects",
+            Self::NotConfigured => {
+                "not sent: no push service is configured; the device takes its commands when it next connects"
+            }
         }
     }
 }

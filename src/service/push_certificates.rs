@@ -35,15 +35,26 @@ impl PushCertificates {
 
     /// Stores a certificate with its key: PEM, in any order. New enrollments get its topic.
     pub async fn store(&self, upload: &[u8], now: Timestamp) -> Result<PushCertificateFacts> {
-        let text = std::str::from_utf8(upload).map_err(|_| Error::with(Code::BadCertificateFile, "it is not text"))?;
+        let text = std::str::from_utf8(upload)
+            .map_err(|_| Error::with(Code::BadCertificateFile, "it is not text"))?;
         let certificate =
             PushCertificate::parse(text).map_err(|error| Error::with(Code::BadCertificateFile, error))?;
-        let key = self.sealer.seal(PUSH_KEY, &certificate.key_pkcs8).map_err(Error::internal)?;
-        let facts = PushCertificateFacts { topic: certificate.topic.clone(), not_after: certificate.not_after };
+        let key = self
+            .sealer
+            .seal(PUSH_KEY, &certificate.key_pkcs8)
+            .map_err(Error::internal)?;
+        let facts = PushCertificateFacts {
+            topic: certificate.topic.clone(),
+            not_after: certificate.not_after,
+        };
         self.store
             .put_push_certificate(PushCertificateRecord {
                 topic: certificate.topic,
-                certificate_pem: certificate.chain.iter().map(|der| pem::encode("CERTIFICATE", der)).collect(),
+                certificate_pem: certificate
+                    .chain
+                    .iter()
+                    .map(|der| pem::encode("CERTIFICATE", der))
+                    .collect(),
                 key: Sealed::new(key),
                 not_after: certificate.not_after,
                 stored_at: now,
@@ -57,7 +68,10 @@ impl PushCertificates {
     pub async fn facts(&self, topic: &Topic) -> Result<PushCertificateFacts> {
         let record = self.store.push_certificate(topic).await?;
         let record = record.ok_or_else(|| Error::with(Code::PushCertificateUnknown, topic))?;
-        Ok(PushCertificateFacts { topic: record.topic, not_after: record.not_after })
+        Ok(PushCertificateFacts {
+            topic: record.topic,
+            not_after: record.not_after,
+        })
     }
 
     /// All of them, the latest stored first.

@@ -25,14 +25,23 @@ impl Upkeep {
 
     /// Puts the parts together.
     pub fn new(store: Arc<dyn Storage>, contacts: Arc<Contacts>, results_kept: Duration) -> Self {
-        Self { store, contacts, results_kept }
+        Self {
+            store,
+            contacts,
+            results_kept,
+        }
     }
 
     /// Does all that is due.
     pub async fn run(&self, now: Timestamp) -> StoreResult<()> {
         self.contacts.write_down(self.store.as_ref()).await?;
         while self.store.expire_commands(now, BATCH).await? == BATCH {}
-        while self.store.purge_results(now.minus(self.results_kept), BATCH).await? == BATCH {}
+        while self
+            .store
+            .purge_results(now.minus(self.results_kept), BATCH)
+            .await?
+            == BATCH
+        {}
         // A spent challenge is kept for a day: it answers a device that repeats its request.
         let spent = now.minus(Duration::from_secs(24 * 3600));
         while self.store.purge_challenges(spent, BATCH).await? == BATCH {}

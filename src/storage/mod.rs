@@ -19,9 +19,9 @@ pub use records::*;
 use crate::{
     error::{Code, Error},
     protocol::{
-    ids::{CommandUuid, EnrollmentId, Fingerprint, SerialNumber, Topic},
-    time::Timestamp,
-},
+        ids::{CommandUuid, EnrollmentId, Fingerprint, SerialNumber, Topic},
+        time::Timestamp,
+    },
 };
 
 /// Why the store could not do it. The text of a cause never reaches a device or an operator's answer.
@@ -111,7 +111,12 @@ pub enum Users {
 impl Change {
     /// Stores the enrollment's record, and nothing else.
     pub fn of(enrollment: EnrollmentRecord) -> Self {
-        Self { enrollment, certificate: None, close_commands_to: None, users: Users::Keep }
+        Self {
+            enrollment,
+            certificate: None,
+            close_commands_to: None,
+            users: Users::Keep,
+        }
     }
 }
 
