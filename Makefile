@@ -1,0 +1,54 @@
+# Russet: the two commands are `make run` and `make test`.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+DATA ?= dev-data
+DEVICE_LISTEN ?= 127.0.0.1:8443
+OPERATOR_LISTEN ?= 127.0.0.1:8444
+# What a fresh Debian or Ubuntu lacks besides Rust, git and a C compiler.
+PACKAGES := libssl-dev pkg-config make
+
+.PHONY: help run test test-long check fmt bench deps clean
+
+help:
+	@echo 'make run        see it work: a development server, and ten simulated devices that enroll'
+	@echo 'make test       all tests that need no external server'
+	@echo 'make test-long  the long fault tests too (200 rounds of kill -9)'
+	@echo 'make check      formatting, lints and documentation, with warnings as errors'
+	@echo 'make bench      measures the server with the simulator as its load'
+	@echo 'make deps       installs what is missing on Debian or Ubuntu'
+
+deps:
+	@scripts/deps.sh $(PACKAGES)
+
+run: deps
+	$(CARGO) build --release --workspace --bins
+	@DATA='$(DATA)' DEVICE_LISTEN='$(DEVICE_LISTEN)' OPERATOR_LISTEN='$(OPERATOR_LISTEN)' scripts/run.sh
+
+# Fault tests drive the real binary, so it is built first.
+test: deps
+	$(CARGO) build --workspace --bins
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc -q; \
+	else \
+		$(CARGO) test --workspace; \
+	fi
+
+test-long: deps
+	$(CARGO) build --workspace --bins
+	RUSSET_KILL_ROUNDS=200 $(CARGO) test --test integration kill -- --nocapture
+
+check: deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+fmt:
+	$(CARGO) fmt --all
+
+bench: deps
+	$(CARGO) build --release --workspace --bins
+	scripts/bench.sh
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,471 @@
+//! The object graph: built here and nowhere else, for the binary and for every test.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Router, http::HeaderName};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    clock::Clock,
+    config::{Config, TlsMode},
+    data_dir::{DataDir, DataDirError},
+    http::{self, DeviceDoor, ProxyTrust},
+    net::{
+        serve::{self, Limits},
+        tls::{self, TlsError, TlsSource},
+    },
+    operator::{self, OperatorDoor, client::SOCKET},
+    pki::{
+        ca::DeviceAuthority,
+        cipher::LegacyCiphers,
+        identity::{IdentityCache, TrustAnchors},
+        profile_signer::ProfileSigner,
+        secret,
+    },
+    protocol::profile::Anchor,
+    service::{
+        checkin::{CheckInSettings, CheckIns},
+        commands::Commands,
+        contacts::Contacts,
+        enrollment::{Enrollments, ProfileTemplate},
+        identity::Identities,
+        issuance::{Issuer, IssuerSettings},
+        keys::Keys,
+        push::Pushes,
+        push_certificates::PushCertificates,
+        upkeep::Upkeep,
+    },
+    storage::{
+        Storage,
+        sled::{OpenError, SledOptions, SledStorage},
+    },
+};
+
+/// Why the server can't start. Each text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's address is taken or can't be bound.
+    #[error("can't listen on {address}: {source}")]
+    Bind {
+        /// Which address.
+        address: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The data directory lacks something, or holds something unusable.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// A setting can't be used.
+    #[error("{0}")]
+    Setting(String),
+    /// The store can't be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// A certificate or key can't be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// How many judged certificates are kept in memory, at about a kilobyte each.
+const KNOWN_IDENTITIES: usize = 20_000;
+
+/// The server, ready to run.
+#[derive(Debug)]
+pub struct App {
+    device: Router,
+    operator: Router,
+    device_tls: Option<Arc<TlsSource>>,
+    operator_tls: Option<Arc<TlsSource>>,
+    upkeep: Upkeep,
+    limits: Limits,
+    clock: Clock,
+    store: Arc<dyn Storage>,
+}
+
+/// Bound listeners. Port 0 has become a real one.
+#[derive(Debug)]
+pub struct Listeners {
+    device: TcpListener,
+    operator: TcpListener,
+    local: Option<(UnixListener, PathBuf)>,
+    /// Where devices connect.
+    pub device_address: SocketAddr,
+    /// Where operators connect.
+    pub operator_address: SocketAddr,
+}
+
+impl Listeners {
+    /// Binds both addresses.
+    pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let device = bind(config.server.device_listen).await?;
+        let operator = bind(config.server.operator_listen).await?;
+        let device_address = device.local_addr().unwrap_or(config.server.device_listen);
+        let operator_address = operator.local_addr().unwrap_or(config.server.operator_listen);
+        Ok(Self {
+            device,
+            operator,
+            local: None,
+            device_address,
+            operator_address,
+        })
+    }
+
+    /// Binds the local socket in the data directory too. Only for whoever holds the store's lock.
+    pub fn with_local_socket(self, data_dir: &Path) -> Self {
+        Self {
+            local: local_socket(data_dir),
+            ..self
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let failed = |source| StartError::Bind {
+        address: address.to_string(),
+        source,
+    };
+    TcpListener::bind(address).await.map_err(failed)
+}
+
+/// The socket is a convenience: a path that is too long for one must not keep the server from starting.
+fn local_socket(data_dir: &Path) -> Option<(UnixListener, PathBuf)> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let path = data_dir.join(SOCKET);
+    // A socket left by a server that was killed; the store's lock has told that no other one runs.
+    let _ = fs::remove_file(&path);
+    match UnixListener::bind(&path) {
+        Ok(listener) => {
+            let private = fs::set_permissions(&path, fs::Permissions::from_mode(0o600));
+            private.is_ok().then_some((listener, path))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "no local socket; the command line needs --server and a key");
+            None
+        }
+    }
+}
+
+impl App {
+    /// Opens the store and builds everything. `device_address` is where devices will connect.
+    pub fn open(
+        data_dir: &DataDir,
+        config: &Config,
+        clock: Clock,
+        device_address: SocketAddr,
+        metrics: Option<PrometheusHandle>,
+    ) -> Result<Self, StartError> {
+        let options = SledOptions {
+            cache_bytes: config.store.cache_mib.saturating_mul(1024 * 1024),
+        };
+        let store: Arc<dyn Storage> =
+            Arc::new(SledStorage::open(&data_dir.path(&config.store.path), options)?);
+        let sealer = Arc::new(data_dir.sealer()?);
+        let ca = Arc::new(data_dir.device_ca(&sealer)?);
+        let (device_tls, operator_tls) = tls_sources(data_dir, config)?;
+
+        let identities = Identities::new(Arc::clone(&store));
+        let known = Arc::new(IdentityCache::new(
+            anchors(data_dir, config, &ca)?,
+            KNOWN_IDENTITIES,
+        ));
+        let contacts = Arc::new(Contacts::default());
+        let check_ins = Arc::new(CheckIns::new(
+            Arc::clone(&store),
+            identities.clone(),
+            Arc::clone(&sealer),
+            Arc::clone(&contacts),
+            check_in_settings(data_dir, config)?,
+        ));
+        let commands = Arc::new(Commands::new(
+            Arc::clone(&store),
+            identities,
+            Arc::clone(&contacts),
+        ));
+        let enrollments = Arc::new(Enrollments::new(
+            Arc::clone(&store),
+            profile_signer(data_dir, config, &ca)?,
+            profile_template(data_dir, config, &ca, device_address)?,
+        ));
+
+        let device_door = DeviceDoor {
+            clock: clock.clone(),
+            check_ins: Arc::clone(&check_ins),
+            commands: Arc::clone(&commands),
+            issuer: Issuer::new(
+                Arc::clone(&store),
+                Arc::clone(&known),
+                ca,
+                issuer_settings(config),
+            ),
+            enrollments: Arc::clone(&enrollments),
+            identities: known,
+            signature_skew: config.identity.signature_skew,
+            body_timeout: config.server.body_timeout,
+            proxy: proxy_trust(config)?,
+            development: config.dev.enabled,
+        };
+        let operator_door = OperatorDoor {
+            clock: clock.clone(),
+            store: Arc::clone(&store),
+            commands,
+            check_ins,
+            enrollments,
+            keys: Keys::new(Arc::clone(&store)),
+            pushes: Pushes,
+            push_certificates: PushCertificates::new(Arc::clone(&store), sealer),
+            metrics,
+            body_timeout: config.server.body_timeout,
+        };
+        let results_kept = Duration::from_secs(u64::from(config.retention.results_days) * 24 * 3600);
+        Ok(Self {
+            device: http::router(Arc::new(device_door)),
+            operator: operator::router(Arc::new(operator_door)),
+            device_tls,
+            operator_tls,
+            upkeep: Upkeep::new(Arc::clone(&store), contacts, results_kept),
+            limits: Limits {
+                slots: Arc::new(Semaphore::new(config.server.max_connections)),
+                header_timeout: config.server.header_timeout,
+                drain_timeout: config.server.drain_timeout,
+            },
+            clock,
+            store,
+        })
+    }
+
+    /// The operator's routes, for a command line that finds no server running.
+    pub fn operator_router(&self) -> Router {
+        self.operator.clone()
+    }
+
+    /// Everything that is remembered, for set-up and tests.
+    pub fn store(&self) -> &Arc<dyn Storage> {
+        &self.store
+    }
+
+    /// Takes certificates that were exchanged on disk into service. What can't be used is logged, and the old one stays.
+    pub fn reload_certificates(&self) {
+        for source in [&self.device_tls, &self.operator_tls].into_iter().flatten() {
+            report_reload(source.reload().map(|()| true));
+        }
+    }
+
+    /// Serves until `stop` turns true, then drains and writes down what is only in memory. `reload` exchanges the
+    /// certificates each time its value changes.
+    pub async fn run(
+        self,
+        listeners: Listeners,
+        stop: watch::Receiver<bool>,
+        mut reload: watch::Receiver<()>,
+    ) {
+        let mut servers = JoinSet::new();
+        servers.spawn(serve::tcp(
+            listeners.device,
+            self.device_tls.clone(),
+            self.device.clone(),
+            self.limits.clone(),
+            stop.clone(),
+        ));
+        servers.spawn(serve::tcp(
+            listeners.operator,
+            self.operator_tls.clone(),
+            self.operator.clone(),
+            self.limits.clone(),
+            stop.clone(),
+        ));
+        let socket = listeners.local.map(|(listener, path)| {
+            servers.spawn(serve::local(
+                listener,
+                self.operator.clone(),
+                self.limits.clone(),
+                stop.clone(),
+            ));
+            path
+        });
+        let mut upkeep = tokio::time::interval(Upkeep::INTERVAL);
+        let mut certificates = tokio::time::interval(Duration::from_secs(5));
+        let mut reload_open = true;
+        loop {
+            tokio::select! {
+                ended = servers.join_next() => if ended.is_none() { break },
+                _ = upkeep.tick() => {
+                    if let Err(error) = self.upkeep.run(self.clock.now()).await {
+                        tracing::error!(source = ?std::error::Error::source(&error), "housekeeping failed: {error}");
+                    }
+                }
+                _ = certificates.tick() => {
+                    for source in [&self.device_tls, &self.operator_tls].into_iter().flatten() {
+                        report_reload(source.reload_if_changed());
+                    }
+                }
+                changed = reload.changed(), if reload_open => match changed {
+                    Ok(()) => self.reload_certificates(),
+                    Err(_) => reload_open = false,
+                },
+            }
+        }
+        if let Some(path) = socket {
+            let _ = fs::remove_file(path);
+        }
+        if let Err(error) = self.upkeep.finish().await {
+            tracing::warn!("the latest contacts were not written down: {error}");
+        }
+    }
+}
+
+fn report_reload(reloaded: Result<bool, TlsError>) {
+    match reloaded {
+        Ok(true) => tracing::info!("TLS certificate reloaded"),
+        Ok(false) => {}
+        Err(error) => {
+            tracing::error!("the TLS certificate on disk can't be used, the old one stays: {error}")
+        }
+    }
+}
+
+type Source = Option<Arc<TlsSource>>;
+
+/// The device listener asks clients for certificates; the operator's needs TLS only off the loopback.
+fn tls_sources(data_dir: &DataDir, config: &Config) -> Result<(Source, Source), StartError> {
+    let load = |ask| {
+        let (certificate, key) = (
+            data_dir.path(&config.tls.certificate),
+            data_dir.path(&config.tls.key),
+        );
+        TlsSource::load(certificate, key, ask).map(|source| Some(Arc::new(source)))
+    };
+    let device = if config.tls.mode == TlsMode::Files {
+        load(true)?
+    } else {
+        None
+    };
+    let operator = if config.server.operator_listen.ip().is_loopback() {
+        None
+    } else {
+        load(false).map_err(|error| {
+            StartError::Setting(format!(
+                "server.operator_listen is not a loopback address and so needs TLS, but {error}; \
+                 listen on 127.0.0.1, or set tls.certificate and tls.key"
+            ))
+        })?
+    };
+    Ok((device, operator))
+}
+
+fn anchors(data_dir: &DataDir, config: &Config, ca: &DeviceAuthority) -> Result<TrustAnchors, StartError> {
+    let mut anchors = vec![ca.certificate().to_vec()];
+    if let Some(path) = &config.identity.migration_ca {
+        let path = data_dir.path(path);
+        anchors.extend(tls::certificates(&path)?.into_iter().map(|der| der.to_vec()));
+    }
+    TrustAnchors::new(anchors.iter().map(Vec::as_slice))
+        .map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
+}
+
+fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
+    let read = |path: &PathBuf| {
+        let path = data_dir.path(path);
+        fs::read(&path).map_err(|error| {
+            StartError::Setting(format!(
+                "checkin.return_to_service_wifi: {}: {error}",
+                path.display()
+            ))
+        })
+    };
+    Ok(CheckInSettings {
+        user_authenticate: config.checkin.user_authenticate,
+        return_to_service: config.checkin.return_to_service,
+        return_to_service_wifi: config
+            .checkin
+            .return_to_service_wifi
+            .as_ref()
+            .map(read)
+            .transpose()?,
+    })
+}
+
+/// Profiles are signed with the TLS certificate, which devices trust; without one, with the device CA.
+fn profile_signer(
+    data_dir: &DataDir,
+    config: &Config,
+    ca: &Arc<DeviceAuthority>,
+) -> Result<ProfileSigner, StartError> {
+    if config.tls.mode == TlsMode::Proxy {
+        return Ok(ProfileSigner::device_authority(Arc::clone(ca)));
+    }
+    let chain = tls::certificates(&data_dir.path(&config.tls.certificate))?;
+    let key = tls::private_key(&data_dir.path(&config.tls.key))?;
+    let chain = chain.into_iter().map(|der| der.to_vec()).collect();
+    ProfileSigner::new(chain, key.secret_der())
+        .map_err(|error| StartError::Setting(format!("tls.key can't sign profiles: {error}")))
+}
+
+fn profile_template(
+    data_dir: &DataDir,
+    config: &Config,
+    ca: &DeviceAuthority,
+    device_address: SocketAddr,
+) -> Result<ProfileTemplate, StartError> {
+    let anchors = match &config.tls.anchor {
+        None => Vec::new(),
+        Some(path) => tls::certificates(&data_dir.path(path))?
+            .into_iter()
+            .map(|der| Anchor {
+                der: der.to_vec(),
+                name: "Russet TLS CA".into(),
+            })
+            .collect(),
+    };
+    let signs = config.tls.mode == TlsMode::Proxy && config.tls.identity_header.is_none();
+    Ok(ProfileTemplate {
+        base_url: config.public_url(device_address),
+        enroll: config.enroll.clone(),
+        anchors,
+        ca_fingerprint: ca.sha1_fingerprint(),
+        challenge_ttl: config.identity.challenge_ttl,
+        sign_message: config.enroll.sign_message || signs,
+    })
+}
+
+fn issuer_settings(config: &Config) -> IssuerSettings {
+    IssuerSettings {
+        organization: config.enroll.organization.clone(),
+        identity_days: config.identity.identity_days,
+        legacy_ciphers: if config.scep.legacy_ciphers {
+            LegacyCiphers::All
+        } else {
+            LegacyCiphers::TripleDes
+        },
+        static_challenge: config
+            .scep
+            .static_challenge
+            .as_deref()
+            .map(|secret| secret::hash(secret).into()),
+    }
+}
+
+fn proxy_trust(config: &Config) -> Result<Option<ProxyTrust>, StartError> {
+    if config.tls.mode != TlsMode::Proxy {
+        return Ok(None);
+    }
+    let parse = |name: &String| {
+        HeaderName::try_from(name.as_str())
+            .map_err(|_| StartError::Setting(format!("tls.identity_header: {name:?} is no header name")))
+    };
+    Ok(Some(ProxyTrust {
+        addresses: config.server.trusted_proxies.clone(),
+        header: config.tls.identity_header.as_ref().map(parse).transpose()?,
+    }))
+}

@@ -1,0 +1,203 @@
+//! Verbs and flags.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::service::keys::Scope;
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 it is there already; \
+                          4 the server can't be reached; 5 refused by the server; 6 doctor found a problem.";
+
+/// Russet, an Apple MDM protocol server.
+#[derive(Debug, Parser)]
+#[command(name = "russet", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The data directory.
+    #[arg(long, global = true, env = "RUSSET_DATA", default_value = "/var/lib/russet")]
+    pub data: PathBuf,
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Operator API of a server elsewhere, `http://host:port` (default: the data directory's own server).
+    #[arg(long, global = true, env = "RUSSET_SERVER_URL")]
+    pub server: Option<String>,
+    /// File with the API key for --server; RUSSET_API_KEY may hold the key itself.
+    #[arg(long, global = true)]
+    pub key_file: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// API keys.
+    #[command(after_help = EXIT_CODES)]
+    Apikey {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: ApikeyVerb,
+    },
+    /// The configuration.
+    #[command(after_help = EXIT_CODES)]
+    Config {
+        /// What to do with it.
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+    /// Enrollments.
+    #[command(after_help = EXIT_CODES)]
+    Device {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: DeviceVerb,
+    },
+    /// Looks for what is wrong or missing, and says what to do.
+    #[command(after_help = EXIT_CODES)]
+    Doctor,
+    /// Ways to enroll.
+    #[command(after_help = EXIT_CODES)]
+    Enroll {
+        /// Which.
+        #[command(subcommand)]
+        verb: EnrollVerb,
+    },
+    /// Sets up a data directory. Nothing that exists is overwritten.
+    #[command(after_help = EXIT_CODES)]
+    Init(InitArgs),
+    /// Runs the server until SIGTERM or Ctrl-C; SIGHUP reloads certificates.
+    #[command(after_help = EXIT_CODES)]
+    Serve,
+    /// Says which version this is.
+    Version,
+}
+
+/// `russet init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// For one's own machine: a development PKI, open enrollment, an admin key in a file.
+    #[arg(long, conflicts_with = "domain", required_unless_present = "domain")]
+    pub dev: bool,
+    /// The host name under which devices will reach this server.
+    #[arg(long)]
+    pub domain: Option<String>,
+    /// Where devices connect.
+    #[arg(long, value_name = "ADDR")]
+    pub device_listen: Option<SocketAddr>,
+    /// Where operators connect.
+    #[arg(long, value_name = "ADDR")]
+    pub operator_listen: Option<SocketAddr>,
+    /// TLS certificate (PEM, leaf first). Without one, Russet makes its own CA, which only enrolled devices trust.
+    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "dev")]
+    pub tls_cert: Option<PathBuf>,
+    /// Key of the TLS certificate (PEM, unencrypted).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// A proxy at this address terminates TLS; the device listener is plain HTTP.
+    #[arg(long, value_name = "IP", conflicts_with_all = ["tls_cert"])]
+    pub behind_proxy: Option<std::net::IpAddr>,
+}
+
+/// `russet apikey …`
+#[derive(Debug, Subcommand)]
+pub enum ApikeyVerb {
+    /// Makes a key and shows it, this once.
+    Create {
+        /// Its name.
+        #[arg(long)]
+        name: String,
+        /// What it may do; several, separated by commas.
+        #[arg(long = "scope", value_delimiter = ',', default_value = "admin")]
+        scopes: Vec<Scope>,
+        /// From when on it is refused (RFC 3339).
+        #[arg(long)]
+        expires: Option<String>,
+    },
+    /// Lists the keys, without their secrets.
+    List,
+    /// Removes a key.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `russet config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Reads it and says what is wrong with it.
+    Check,
+    /// Shows every setting.
+    Show {
+        /// Also where each value comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+/// `russet device …`
+#[derive(Debug, Subcommand)]
+pub enum DeviceVerb {
+    /// Lets a device that was wiped enroll again with any profile.
+    AllowReenroll {
+        /// Enrollment id, or serial number.
+        id: String,
+    },
+    /// Queues a command, by its RequestType or from a file.
+    Cmd {
+        /// Enrollment id, or serial number.
+        id: String,
+        /// A RequestType without further keys, such as DeviceInformation.
+        #[arg(required_unless_present = "file")]
+        request_type: Option<String>,
+        /// A command plist; a CommandUUID is put in if it has none.
+        #[arg(long, conflicts_with = "request_type")]
+        file: Option<PathBuf>,
+        /// Wait for the answer, at most so many seconds.
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60")]
+        wait: Option<u64>,
+    },
+    /// Lists enrollments.
+    List {
+        /// Only the device with this serial number.
+        #[arg(long)]
+        serial: Option<String>,
+        /// Only those that are enrolled now.
+        #[arg(long)]
+        enabled: bool,
+    },
+    /// Wakes a device.
+    Push {
+        /// Enrollment id, or serial number.
+        id: String,
+    },
+    /// Queues the profile that makes a device renew its identity.
+    Renew {
+        /// Enrollment id, or serial number.
+        id: String,
+    },
+    /// Shows one enrollment.
+    Show {
+        /// Enrollment id, or serial number.
+        id: String,
+    },
+}
+
+/// `russet enroll …`
+#[derive(Debug, Subcommand)]
+pub enum EnrollVerb {
+    /// Makes a one-time link to an enrollment profile.
+    Url {
+        /// Only for the device with this serial number.
+        #[arg(long)]
+        serial: Option<String>,
+        /// Only for the device with this UDID.
+        #[arg(long)]
+        udid: Option<String>,
+        /// How long it can be used, such as 2h or 7d.
+        #[arg(long, default_value = "24h")]
+        ttl: String,
+    },
+}

@@ -1,0 +1,231 @@
+//! `russet doctor`: looks for what is wrong or missing, and says what to do.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::{
+    args::Cli,
+    output::{CliError, EXIT_PROBLEM, Output},
+    remote,
+};
+use crate::{
+    clock::Clock,
+    config::{Config, TlsMode},
+    data_dir::DataDir,
+    net::tls,
+    pki::certificate::Certificate,
+    protocol::time::Timestamp,
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Ok,
+    Warn,
+    Fail,
+}
+
+struct Finding {
+    level: Level,
+    what: String,
+    step: &'static str,
+}
+
+fn finding(level: Level, what: impl Into<String>, step: &'static str) -> Finding {
+    Finding {
+        level,
+        what: what.into(),
+        step,
+    }
+}
+
+/// Runs all checks. Fails with an exit code of its own if one of them found a problem.
+pub(super) async fn run(cli: &Cli, output: Output, data_dir: &DataDir) -> Result<(), CliError> {
+    let now = Clock::system().now();
+    let mut findings = Vec::new();
+    match Config::load(data_dir.root()) {
+        Err(error) => {
+            findings.push(finding(
+                Level::Fail,
+                format!("configuration: {error}"),
+                "Correct russet.toml.",
+            ));
+        }
+        Ok(config) => {
+            findings.push(finding(Level::Ok, "the configuration can be used", ""));
+            findings.extend(
+                config
+                    .warnings()
+                    .into_iter()
+                    .map(|what| finding(Level::Warn, what, "See the README, Configuration.")),
+            );
+            findings.extend(keys(data_dir, now));
+            findings.extend(certificate(data_dir, &config, now));
+        }
+    }
+    findings.extend(server(cli, now).await);
+
+    let mut problem = false;
+    let mut rows = Vec::new();
+    for Finding { level, what, step } in findings {
+        problem |= level == Level::Fail;
+        let mark = match level {
+            Level::Ok => "ok",
+            Level::Warn => "warn",
+            Level::Fail => "FAIL",
+        };
+        if !output.json {
+            let next = if step.is_empty() {
+                String::new()
+            } else {
+                format!("\n        next: {step}")
+            };
+            println!("[{mark:4}] {what}{next}");
+        }
+        rows.push(json!({ "level": mark.to_lowercase(), "finding": what, "step": step }));
+    }
+    if output.json {
+        println!("{}", json!({ "findings": rows, "ok": !problem }));
+    }
+    if problem {
+        return Err(CliError::new(
+            EXIT_PROBLEM,
+            "problem_found",
+            "doctor found a problem",
+            "Take the steps above.",
+        ));
+    }
+    Ok(())
+}
+
+fn keys(data_dir: &DataDir, now: Timestamp) -> Vec<Finding> {
+    match data_dir.sealer().and_then(|sealer| data_dir.device_ca(&sealer)) {
+        Err(error) => vec![finding(
+            Level::Fail,
+            error.to_string(),
+            "`russet init` makes them; a backup restores them.",
+        )],
+        Ok(ca) => vec![match Certificate::parse(ca.certificate()) {
+            Err(error) => finding(
+                Level::Fail,
+                format!("the device CA: {error}"),
+                "Restore it from a backup.",
+            ),
+            Ok(certificate) => expiry(
+                "the device CA",
+                certificate.not_after,
+                now,
+                "Plan a new data directory before it expires.",
+            ),
+        }],
+    }
+}
+
+fn certificate(data_dir: &DataDir, config: &Config, now: Timestamp) -> Vec<Finding> {
+    if config.tls.mode == TlsMode::Proxy {
+        return vec![finding(
+            Level::Ok,
+            "a proxy terminates TLS; its certificate can't be seen from here",
+            "",
+        )];
+    }
+    let path = data_dir.path(&config.tls.certificate);
+    let leaf = match tls::certificates(&path) {
+        Ok(certificates) => certificates.into_iter().next(),
+        Err(error) => {
+            return vec![finding(
+                Level::Fail,
+                error.to_string(),
+                "Set tls.certificate and tls.key.",
+            )];
+        }
+    };
+    let Some(Ok(leaf)) = leaf.as_deref().map(Certificate::parse) else {
+        return vec![finding(
+            Level::Fail,
+            format!("{}: not a certificate", path.display()),
+            "Set tls.certificate.",
+        )];
+    };
+    let mut findings = vec![expiry(
+        "the TLS certificate",
+        leaf.not_after,
+        now,
+        "Renew it; the server takes the new file by itself.",
+    )];
+    if config.tls.anchor.is_some() && !config.dev.enabled {
+        findings.push(finding(
+            Level::Warn,
+            "the TLS certificate is from Russet's own CA: a device trusts it only after it has the profile",
+            "Use a publicly trusted certificate: tls.certificate and tls.key, and remove tls.anchor.",
+        ));
+    }
+    findings
+}
+
+fn expiry(what: &str, not_after: Timestamp, now: Timestamp, step: &'static str) -> Finding {
+    let days = not_after.since(now).as_secs() / 86_400;
+    match days {
+        0 => finding(
+            Level::Fail,
+            format!("{what} has expired, or does so today ({not_after})"),
+            step,
+        ),
+        1..30 => finding(
+            Level::Warn,
+            format!("{what} expires in {days} days ({not_after})"),
+            step,
+        ),
+        _ => finding(Level::Ok, format!("{what} is valid for {days} more days"), ""),
+    }
+}
+
+async fn server(cli: &Cli, now: Timestamp) -> Vec<Finding> {
+    let client = match remote::client(cli).await {
+        Ok(client) => client,
+        Err(error) => {
+            return vec![finding(
+                Level::Fail,
+                format!("the store can't be reached: {}", error.message),
+                "Is another process holding it?",
+            )];
+        }
+    };
+    let mut findings = Vec::new();
+    match client.request(Method::GET, "/readyz", Vec::new()).await {
+        Ok(_) => findings.push(finding(Level::Ok, "the store can be read and written", "")),
+        Err(error) => findings.push(finding(
+            Level::Fail,
+            format!("the store: {error}"),
+            "Check the disk's free space and the log.",
+        )),
+    }
+    match client.request(Method::GET, "/v1/pushcerts", Vec::new()).await {
+        Err(error) => findings.push(finding(Level::Fail, format!("push certificates: {error}"), "")),
+        Ok(answer) => {
+            let all = answer.body["push_certificates"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            if all.is_empty() {
+                findings.push(finding(
+                    Level::Warn,
+                    "there is no push certificate: no device can enroll",
+                    "PUT its PEM and key to /v1/pushcert.",
+                ));
+            }
+            findings.extend(all.iter().filter_map(|one| push_certificate(one, now)));
+        }
+    }
+    findings
+}
+
+fn push_certificate(one: &Value, now: Timestamp) -> Option<Finding> {
+    let topic = one["topic"].as_str()?;
+    let not_after = Timestamp::parse_rfc3339(one["not_after"].as_str()?)?;
+    Some(expiry(
+        &format!("the push certificate {topic}"),
+        not_after,
+        now,
+        "Renew it with the same Apple Account: another one has another topic.",
+    ))
+}

@@ -1,0 +1,101 @@
+//! The command line: what can be said, and how answers look.
+
+mod args;
+mod doctor;
+mod init;
+mod output;
+mod remote;
+mod serve;
+
+use clap::Parser as _;
+
+pub use args::Cli;
+use args::{ApikeyVerb, ConfigVerb, Verb};
+use output::{CliError, Output};
+
+use crate::{config::Config, data_dir::DataDir};
+
+/// Runs one command line; returns the process's exit code.
+pub async fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { output::EXIT_USAGE } else { 0 };
+        }
+    };
+    let output = Output { json: cli.json };
+    match dispatch(&cli, output).await {
+        Ok(()) => 0,
+        Err(error) => output.fail(&error),
+    }
+}
+
+async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
+    let data_dir = DataDir::new(&cli.data);
+    match &cli.verb {
+        Verb::Apikey { verb } => match verb {
+            ApikeyVerb::Create {
+                name,
+                scopes,
+                expires,
+            } => remote::apikey_create(cli, output, name, scopes, expires.as_deref()).await,
+            ApikeyVerb::List => remote::apikey_list(cli, output).await,
+            ApikeyVerb::Remove { name } => remote::apikey_remove(cli, output, name).await,
+        },
+        Verb::Config {
+            verb: ConfigVerb::Check,
+        } => {
+            Config::load(data_dir.root())?;
+            output.say(
+                "the configuration can be used",
+                &serde_json::json!({ "ok": true }),
+            );
+            Ok(())
+        }
+        Verb::Config {
+            verb: ConfigVerb::Show { origin },
+        } => show_config(&data_dir, output, *origin),
+        Verb::Device { verb } => remote::device(cli, output, verb).await,
+        Verb::Doctor => doctor::run(cli, output, &data_dir).await,
+        Verb::Enroll { verb } => remote::enroll(cli, output, verb).await,
+        Verb::Init(args) => init::run(args, output, &data_dir).await,
+        Verb::Serve => serve::run(output, &data_dir).await,
+        Verb::Version => {
+            output.say(
+                &format!("russet {}", crate::VERSION),
+                &serde_json::json!({ "version": crate::VERSION }),
+            );
+            Ok(())
+        }
+    }
+}
+
+fn show_config(data_dir: &DataDir, output: Output, origin: bool) -> Result<(), CliError> {
+    let origins = Config::origins(data_dir.root())?;
+    if output.json {
+        let tree: serde_json::Map<_, _> = origins
+            .into_iter()
+            .map(|(key, (value, from))| {
+                (
+                    key,
+                    if origin {
+                        serde_json::json!({ "value": value, "origin": from })
+                    } else {
+                        value
+                    },
+                )
+            })
+            .collect();
+        output.say("", &tree.into());
+        return Ok(());
+    }
+    for (key, (value, from)) in origins {
+        if origin {
+            println!("{key} = {value}    # {from}");
+        } else {
+            println!("{key} = {value}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! How answers look: lines for people, one JSON document for programs. Failures go to standard error, with their
+//! code, cause and next step.
+
+use serde_json::{Value, json};
+
+use crate::{
+    app::StartError, config::ConfigError, data_dir::DataDirError, error::Error,
+    operator::client::ClientError, setup::SetUpError,
+};
+
+/// It failed.
+pub(super) const EXIT_FAILED: u8 = 1;
+/// The command line is wrong.
+pub(super) const EXIT_USAGE: u8 = 2;
+/// It is there already.
+pub(super) const EXIT_EXISTS: u8 = 3;
+/// The server can't be reached.
+pub(super) const EXIT_UNREACHABLE: u8 = 4;
+/// Refused by the server.
+pub(super) const EXIT_REFUSED: u8 = 5;
+/// `doctor` found a problem.
+pub(super) const EXIT_PROBLEM: u8 = 6;
+
+/// A failure of the command line.
+#[derive(Debug)]
+pub(super) struct CliError {
+    pub(super) exit: u8,
+    pub(super) code: String,
+    pub(super) message: String,
+    pub(super) step: String,
+}
+
+impl CliError {
+    pub(super) fn new(exit: u8, code: &str, message: impl ToString, step: &str) -> Self {
+        Self {
+            exit,
+            code: code.into(),
+            message: message.to_string(),
+            step: step.into(),
+        }
+    }
+
+    pub(super) fn usage(message: impl ToString) -> Self {
+        Self::new(EXIT_USAGE, "usage", message, "See --help.")
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused {
+                message, step, body, ..
+            } => {
+                let code = body["error"]["code"]
+                    .as_str()
+                    .or(body["code"].as_str())
+                    .unwrap_or("refused")
+                    .to_owned();
+                Self {
+                    exit: EXIT_REFUSED,
+                    code,
+                    message,
+                    step,
+                }
+            }
+            ClientError::Unreachable(_) => {
+                let step = "Is it running, and is the address right? `russet doctor` looks.";
+                Self::new(EXIT_UNREACHABLE, "unreachable", error, step)
+            }
+        }
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self::new(
+            EXIT_FAILED,
+            "bad_config",
+            error,
+            "Correct russet.toml or the RUSSET_* variable; `russet config check` tells more.",
+        )
+    }
+}
+
+impl From<DataDirError> for CliError {
+    fn from(error: DataDirError) -> Self {
+        let exit = if matches!(error, DataDirError::Exists(_)) {
+            EXIT_EXISTS
+        } else {
+            EXIT_FAILED
+        };
+        let step = "Is --data right? `russet init` sets up a new data directory.";
+        Self::new(exit, "bad_data_directory", error, step)
+    }
+}
+
+impl From<Error> for CliError {
+    fn from(error: Error) -> Self {
+        Self::new(
+            EXIT_FAILED,
+            error.code().as_str(),
+            error.message(),
+            error.code().step(),
+        )
+    }
+}
+
+impl From<SetUpError> for CliError {
+    fn from(error: SetUpError) -> Self {
+        match error {
+            SetUpError::DataDir(error) => error.into(),
+            SetUpError::Start(error) => error.into(),
+            SetUpError::Store(error) => error.into(),
+            pki @ SetUpError::Pki(_) => Self::new(
+                EXIT_FAILED,
+                "init_failed",
+                pki,
+                "Remove the data directory and try again.",
+            ),
+        }
+    }
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::DataDir(error) => error.into(),
+            other => Self::new(
+                EXIT_FAILED,
+                "cannot_start",
+                other,
+                "`russet doctor` looks for the cause.",
+            ),
+        }
+    }
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    pub(super) json: bool,
+}
+
+impl Output {
+    /// Says it: the text, or the JSON.
+    pub(super) fn say(self, text: &str, json: &Value) {
+        if self.json {
+            println!("{json}");
+        } else {
+            println!("{text}");
+        }
+    }
+
+    /// Rows under headings, or the JSON.
+    pub(super) fn table(self, headings: &[&str], rows: &[Vec<String>], json: &Value) {
+        if self.json {
+            return println!("{json}");
+        }
+        let width = |column: usize| {
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count());
+            cells
+                .chain(headings.get(column).map(|heading| heading.len()))
+                .max()
+                .unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+        let line = |cells: &[String]| {
+            let padded: Vec<String> = cells
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            println!("{}", padded.join("  ").trim_end());
+        };
+        line(
+            &headings
+                .iter()
+                .map(|heading| (*heading).to_owned())
+                .collect::<Vec<_>>(),
+        );
+        rows.iter().for_each(|row| line(row));
+    }
+
+    /// Says what went wrong; returns the exit code.
+    pub(super) fn fail(self, error: &CliError) -> u8 {
+        if self.json {
+            let body =
+                json!({ "error": { "code": error.code, "message": error.message, "step": error.step } });
+            eprintln!("{body}");
+        } else {
+            eprintln!("error: {}\n  code: {}", error.message, error.code);
+            if !error.step.is_empty() {
+                eprintln!("  next: {}", error.step);
+            }
+        }
+        error.exit
+    }
+}

@@ -1,0 +1,391 @@
+//! Verbs that speak to the operator API: of the data directory's own server if it runs, of its store if not, or of a
+//! server elsewhere.
+
+use std::{fs, time::Duration};
+
+use axum::http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::{
+    args::{Cli, DeviceVerb, EnrollVerb},
+    output::{CliError, EXIT_FAILED, EXIT_REFUSED, Output},
+};
+use crate::{
+    app::App,
+    clock::Clock,
+    config::Config,
+    data_dir::DataDir,
+    operator::client::{Client, SOCKET},
+    service::keys::Scope,
+};
+
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The way to the operator API.
+pub(super) async fn client(cli: &Cli) -> Result<Client, CliError> {
+    if let Some(server) = &cli.server {
+        let authority = server.strip_prefix("http://").ok_or_else(|| {
+            CliError::usage("--server takes http://host:port; reach a TLS listener through a tunnel, or run this on the server")
+        })?;
+        return Ok(Client::Remote {
+            authority: authority.trim_end_matches('/').to_owned(),
+            key: key(cli)?,
+        });
+    }
+    let data_dir = DataDir::new(&cli.data);
+    let socket = data_dir.path(SOCKET);
+    if tokio::net::UnixStream::connect(&socket).await.is_ok() {
+        return Ok(Client::Local(socket));
+    }
+    let config = Config::load(data_dir.root())?;
+    let app = App::open(
+        &data_dir,
+        &config,
+        Clock::system(),
+        config.server.device_listen,
+        None,
+    )?;
+    Ok(Client::Within(Box::new(app.operator_router())))
+}
+
+fn key(cli: &Cli) -> Result<String, CliError> {
+    match (&cli.key_file, std::env::var("RUSSET_API_KEY")) {
+        (Some(path), _) => fs::read_to_string(path)
+            .map(|key| key.trim().to_owned())
+            .map_err(|error| CliError::usage(format!("{}: {error}", path.display()))),
+        (None, Ok(key)) => Ok(key),
+        (None, Err(_)) => Err(CliError::usage(
+            "--server needs an API key: --key-file FILE, or RUSSET_API_KEY",
+        )),
+    }
+}
+
+/// `russet apikey create`
+pub(super) async fn apikey_create(
+    cli: &Cli,
+    output: Output,
+    name: &str,
+    scopes: &[Scope],
+    expires: Option<&str>,
+) -> Result<(), CliError> {
+    let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+    let body = json!({ "name": name, "scopes": scopes, "expires_at": expires });
+    let answer = client(cli)
+        .await?
+        .request(Method::POST, "/v1/apikeys", body.to_string().into())
+        .await?
+        .body;
+    output.say(answer["key"].as_str().unwrap_or_default(), &answer);
+    Ok(())
+}
+
+/// `russet apikey list`
+pub(super) async fn apikey_list(cli: &Cli, output: Output) -> Result<(), CliError> {
+    let answer = client(cli)
+        .await?
+        .request(Method::GET, "/v1/apikeys", Vec::new())
+        .await?
+        .body;
+    let rows: Vec<Vec<String>> = items(&answer["api_keys"])
+        .map(|key| {
+            let scopes: Vec<_> = items(&key["scopes"]).filter_map(Value::as_str).collect();
+            vec![
+                text(&key["name"]),
+                scopes.join(","),
+                text(&key["created_at"]),
+                text(&key["expires_at"]),
+            ]
+        })
+        .collect();
+    output.table(&["NAME", "SCOPES", "CREATED", "EXPIRES"], &rows, &answer);
+    Ok(())
+}
+
+/// `russet apikey remove`
+pub(super) async fn apikey_remove(cli: &Cli, output: Output, name: &str) -> Result<(), CliError> {
+    client(cli)
+        .await?
+        .request(
+            Method::DELETE,
+            &format!("/v1/apikeys/{}", segment(name)),
+            Vec::new(),
+        )
+        .await?;
+    output.say(&format!("{name} removed"), &json!({ "removed": name }));
+    Ok(())
+}
+
+/// `russet enroll …`
+pub(super) async fn enroll(cli: &Cli, output: Output, verb: &EnrollVerb) -> Result<(), CliError> {
+    let EnrollVerb::Url { serial, udid, ttl } = verb;
+    let ttl = humantime::parse_duration(ttl).map_err(|error| CliError::usage(format!("--ttl: {error}")))?;
+    let body = json!({ "serial": serial, "udid": udid, "ttl_seconds": ttl.as_secs() });
+    let answer = client(cli)
+        .await?
+        .request(Method::POST, "/v1/enroll-links", body.to_string().into())
+        .await?
+        .body;
+    output.say(answer["url"].as_str().unwrap_or_default(), &answer);
+    Ok(())
+}
+
+/// `russet device …`
+pub(super) async fn device(cli: &Cli, output: Output, verb: &DeviceVerb) -> Result<(), CliError> {
+    let client = client(cli).await?;
+    match verb {
+        DeviceVerb::AllowReenroll { id } => {
+            let id = resolve(&client, id).await?;
+            let answer = client
+                .request(Method::POST, &enrollment_path(&id, "/allow-reenroll"), Vec::new())
+                .await?;
+            output.say(&format!("{id} may enroll again with any profile"), &answer.body);
+        }
+        DeviceVerb::Cmd {
+            id,
+            request_type,
+            file,
+            wait,
+        } => {
+            let id = resolve(&client, id).await?;
+            let command = command(request_type.as_deref(), file.as_deref())?;
+            let answer = client
+                .request(Method::PUT, &format!("/v1/enqueue/{}", segment(&id)), command)
+                .await?
+                .body;
+            let uuid = text(&answer["command_uuid"]);
+            match wait {
+                None => output.say(
+                    &format!("queued {} as {uuid}", text(&answer["request_type"])),
+                    &answer,
+                ),
+                Some(seconds) => wait_for(&client, output, &uuid, &id, *seconds).await?,
+            }
+            for warning in items(&answer["status"][id.as_str()]["warnings"]).filter_map(Value::as_str) {
+                eprintln!("warning: {warning}");
+            }
+        }
+        DeviceVerb::List { serial, enabled } => list(&client, output, serial.as_deref(), *enabled).await?,
+        DeviceVerb::Push { id } => {
+            let id = resolve(&client, id).await?;
+            let answer = client
+                .request(Method::PUT, &format!("/v1/push/{}", segment(&id)), Vec::new())
+                .await?
+                .body;
+            output.say(&text(&answer["status"][id.as_str()]["push_result"]), &answer);
+        }
+        DeviceVerb::Renew { id } => {
+            let id = resolve(&client, id).await?;
+            let answer = client
+                .request(Method::POST, &enrollment_path(&id, "/renew-identity"), Vec::new())
+                .await?
+                .body;
+            output.say(
+                &format!("queued the renewal as {}", text(&answer["command_uuid"])),
+                &answer,
+            );
+        }
+        DeviceVerb::Show { id } => {
+            let id = resolve(&client, id).await?;
+            let answer = client
+                .request(Method::GET, &enrollment_path(&id, ""), Vec::new())
+                .await?
+                .body;
+            output.say(&lines(&answer, 0), &answer);
+        }
+    }
+    Ok(())
+}
+
+async fn list(client: &Client, output: Output, serial: Option<&str>, enabled: bool) -> Result<(), CliError> {
+    let mut all = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut query = form_urlencoded::Serializer::new(String::from("limit=500&"));
+        query.extend_pairs(serial.map(|serial| ("serial", serial)));
+        query.extend_pairs(enabled.then_some(("enabled", "true")));
+        query.extend_pairs(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let path = format!("/v1/enrollments?{}", query.finish());
+        let answer = client.request(Method::GET, &path, Vec::new()).await?.body;
+        all.extend(items(&answer["enrollments"]).cloned());
+        match answer["next_cursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|one| {
+            let device = &one["device"];
+            let product = text(&device["product_name"]).replace('-', "");
+            let product = if product.is_empty() {
+                text(&device["model"])
+            } else {
+                product
+            };
+            vec![
+                text(&one["id"]),
+                text(&one["type"]),
+                text(&one["state"]),
+                text(&device["serial"]),
+                product,
+                text(&device["os_version"]),
+                text(&one["last_seen"]),
+            ]
+        })
+        .collect();
+    let headings = ["ID", "TYPE", "STATE", "SERIAL", "PRODUCT", "OS", "LAST SEEN"];
+    output.table(&headings, &rows, &json!({ "enrollments": all }));
+    Ok(())
+}
+
+/// Takes an enrollment id as it is; anything else is looked up as a serial number.
+async fn resolve(client: &Client, id: &str) -> Result<String, CliError> {
+    let known = client
+        .request(Method::GET, &enrollment_path(id, ""), Vec::new())
+        .await;
+    let Err(error) = known else {
+        return Ok(id.to_owned());
+    };
+    let path = format!("/v1/enrollments?serial={}", segment(id));
+    let answer = client.request(Method::GET, &path, Vec::new()).await?.body;
+    let mut devices = items(&answer["enrollments"]).filter(|one| !text(&one["id"]).contains(':'));
+    match (devices.next(), devices.next()) {
+        (None, _) => Err(error.into()),
+        (Some(one), None) => Ok(text(&one["id"])),
+        (Some(_), Some(_)) => {
+            let step = "Name it by its id: `russet device list --serial …`.";
+            Err(CliError::new(
+                EXIT_FAILED,
+                "ambiguous",
+                "several enrollments have this serial number",
+                step,
+            ))
+        }
+    }
+}
+
+fn command(request_type: Option<&str>, file: Option<&std::path::Path>) -> Result<Vec<u8>, CliError> {
+    let uuid = uuid::Uuid::new_v4().to_string().to_uppercase();
+    if let Some(path) = file {
+        let command =
+            fs::read(path).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?;
+        let Ok(plist::Value::Dictionary(mut dictionary)) =
+            plist::Value::from_reader(std::io::Cursor::new(&command))
+        else {
+            return Err(CliError::usage(format!(
+                "{} is not a plist with a dictionary",
+                path.display()
+            )));
+        };
+        if dictionary.contains_key("CommandUUID") {
+            return Ok(command);
+        }
+        dictionary.insert("CommandUUID".into(), uuid.into());
+        return xml(&dictionary);
+    }
+    let body = plist::Dictionary::from_iter([("RequestType", request_type.unwrap_or_default())]);
+    let mut dictionary = plist::Dictionary::new();
+    dictionary.insert("Command".into(), body.into());
+    dictionary.insert("CommandUUID".into(), uuid.into());
+    xml(&dictionary)
+}
+
+fn xml(dictionary: &plist::Dictionary) -> Result<Vec<u8>, CliError> {
+    crate::protocol::plist::to_xml(dictionary).map_err(CliError::usage)
+}
+
+async fn wait_for(
+    client: &Client,
+    output: Output,
+    uuid: &str,
+    id: &str,
+    seconds: u64,
+) -> Result<(), CliError> {
+    let path = format!("/v1/commands/{}", segment(uuid));
+    let finished = async {
+        loop {
+            let answer = client.request(Method::GET, &path, Vec::new()).await?.body;
+            let status = items(&answer["enrollments"])
+                .find(|one| one["id"] == id)
+                .cloned()
+                .unwrap_or_default();
+            if !matches!(status["state"].as_str(), Some("queued" | "not_now")) {
+                return Ok::<Value, CliError>(status);
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    };
+    match tokio::time::timeout(Duration::from_secs(seconds), finished).await {
+        Ok(status) => {
+            let status = status?;
+            output.say(
+                &format!("{}\n{}", text(&status["state"]), lines(&status["result"], 0)),
+                &status,
+            );
+            match status["state"].as_str() {
+                Some("acknowledged") => Ok(()),
+                _ => Err(CliError::new(
+                    EXIT_REFUSED,
+                    "command_failed",
+                    "the device did not carry it out",
+                    "",
+                )),
+            }
+        }
+        Err(_) => {
+            let step = "It stays queued: look again with the command's UUID at /v1/commands/{uuid}.";
+            Err(CliError::new(
+                EXIT_FAILED,
+                "no_answer_yet",
+                format!("no answer within {seconds} s"),
+                step,
+            ))
+        }
+    }
+}
+
+fn enrollment_path(id: &str, rest: &str) -> String {
+    format!("/v1/enrollments/{}{rest}", segment(id))
+}
+
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// JSON as indented lines, for people.
+fn lines(value: &Value, indent: usize) -> String {
+    let pad = "  ".repeat(indent);
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| match value {
+                Value::Object(_) | Value::Array(_) => format!("{pad}{key}:\n{}", lines(value, indent + 1)),
+                other => format!("{pad}{key}: {}", text(other)),
+            })
+            .collect::<Vec<_>>()
+            .join("\n"),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| lines(item, indent))
+            .collect::<Vec<_>>()
+            .join(&format!("\n{pad}-\n")),
+        other => format!("{pad}{}", text(other)),
+    }
+}

@@ -1,0 +1,99 @@
+//! `russet serve`.
+
+use serde_json::json;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tracing_subscriber::EnvFilter;
+
+use super::output::{CliError, EXIT_FAILED, Output};
+use crate::{
+    app::{App, Listeners},
+    clock::Clock,
+    config::{Config, TlsMode},
+    data_dir::DataDir,
+    metrics,
+};
+
+/// Runs the server until SIGTERM or SIGINT. One line on standard output says that it is ready, and where.
+pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliError> {
+    let config = Config::load(data_dir.root())?;
+    log(output);
+    let signals = |error| CliError::new(EXIT_FAILED, "no_signals", error, "");
+    let mut hangup = signal(SignalKind::hangup()).map_err(signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
+
+    // The store's lock comes first: a second server must not get as far as taking the first one's socket away.
+    let listeners = Listeners::bind(&config).await?;
+    let app = App::open(
+        data_dir,
+        &config,
+        Clock::system(),
+        listeners.device_address,
+        metrics::recorder(),
+    )?;
+    let listeners = listeners.with_local_socket(data_dir.root());
+    warn_of_risks(&config);
+
+    let device = config.public_url(listeners.device_address);
+    let operator_scheme = if listeners.operator_address.ip().is_loopback() {
+        "http"
+    } else {
+        "https"
+    };
+    let operator = format!("{operator_scheme}://{}", listeners.operator_address);
+    let device_listener = match config.tls.mode {
+        TlsMode::Files => format!("https://{}", listeners.device_address),
+        TlsMode::Proxy => format!("http://{}", listeners.device_address),
+    };
+    output.say(
+        &format!("russet ready: device {device_listener} (public {device}) operator {operator}"),
+        &json!({
+            "ready": true,
+            "device": device_listener,
+            "operator": operator,
+            "public_url": device,
+            "data": data_dir.root(),
+            "dev": config.dev.enabled,
+        }),
+    );
+
+    let (stop, stopped) = watch::channel(false);
+    let (reload, reloads) = watch::channel(());
+    let server = tokio::spawn(app.run(listeners, stopped, reloads));
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => drop(reload.send(())),
+            _ = terminate.recv() => break,
+            _ = tokio::signal::ctrl_c() => break,
+        }
+    }
+    tracing::info!("draining");
+    let _ = stop.send(true);
+    server
+        .await
+        .map_err(|error| CliError::new(EXIT_FAILED, "crashed", error, "See the log."))
+}
+
+fn log(output: Output) {
+    let filter = EnvFilter::try_from_env("RUSSET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A second subscriber in one process is a test's affair, and the first one serves.
+    let _ = if output.json {
+        subscriber.json().try_init()
+    } else {
+        subscriber.try_init()
+    };
+}
+
+fn warn_of_risks(config: &Config) {
+    if config.dev.enabled {
+        tracing::warn!("DEVELOPMENT MODE: anyone on this machine can enroll; never use it for real devices");
+    }
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+}

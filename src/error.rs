@@ -1,0 +1,227 @@
+//! The one error vocabulary: every failure that a device or an operator can see has a code, a cause and a next
+//! step, all in the table below. No transport is named here; each door renders a [`Kind`] its own way.
+
+use std::{error, fmt};
+
+/// Who is at fault, and so what the caller can do. Alphabetical.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// It clashes with what is there.
+    Conflict,
+    /// Known, and not allowed.
+    Forbidden,
+    /// The identity certificate and the enrollment do not belong together.
+    IdentityMismatch,
+    /// Our fault; repeating it will not help.
+    Internal,
+    /// The request can't be understood, and never will be.
+    Malformed,
+    /// There is no such thing.
+    NotFound,
+    /// The body is larger than this door takes.
+    TooLarge,
+    /// The operator did not say who they are. Never used towards a device.
+    Unauthenticated,
+    /// Not now; the same request may succeed later.
+    Unavailable,
+}
+
+macro_rules! codes {
+    ($($variant:ident = $code:literal, $kind:ident, $cause:literal, $step:literal;)*) => {
+        /// A failure's name. Alphabetical.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = $cause] $variant,)*
+        }
+
+        impl Code {
+            /// The whole catalogue.
+            pub const ALL: &'static [Code] = &[$(Self::$variant,)*];
+
+            /// The name, stable across releases.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// Who is at fault.
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)* }
+            }
+
+            /// What happened, as a sentence.
+            pub fn cause(self) -> &'static str {
+                match self { $(Self::$variant => $cause,)* }
+            }
+
+            /// What to do next, as a sentence.
+            pub fn step(self) -> &'static str {
+                match self { $(Self::$variant => $step,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    ApiKeyExists = "api_key_exists", Conflict,
+        "There is an API key of that name.", "Choose another name, or remove the old key with `russet apikey remove`.";
+    BadBody = "bad_body", Malformed,
+        "The body can't be read.", "Compare it with the documentation of this endpoint.";
+    BadCertificateFile = "bad_certificate_file", Malformed,
+        "The certificate or its key can't be used.", "Give one PEM file with the certificate and its unencrypted key.";
+    BadCommand = "bad_command", Malformed,
+        "The command is not a plist with CommandUUID and Command/RequestType.", "Compare it with Apple's command reference.";
+    BadContentType = "bad_content_type", Malformed,
+        "This endpoint does not take that Content-Type.", "Send an XML plist with the Content-Type of Apple's MDM protocol, or with none.";
+    BadMessage = "bad_message", Malformed,
+        "The message is not one that a device sends here.", "Check the plist, its MessageType or Status, and the URL.";
+    BadParameter = "bad_parameter", Malformed,
+        "A parameter of the request is missing or wrong.", "Correct the parameter that the message names.";
+    BadSignature = "bad_signature", Malformed,
+        "The Mdm-Signature does not fit the body.", "Send a detached CMS signature over the exact body, signed within five minutes of the server's clock.";
+    BodyTimeout = "body_timeout", Malformed,
+        "The body did not arrive in time.", "Send it faster, or raise server.body_timeout.";
+    BodyTooLarge = "body_too_large", TooLarge,
+        "The body is larger than this endpoint takes.", "Send less; check-ins hold 1 MiB, command results 16 MiB, SCEP messages 2 MiB.";
+    CertificateNotBound = "certificate_not_bound", IdentityMismatch,
+        "The certificate does not speak for this enrollment.", "Enroll the device again with a profile made for it.";
+    CertificateNotTrusted = "certificate_not_trusted", Forbidden,
+        "The certificate was not issued by this server, is out of its validity, or is revoked.", "Enroll the device again; `russet device show` tells which identity is expected.";
+    CertificateOfAnother = "certificate_of_another", IdentityMismatch,
+        "The certificate was made for another device, or already speaks for another enrollment.", "Fetch a new enrollment profile on this device.";
+    CommandExists = "command_exists", Conflict,
+        "A command with this CommandUUID exists already.", "Use a new CommandUUID for each command.";
+    CommandUnknown = "command_unknown", NotFound,
+        "There is no such command.", "Check the CommandUUID; results are kept for retention.results_days.";
+    EnrollLinkSpent = "enroll_link_spent", Forbidden,
+        "This enrollment link is not valid: it was used, it is too old, or it never existed.", "Ask for a new link (`russet enroll url`).";
+    EnrollmentAlive = "enrollment_alive", IdentityMismatch,
+        "The device is enrolled, and this certificate was not made for it.", "Use a link bound to its serial number or UDID (`russet enroll url --serial …`), or `russet device allow-reenroll`.";
+    EnrollmentClosed = "enrollment_closed", Forbidden,
+        "Enrollment is not open to everyone here.", "Use a one-time link from `russet enroll url`.";
+    EnrollmentLeft = "enrollment_left", Conflict,
+        "The enrollment has checked out.", "It takes commands again after it has enrolled again.";
+    EnrollmentUnknown = "enrollment_unknown", NotFound,
+        "There is no such enrollment.", "List them with `russet device list`.";
+    IdentityMissing = "identity_missing", Forbidden,
+        "The request carries no device identity.", "Present the client certificate in TLS, or send an Mdm-Signature.";
+    Internal = "internal", Internal,
+        "Something went wrong in the server.", "See the server's log under the request id.";
+    KeyMissing = "key_missing", Unauthenticated,
+        "No API key, or not a valid one.", "Send it as the password of HTTP Basic (any user name) or as a Bearer token; make one with `russet apikey create`.";
+    KeyScope = "key_scope", Forbidden,
+        "This API key may not do that.", "Use a key with the scope that the message names.";
+    MethodNotAllowed = "method_not_allowed", Malformed,
+        "This address does not take that method.", "Use the method that the Allow header names.";
+    NoPushCertificate = "no_push_certificate", Unavailable,
+        "There is no MDM push certificate, without which no Apple device can enroll.", "Store one: PUT /v1/pushcert with the certificate and its key as PEM.";
+    NoTokenService = "no_token_service", Malformed,
+        "This server has no token of that service.", "Load the Apple Business Manager token first; other services are not known.";
+    NotEnrolled = "not_enrolled", Malformed,
+        "The enrollment is not known, or has not got that far.", "A device begins with Authenticate, then TokenUpdate; a user follows its device.";
+    NotFound = "not_found", NotFound,
+        "There is nothing at this address.", "See the README for the list of endpoints.";
+    PushCertificateUnknown = "push_certificate_unknown", NotFound,
+        "There is no push certificate of that topic.", "Name a topic that was stored with PUT /v1/pushcert.";
+    StoreUnavailable = "store_unavailable", Unavailable,
+        "The server can't reach its store at present.", "Try again; check the disk's free space and the server's log.";
+    UserDeclined = "user_declined", Forbidden,
+        "This server does not manage that user.", "Nothing; the device asks again at the next login.";
+}
+
+/// A failure with its code, what exactly is wrong, and for the log only its cause.
+#[derive(Debug)]
+pub struct Error {
+    code: Code,
+    detail: Option<String>,
+    source: Option<Box<dyn error::Error + Send + Sync>>,
+}
+
+/// The result of everything above the pure layers.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A failure that its code says all about.
+    pub fn new(code: Code) -> Self {
+        Self {
+            code,
+            detail: None,
+            source: None,
+        }
+    }
+
+    /// A failure with the particular thing that is wrong. The text is shown to whoever asked: no secrets, no bodies.
+    pub fn with(code: Code, detail: impl fmt::Display) -> Self {
+        Self {
+            code,
+            detail: Some(detail.to_string()),
+            source: None,
+        }
+    }
+
+    /// Adds what caused it, for the log only.
+    pub fn caused_by(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// A failure of ours.
+    pub fn internal(source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        Self::new(Code::Internal).caused_by(source)
+    }
+
+    /// Its name.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Who is at fault.
+    pub fn kind(&self) -> Kind {
+        self.code.kind()
+    }
+
+    /// What happened: the cause, and the particular thing that is wrong.
+    pub fn message(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{} ({detail})", self.code.cause().trim_end_matches('.')),
+            None => self.code.cause().trim_end_matches('.').to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message())
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_a_cause_and_a_step_of_its_own() {
+        let names: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!(
+                code.cause().ends_with('.'),
+                "{code:?} has no sentence as its cause"
+            );
+            assert!(code.step().len() > 10, "{code:?} has no next step");
+        }
+    }
+
+    #[test]
+    fn a_source_never_shows_in_the_text() {
+        let error = Error::internal("password=hunter2");
+        assert!(!error.to_string().contains("hunter2"));
+    }
+}

@@ -1,0 +1,120 @@
+//! `/enroll`: the enrollment profile, or for a browser a page that says what it is.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, Method, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+
+use super::{
+    DeviceDoor, page,
+    render::{Failure, typed},
+};
+use crate::{
+    error::{Code, Error},
+    protocol::ids::{SerialNumber, Udid},
+    service::enrollment::ProfileRequest,
+    storage::MadeFor,
+};
+
+/// Query parameters that this server reads; all others go on into the profile's ServerURL.
+const OWN_PARAMETERS: [&str; 3] = ["download", "serial", "udid"];
+
+/// Hands a profile to anyone, where the configuration says so. `udid` and `serial` bind it to that device.
+pub(super) async fn open(
+    State(door): State<Arc<DeviceDoor>>,
+    RawQuery(query): RawQuery,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let query = query.unwrap_or_default();
+    door.enrollments.check_open()?;
+    if wants_page(&headers, &query) {
+        return Ok(page::enroll(&query, door.development));
+    }
+    let made_for = match (parameter(&query, "udid"), parameter(&query, "serial")) {
+        (None, None) => MadeFor::Anyone,
+        (udid, serial) => MadeFor::Device {
+            udid: udid.map(Udid::new),
+            serial: serial.map(SerialNumber::new),
+        },
+    };
+    if method == Method::HEAD {
+        return Ok(StatusCode::OK.into_response());
+    }
+    let request = ProfileRequest {
+        made_for,
+        url_query: passed_on(&query),
+    };
+    let profile = door.enrollments.profile(&request, door.clock.now()).await?;
+    Ok(profile_response(profile))
+}
+
+/// Hands out the profile of a one-time link. A browser's first look, or a preview's, does not use it up.
+pub(super) async fn by_link(
+    State(door): State<Arc<DeviceDoor>>,
+    Path(secret): Path<String>,
+    RawQuery(query): RawQuery,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let query = query.unwrap_or_default();
+    let now = door.clock.now();
+    if method == Method::HEAD || wants_page(&headers, &query) {
+        door.enrollments.check_link(&secret, now).await?;
+        return Ok(page::enroll(&query, door.development));
+    }
+    let profile = door
+        .enrollments
+        .profile_by_link(&secret, passed_on(&query), now)
+        .await?;
+    Ok(profile_response(profile))
+}
+
+fn profile_response(profile: Vec<u8>) -> Response {
+    let mut response = typed("application/x-apple-aspen-config", profile);
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        header::HeaderValue::from_static("attachment; filename=\"enrollment.mobileconfig\""),
+    );
+    response
+}
+
+/// Browsers name HTML; device agents and scripts do not.
+fn wants_page(headers: &HeaderMap, query: &str) -> bool {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or_default();
+    accept.contains("text/html") && parameter(query, "download").is_none()
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs
+        .find(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
+}
+
+fn passed_on(query: &str) -> String {
+    let mut serializer = form_urlencoded::Serializer::new(String::new());
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        if !OWN_PARAMETERS.contains(&key.as_ref()) {
+            serializer.append_pair(&key, &value);
+        }
+    }
+    serializer.finish()
+}
+
+impl From<Code> for Failure {
+    fn from(code: Code) -> Self {
+        Self(Error::new(code))
+    }
+}

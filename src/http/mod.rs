@@ -1,0 +1,78 @@
+//! The device-facing door. No device path ever answers 401: a device would take that for the end of its management.
+
+pub mod device;
+pub mod enroll;
+mod identity;
+mod page;
+mod render;
+pub mod scep;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router, middleware,
+    routing::{MethodFilter, any, get, on},
+};
+
+use crate::{
+    clock::Clock,
+    net::log,
+    pki::identity::IdentityCache,
+    service::{checkin::CheckIns, commands::Commands, enrollment::Enrollments, issuance::Issuer},
+};
+
+pub use identity::ProxyTrust;
+
+/// Largest check-in. Largest command result. Largest SCEP message. In bytes.
+const MAX_CHECK_IN: usize = 1024 * 1024;
+const MAX_REPORT: usize = 16 * 1024 * 1024;
+const MAX_SCEP: usize = 2 * 1024 * 1024;
+
+/// All that the device-facing handlers need.
+#[derive(Debug)]
+pub struct DeviceDoor {
+    /// The present time.
+    pub clock: Clock,
+    /// Check-ins.
+    pub check_ins: Arc<CheckIns>,
+    /// The command queue.
+    pub commands: Arc<Commands>,
+    /// Certificates.
+    pub issuer: Issuer,
+    /// Enrollment profiles.
+    pub enrollments: Arc<Enrollments>,
+    /// Parsed certificates.
+    pub identities: Arc<IdentityCache>,
+    /// How far a signature's time may lie from ours.
+    pub signature_skew: Duration,
+    /// For a body to arrive.
+    pub body_timeout: Duration,
+    /// Set when a proxy terminates TLS.
+    pub proxy: Option<ProxyTrust>,
+    /// Whether this is a development server, for the page that says what this is.
+    pub development: bool,
+}
+
+/// The device-facing routes.
+pub fn router(door: Arc<DeviceDoor>) -> Router {
+    let put_or_post = MethodFilter::PUT.or(MethodFilter::POST);
+    Router::new()
+        .route("/", get(page::welcome))
+        .route(
+            "/checkin",
+            on(put_or_post, device::checkin).fallback(render::method_not_allowed),
+        )
+        .route("/enroll", get(enroll::open).fallback(render::method_not_allowed))
+        .route(
+            "/enroll/{secret}",
+            get(enroll::by_link).fallback(render::method_not_allowed),
+        )
+        .route(
+            "/mdm",
+            on(put_or_post, device::mdm).fallback(render::method_not_allowed),
+        )
+        .route("/scep", any(scep::scep))
+        .fallback(render::not_found)
+        .layer(middleware::from_fn(log::requests))
+        .with_state(door)
+}

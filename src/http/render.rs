@@ -1,0 +1,76 @@
+//! How this door shows a failure: a status that no device misunderstands, and the failure's name as text.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    error::{Code, Error, Kind},
+    net::log::Cause,
+};
+
+/// A failure on its way out of this door.
+pub(super) struct Failure(pub(super) Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = match self.0.kind() {
+            // 401 and "unrecognized device" would unenroll the device: they have no place here.
+            Kind::Conflict | Kind::Malformed | Kind::Unauthenticated => StatusCode::BAD_REQUEST,
+            Kind::Forbidden | Kind::IdentityMismatch => StatusCode::FORBIDDEN,
+            Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let status = match self.0.code() {
+            Code::BadContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            _ => status,
+        };
+        let text = format!(
+            "{}: {}. {}\n",
+            self.0.code().as_str(),
+            self.0.message(),
+            self.0.code().step()
+        );
+        let mut response = (status, text).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+        }
+        response.extensions_mut().insert(Cause(Arc::new(self.0)));
+        response
+    }
+}
+
+/// A response with a body of a fixed type.
+pub(super) fn typed(content_type: &'static str, body: impl Into<Body>) -> Response {
+    ([(header::CONTENT_TYPE, content_type)], body.into()).into_response()
+}
+
+/// There is nothing here.
+pub(super) async fn not_found() -> Failure {
+    Failure(Error::new(Code::NotFound))
+}
+
+/// An address that devices use in another way; most often somebody has opened it in a browser.
+pub(super) async fn method_not_allowed(method: Method) -> Failure {
+    let detail = match method {
+        Method::GET | Method::HEAD => "this address is for devices; a browser finds the way to enroll at /",
+        _ => "devices use PUT here",
+    };
+    Failure(Error::with(Code::MethodNotAllowed, detail))
+}

@@ -1,0 +1,65 @@
+//! One log line and one set of figures for each request, at both doors. Never a body, never a query (it may hold a
+//! challenge or a link's secret).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    middleware::Next,
+    response::Response,
+};
+use tokio::time::Instant;
+
+use crate::error::Error;
+
+/// A failure's inner cause, carried by the response to this middleware, which alone writes it down.
+#[derive(Clone, Debug)]
+pub struct Cause(pub std::sync::Arc<Error>);
+
+/// The middleware.
+pub async fn requests(request: Request, next: Next) -> Response {
+    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+    let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let method = request.method().clone();
+    let started = now();
+
+    let response = next.run(request).await;
+
+    let status = response.status().as_u16();
+    let seconds = started.elapsed().as_secs_f64();
+    metrics::histogram!("russet_request_seconds", "route" => route.to_owned()).record(seconds);
+    metrics::counter!("russet_requests_total", "route" => route.to_owned(), "code" => status.to_string())
+        .increment(1);
+    match response.extensions().get::<Cause>() {
+        Some(Cause(error)) => {
+            let source = std::error::Error::source(error.as_ref())
+                .map(chain)
+                .unwrap_or_default();
+            let (code, text) = (error.code().as_str(), error.message());
+            if status >= 500 {
+                tracing::error!(request = id, %method, route, status, code, source, "{text}");
+            } else {
+                tracing::warn!(request = id, %method, route, status, code, source, "{text}");
+            }
+        }
+        None => tracing::debug!(request = id, %method, route, status, seconds),
+    }
+    response
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the outermost layer for time")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,46 @@
+//! Whether the server lives, whether it can work, what it counts, and which one it is. Open to everyone: no secrets.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde_json::json;
+
+use super::{
+    OperatorDoor,
+    render::{Failure, json_response},
+};
+
+/// 200 as long as requests are answered.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// 200 when the store can be read and written, else 503.
+pub(super) async fn readyz(State(door): State<Arc<OperatorDoor>>) -> Result<&'static str, Failure> {
+    door.store.ready().await?;
+    Ok("ready\n")
+}
+
+/// Prometheus' text format.
+pub(super) async fn metrics(State(door): State<Arc<OperatorDoor>>) -> Result<Response, Failure> {
+    let figures = door.store.figures().await?;
+    metrics::gauge!("russet_enrollments").set(figures.enrollments as f64);
+    metrics::gauge!("russet_enrollments_enabled").set(figures.enrolled as f64);
+    metrics::gauge!("russet_queue_depth").set(figures.queued_commands as f64);
+    metrics::gauge!("russet_store_bytes").set(figures.bytes as f64);
+    let text = door
+        .metrics
+        .as_ref()
+        .map(|handle| handle.render())
+        .unwrap_or_default();
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+/// NanoMDM's shape.
+pub(super) async fn version() -> Response {
+    json_response(StatusCode::OK, &json!({ "version": crate::VERSION }))
+}

@@ -1,0 +1,97 @@
+//! What operators send: ids in a path, parameters in a query, bodies.
+
+use axum::{body::Body, http::HeaderMap};
+use serde::de::DeserializeOwned;
+
+use super::{MAX_BODY, OperatorDoor};
+use crate::{
+    error::{Code, Error, Result},
+    net::body,
+    protocol::{ids::EnrollmentId, time::Timestamp},
+    storage::Page,
+};
+
+/// More rows than this are never in one answer.
+const MAX_PAGE: usize = 1_000;
+
+/// A request's query parameters.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Params(Vec<(String, String)>);
+
+impl Params {
+    pub(super) fn parse(query: Option<&str>) -> Self {
+        Self(
+            form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect(),
+        )
+    }
+
+    /// A parameter's value; an empty one counts as absent.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>> {
+        let parse = |value: &str| value.parse().map_err(|_| bad(name, "is not a number in range"));
+        self.get(name).map(parse).transpose()
+    }
+
+    pub(super) fn time(&self, name: &'static str) -> Result<Option<Timestamp>> {
+        let parse = |value: &str| {
+            Timestamp::parse_rfc3339(value)
+                .ok_or_else(|| bad(name, "is not a time such as 2026-11-21T08:00:00Z"))
+        };
+        self.get(name).map(parse).transpose()
+    }
+
+    /// `limit`, `offset` and `cursor`.
+    pub(super) fn page(&self) -> Result<Page> {
+        Ok(Page {
+            cursor: self.get("cursor").map(str::to_owned),
+            offset: self.number("offset")?.unwrap_or(0),
+            limit: self.number::<usize>("limit")?.unwrap_or(100).clamp(1, MAX_PAGE),
+        })
+    }
+}
+
+/// A parameter that can't be used.
+pub(super) fn bad(name: &str, problem: &str) -> Error {
+    Error::with(Code::BadParameter, format!("{name} {problem}"))
+}
+
+/// The ids of a path segment, separated by commas; a comma inside an id is written `%2C`. Repetitions are dropped.
+pub(super) fn ids(segment: &str) -> Result<Vec<EnrollmentId>> {
+    let mut ids = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for part in segment.split(',').filter(|part| !part.is_empty()) {
+        let id = percent_encoding::percent_decode_str(part)
+            .decode_utf8()
+            .map_err(|_| bad("the path", "holds an id that is not UTF-8"))?;
+        if seen.insert(id.to_string()) {
+            ids.push(EnrollmentId::new(id));
+        }
+    }
+    if ids.is_empty() {
+        Err(bad("the path", "names no enrollment id"))
+    } else {
+        Ok(ids)
+    }
+}
+
+impl OperatorDoor {
+    /// A body, whole.
+    pub(super) async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Vec<u8>> {
+        body::read(headers, body, MAX_BODY, self.body_timeout).await
+    }
+
+    /// A JSON body; an empty one reads as `{}`.
+    pub(super) async fn json<T: DeserializeOwned>(&self, headers: &HeaderMap, body: Body) -> Result<T> {
+        let body = self.body(headers, body).await?;
+        let body = if body.is_empty() { &b"{}"[..] } else { &body };
+        serde_json::from_slice(body).map_err(|error| Error::with(Code::BadBody, &error))
+    }
+}

@@ -1,0 +1,102 @@
+//! The human-facing door: NanoMDM's API as its tools know it, and the native resources next to it.
+
+pub mod auth;
+pub mod client;
+mod commands;
+mod enrollments;
+mod health;
+mod input;
+mod keys;
+mod links;
+mod nanomdm;
+mod render;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router, middleware,
+    routing::{any, delete, get, post},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::{
+    clock::Clock,
+    net::log,
+    service::{
+        checkin::CheckIns, commands::Commands, enrollment::Enrollments, keys::Keys, push::Pushes,
+        push_certificates::PushCertificates,
+    },
+    storage::Storage,
+};
+
+/// Largest body: a command, which may hold a profile.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// All that the operator-facing handlers need.
+#[derive(Debug)]
+pub struct OperatorDoor {
+    /// The present time.
+    pub clock: Clock,
+    /// Everything that is remembered; handlers only read from it.
+    pub store: Arc<dyn Storage>,
+    /// The command queue.
+    pub commands: Arc<Commands>,
+    /// Check-ins that are brought from another server.
+    pub check_ins: Arc<CheckIns>,
+    /// Enrollment profiles and links.
+    pub enrollments: Arc<Enrollments>,
+    /// API keys.
+    pub keys: Keys,
+    /// Waking devices.
+    pub pushes: Pushes,
+    /// Push certificates.
+    pub push_certificates: PushCertificates,
+    /// The figures for `/metrics`.
+    pub metrics: Option<PrometheusHandle>,
+    /// For a body to arrive.
+    pub body_timeout: Duration,
+}
+
+/// The operator-facing routes.
+pub fn router(door: Arc<OperatorDoor>) -> Router {
+    let open = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/metrics", get(health::metrics))
+        .route("/readyz", get(health::readyz))
+        .route("/version", get(health::version));
+    let guarded = Router::new()
+        .route("/migration", any(nanomdm::migration))
+        .route("/v1/apikeys", get(keys::list).post(keys::create))
+        .route("/v1/apikeys/{name}", delete(keys::remove))
+        .route("/v1/commands/{uuid}", get(commands::show))
+        .route("/v1/commands/{uuid}/enrollments/{id}", delete(commands::cancel))
+        .route("/v1/enqueue/{ids}", any(nanomdm::enqueue))
+        .route("/v1/enroll-links", post(links::create))
+        .route("/v1/enrollments", get(enrollments::list))
+        .route("/v1/enrollments/query", post(nanomdm::query))
+        .route("/v1/enrollments/{id}", get(enrollments::show))
+        .route(
+            "/v1/enrollments/{id}/allow-reenroll",
+            post(enrollments::allow_reenroll),
+        )
+        .route(
+            "/v1/enrollments/{id}/renew-identity",
+            post(enrollments::renew_identity),
+        )
+        .route("/v1/push/{ids}", any(nanomdm::push))
+        .route(
+            "/v1/pushcert",
+            get(nanomdm::push_certificate).put(nanomdm::store_push_certificate),
+        )
+        .route("/v1/pushcerts", get(nanomdm::push_certificates))
+        .route(
+            "/v1/queue/{ids}",
+            get(nanomdm::queue).delete(nanomdm::clear_queue),
+        )
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
+    open.merge(guarded)
+        .fallback(render::not_found)
+        .method_not_allowed_fallback(render::method_not_allowed)
+        .layer(middleware::from_fn(log::requests))
+        .with_state(door)
+}

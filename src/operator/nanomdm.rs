@@ -1,0 +1,452 @@
+//! NanoMDM's API, exact in paths, statuses and JSON, with the drafts that its clients already use.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{Extension, Path, RawQuery, Request, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    OperatorDoor,
+    input::{Params, bad, ids},
+    render::{NanoFailure, json_response, status},
+};
+use crate::{
+    error::{Code, Error},
+    protocol::{
+        ids::{EnrollmentId, EnrollmentKind, SerialNumber, Topic},
+        mdm::decode_check_in,
+    },
+    service::{
+        commands::EnqueueOptions,
+        keys::{Operator, Scope},
+        push_certificates::PushCertificateFacts,
+    },
+    storage::{EnrollmentFilter, EnrollmentRow, EnrollmentState},
+};
+
+/// The answer to an enqueue or a push. Empty parts are left out.
+#[derive(Debug, Default, Serialize)]
+struct ApiResult {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    status: BTreeMap<String, ApiStatus>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_push: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_uuid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_type: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct ApiStatus {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push_result: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_error: Option<String>,
+    /// Ours: what Apple's schema says against the command for this enrollment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+impl ApiResult {
+    /// 200 when all went well, 207 when some did, 500 when none did.
+    fn respond(self) -> Response {
+        let failed = self
+            .status
+            .values()
+            .filter(|one| one.push_error.is_some() || one.command_error.is_some())
+            .count();
+        let code = match failed {
+            _ if self.command_error.is_some() || self.push_error.is_some() => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            0 => StatusCode::OK,
+            _ if failed == self.status.len() => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::MULTI_STATUS,
+        };
+        json_response(code, &self)
+    }
+
+    /// A failure of the whole: bad input is the caller's fault and says so in its status.
+    fn refuse(error: &Error, no_push: bool) -> Response {
+        let text = format!("{}. {}", error.message(), error.code().step());
+        let result = Self {
+            command_error: Some(text),
+            no_push,
+            ..Self::default()
+        };
+        let code = match error.code() {
+            Code::CommandExists => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => status(error),
+        };
+        json_response(code, &result)
+    }
+}
+
+/// `/v1/push/{ids}`: wakes enrollments.
+pub(super) async fn push(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+    request: Request,
+) -> Result<Response, NanoFailure> {
+    operator.require(Scope::Command)?;
+    let ids = ids(last_segment(&request))?;
+    Ok(door.push_all(&ids).await?.respond())
+}
+
+/// `/v1/enqueue/{ids}`: queues the command in the body, and wakes the enrollments unless `nopush` is given.
+pub(super) async fn enqueue(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+    request: Request,
+) -> Result<Response, NanoFailure> {
+    operator.require(Scope::Command)?;
+    let ids = ids(last_segment(&request))?;
+    let params = Params::parse(request.uri().query());
+    let no_push = params.get("nopush").is_some();
+    let (parts, body) = request.into_parts();
+    let command = door.body(&parts.headers, body).await?;
+    if command.is_empty() {
+        if no_push {
+            let result = ApiResult {
+                no_push,
+                command_error: Some("must enqueue or push".into()),
+                ..ApiResult::default()
+            };
+            return Ok(result.respond());
+        }
+        return Ok(door.push_all(&ids).await?.respond());
+    }
+    let options = EnqueueOptions {
+        priority: params.number("priority")?.unwrap_or(0),
+        not_before: params.time("not_before")?,
+        expires_at: params.time("expires")?,
+    };
+    let report = match door
+        .commands
+        .enqueue(ids, command, options, door.clock.now())
+        .await
+    {
+        Ok(report) => report,
+        Err(error) => return Ok(ApiResult::refuse(&error, no_push)),
+    };
+    let mut result = ApiResult {
+        no_push,
+        command_uuid: Some(report.command_uuid.to_string()),
+        request_type: Some(report.request_type),
+        ..ApiResult::default()
+    };
+    let told = report.targets.into_iter().map(|target| {
+        let mut one = ApiStatus {
+            warnings: target.warnings,
+            ..ApiStatus::default()
+        };
+        match target.outcome {
+            Err(code) => one.command_error = Some(Error::new(code).message()),
+            Ok(()) if no_push => {}
+            Ok(()) => one.push_result = Some(door.pushes.push().as_str().to_owned()),
+        }
+        (target.id.to_string(), one)
+    });
+    // NanoMDM says nothing of an enrollment of which there is nothing to say.
+    result.status.extend(told.filter(|(_, one)| {
+        one.command_error.is_some() || one.push_result.is_some() || !one.warnings.is_empty()
+    }));
+    Ok(result.respond())
+}
+
+impl OperatorDoor {
+    async fn push_all(&self, ids: &[EnrollmentId]) -> Result<ApiResult, NanoFailure> {
+        let mut result = ApiResult::default();
+        for id in ids {
+            let row = self.store.enrollment(id).await?;
+            let status = if row.is_some_and(|row| row.record.push.is_some()) {
+                ApiStatus {
+                    push_result: Some(self.pushes.push().as_str().to_owned()),
+                    ..ApiStatus::default()
+                }
+            } else {
+                ApiStatus {
+                    push_error: Some("push data missing for id".into()),
+                    ..ApiStatus::default()
+                }
+            };
+            result.status.insert(id.to_string(), status);
+        }
+        Ok(result)
+    }
+}
+
+/// The raw last segment of the path: axum's `Path` would decode it before it is split.
+fn last_segment(request: &Request) -> &str {
+    request.uri().path().rsplit('/').next().unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct PushCertificateAnswer {
+    not_after: String,
+    topic: String,
+}
+
+impl From<PushCertificateFacts> for PushCertificateAnswer {
+    fn from(facts: PushCertificateFacts) -> Self {
+        Self {
+            not_after: facts.not_after.to_rfc3339(),
+            topic: facts.topic.to_string(),
+        }
+    }
+}
+
+/// `GET /v1/pushcert?topic=`.
+pub(super) async fn push_certificate(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, NanoFailure> {
+    operator.require(Scope::Read)?;
+    let params = Params::parse(query.as_deref());
+    let Some(topic) = params.get("topic") else {
+        let body = json!({ "error": "missing required query parameter: topic" });
+        return Ok(json_response(StatusCode::BAD_REQUEST, &body));
+    };
+    let facts = door.push_certificates.facts(&Topic::new(topic)).await?;
+    Ok(json_response(StatusCode::OK, &PushCertificateAnswer::from(facts)))
+}
+
+/// `GET /v1/pushcerts`: all of them, the latest stored first. Ours.
+pub(super) async fn push_certificates(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+) -> Result<Response, NanoFailure> {
+    operator.require(Scope::Read)?;
+    let all = door.push_certificates.list().await?;
+    let all: Vec<_> = all.into_iter().map(PushCertificateAnswer::from).collect();
+    Ok(json_response(
+        StatusCode::OK,
+        &json!({ "push_certificates": all }),
+    ))
+}
+
+/// `PUT /v1/pushcert`: PEM of the certificate and its key.
+pub(super) async fn store_push_certificate(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, NanoFailure> {
+    operator.require(Scope::Admin)?;
+    let pem = door.body(&headers, body).await?;
+    let facts = door.push_certificates.store(&pem, door.clock.now()).await?;
+    Ok(json_response(StatusCode::OK, &PushCertificateAnswer::from(facts)))
+}
+
+/// `/migration`: check-ins of another server's enrollments.
+pub(super) async fn migration(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, NanoFailure> {
+    operator.require(Scope::Admin)?;
+    let body = door.body(&headers, body).await?;
+    let (sender, message) =
+        decode_check_in(&body).map_err(|error| Error::with(Code::BadMessage, &error).caused_by(error))?;
+    door.check_ins.migrate(&sender, message, door.clock.now()).await?;
+    Ok(StatusCode::OK.into_response())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Query {
+    filter: QueryFilter,
+    options: QueryOptions,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct QueryFilter {
+    ids: Option<Vec<EnrollmentId>>,
+    serials: Option<Vec<SerialNumber>>,
+    user_short_names: Option<Vec<String>>,
+    types: Option<Vec<EnrollmentKind>>,
+    enabled: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct QueryOptions {
+    include_device_cert: bool,
+    include_unlock_token: bool,
+}
+
+#[derive(Serialize)]
+struct QueryRow {
+    id: EnrollmentId,
+    r#type: EnrollmentKind,
+    device: QueryDevice,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<QueryUser>,
+    enabled: bool,
+    token_update_tally: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen: Option<String>,
+}
+
+#[derive(Serialize)]
+struct QueryDevice {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serial_number: Option<SerialNumber>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_cert: Option<String>,
+}
+
+#[derive(Serialize)]
+struct QueryUser {
+    user_short_name: Option<String>,
+    user_long_name: Option<String>,
+}
+
+/// `POST /v1/enrollments/query`.
+pub(super) async fn query(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, NanoFailure> {
+    operator.require(Scope::Read)?;
+    let page = Params::parse(query.as_deref()).page()?;
+    let Query { filter, options } = door.json(&headers, body).await?;
+    if options.include_unlock_token {
+        // A secret that can open a device belongs in the command that uses it, not in a list.
+        return Err(bad(
+            "include_unlock_token",
+            "is not offered: unlock tokens do not leave this server",
+        )
+        .into());
+    }
+    // An empty list filters nothing, as in the draft's reference client.
+    let some = |empty: bool| !empty;
+    let filter = EnrollmentFilter {
+        ids: filter.ids.filter(|list| some(list.is_empty())),
+        serials: filter.serials.filter(|list| some(list.is_empty())),
+        user_short_names: filter.user_short_names.filter(|list| some(list.is_empty())),
+        kinds: filter.types.filter(|list| some(list.is_empty())),
+        enabled: filter.enabled,
+    };
+    let listing = door.store.enrollments(&filter, &page).await?;
+    let mut enrollments = Vec::with_capacity(listing.rows.len());
+    for row in listing.rows {
+        enrollments.push(door.query_row(row, options.include_device_cert).await?);
+    }
+    let mut answer = json!({ "enrollments": enrollments });
+    if let Some(cursor) = listing.next_cursor {
+        answer["next_cursor"] = cursor.into();
+    }
+    Ok(json_response(StatusCode::OK, &answer))
+}
+
+impl OperatorDoor {
+    async fn query_row(&self, row: EnrollmentRow, with_certificate: bool) -> Result<QueryRow, NanoFailure> {
+        let device_cert = match row.record.identity.filter(|_| with_certificate) {
+            None => None,
+            Some(identity) => self
+                .store
+                .certificate_der(&identity)
+                .await?
+                .map(|der| STANDARD.encode(der)),
+        };
+        let user = row.record.user.map(|user| QueryUser {
+            user_short_name: user.short_name,
+            user_long_name: user.long_name,
+        });
+        Ok(QueryRow {
+            id: row.record.id,
+            r#type: row.record.kind,
+            device: QueryDevice {
+                serial_number: row.device.serial,
+                device_cert,
+            },
+            user,
+            enabled: row.record.state == EnrollmentState::Enrolled,
+            token_update_tally: row.record.token_update_tally,
+            last_seen: row.last_seen.map(|at| at.to_rfc3339()),
+        })
+    }
+}
+
+/// `GET /v1/queue/{id}`.
+pub(super) async fn queue(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+    Path(id): Path<EnrollmentId>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, NanoFailure> {
+    operator.require(Scope::Read)?;
+    let page = Params::parse(query.as_deref()).page()?;
+    if door.store.enrollment(&id).await?.is_none() {
+        return Err(Error::with(Code::EnrollmentUnknown, id).into());
+    }
+    let listing = door.store.queue(&id, &page).await?;
+    let commands: Vec<_> = listing
+        .rows
+        .into_iter()
+        .map(|row| {
+            json!({
+                "command_uuid": row.record.uuid,
+                "request_type": row.record.request_type,
+                "command": STANDARD.encode(row.payload),
+                "state": row.state,
+                "priority": row.record.priority,
+                "enqueued_at": row.record.enqueued_at.to_rfc3339(),
+            })
+        })
+        .collect();
+    let mut answer = json!({ "commands": commands });
+    if let Some(cursor) = listing.next_cursor {
+        answer["next_cursor"] = cursor.into();
+    }
+    Ok(json_response(StatusCode::OK, &answer))
+}
+
+/// `DELETE /v1/queue/{ids}`.
+pub(super) async fn clear_queue(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+    request: Request,
+) -> Result<Response, NanoFailure> {
+    operator.require(Scope::Command)?;
+    let ids = ids(last_segment(&request))?;
+    let mut failed = BTreeMap::new();
+    for id in &ids {
+        match door.store.clear_queue(id, door.clock.now()).await {
+            Ok(Some(_)) => {}
+            Ok(None) => drop(failed.insert(id.to_string(), Error::new(Code::EnrollmentUnknown).message())),
+            Err(error) => drop(failed.insert(id.to_string(), Error::from(error).message())),
+        }
+    }
+    match failed.len() {
+        0 => Ok(StatusCode::NO_CONTENT.into_response()),
+        some if some < ids.len() => Ok(json_response(
+            StatusCode::MULTI_STATUS,
+            &json!({ "status": failed }),
+        )),
+        _ => Ok(json_response(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &json!({ "status": failed }),
+        )),
+    }
+}

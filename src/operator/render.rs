@@ -1,0 +1,128 @@
+//! How this door shows a failure: JSON with its code, its text and the next step.
+
+use std::sync::Arc;
+
+use axum::{
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    error::{Code, Error, Kind},
+    net::log::Cause,
+};
+
+/// A failure on its way out of this door.
+#[derive(Debug)]
+pub(super) struct Failure(pub(super) Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<crate::storage::StoreError> for Failure {
+    fn from(error: crate::storage::StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let body = json!({ "error": description(&self.0) });
+        let status = status(&self.0);
+        respond(status, &body, Some(self.0))
+    }
+}
+
+/// A failure in NanoMDM's shape: `{"error": "text"}`.
+pub(super) struct NanoFailure(pub(super) Error);
+
+impl From<Error> for NanoFailure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<crate::storage::StoreError> for NanoFailure {
+    fn from(error: crate::storage::StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for NanoFailure {
+    fn into_response(self) -> Response {
+        let body = json!({ "error": self.0.message(), "code": self.0.code().as_str(), "step": self.0.code().step() });
+        let status = status(&self.0);
+        respond(status, &body, Some(self.0))
+    }
+}
+
+/// Code, text and next step.
+pub(super) fn description(error: &Error) -> Value {
+    json!({ "code": error.code().as_str(), "message": error.message(), "step": error.code().step() })
+}
+
+/// HTTP's word for it.
+pub(super) fn status(error: &Error) -> StatusCode {
+    match error.code() {
+        Code::BodyTimeout => return StatusCode::REQUEST_TIMEOUT,
+        Code::MethodNotAllowed => return StatusCode::METHOD_NOT_ALLOWED,
+        _ => {}
+    }
+    match error.kind() {
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Forbidden | Kind::IdentityMismatch => StatusCode::FORBIDDEN,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::Malformed => StatusCode::BAD_REQUEST,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// JSON, tab-indented as NanoMDM's tools show it.
+pub(super) fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
+    respond(status, body, None)
+}
+
+fn respond(status: StatusCode, body: &impl Serialize, cause: Option<Error>) -> Response {
+    let mut text = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
+    if let Err(error) = body.serialize(&mut serializer) {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    text.push(b'\n');
+    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = (status, [content_type], text).into_response();
+    let headers = response.headers_mut();
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic realm=\"russet\""),
+        );
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+    }
+    if let Some(error) = cause {
+        response.extensions_mut().insert(Cause(Arc::new(error)));
+    }
+    response
+}
+
+/// There is nothing here.
+pub(super) async fn not_found(uri: Uri) -> Failure {
+    Failure(Error::with(Code::NotFound, uri.path()))
+}
+
+/// There is something here, for another method.
+pub(super) async fn method_not_allowed(method: Method) -> Failure {
+    Failure(Error::with(Code::MethodNotAllowed, method))
+}

@@ -1,0 +1,24 @@
+//! Bytes and keys: CMS, SCEP, certificates, and the secrets at rest.
+//!
+//! Pure: nothing here reads a clock, a socket or a store. Time is an argument; randomness comes from aws-lc-rs.
+
+pub mod asn1;
+pub mod ber;
+pub mod ca;
+pub mod certificate;
+pub mod cipher;
+pub mod cms;
+pub mod dev;
+pub mod identity;
+pub mod keys;
+pub mod mdm_signature;
+pub mod oid;
+pub mod pem;
+pub mod profile_signer;
+pub mod push_cert;
+pub mod scep;
+pub mod seal;
+pub mod secret;
+#[cfg(test)]
+mod testing;
+pub mod weak_key;

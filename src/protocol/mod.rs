@@ -1,0 +1,8 @@
+//! Wire types: what devices and operators send, and what they get. Pure: no async, no I/O, no clock.
+
+pub mod catalogue;
+pub mod ids;
+pub mod mdm;
+pub mod plist;
+pub mod profile;
+pub mod time;

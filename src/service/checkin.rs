@@ -1,0 +1,311 @@
+//! Check-ins: one function per `MessageType`, called by its name.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use plist::{Dictionary, Value};
+
+use crate::{
+    config::UserAuthenticate,
+    error::{Code, Error, Result},
+    pki::{identity::ClientCertificate, seal::Sealer},
+    protocol::{
+        ids::{EnrollmentId, EnrollmentKind, Fingerprint},
+        mdm::{Authenticate, CheckIn, DeclarativeManagement, Sender, TokenUpdate},
+        plist::to_xml,
+        time::Timestamp,
+    },
+    service::{
+        admission::{self, Envelope, SealedTokenUpdate},
+        contacts::Contacts,
+        declarations,
+        identity::{Identities, Purpose, refused},
+    },
+    storage::{Rule, Ruling, Sealed, Storage},
+};
+
+/// What a secret is sealed for, so that one can't be passed off as another.
+const BOOTSTRAP_TOKEN: &str = "bootstrap-token";
+const UNLOCK_TOKEN: &str = "unlock-token";
+
+/// How check-ins are answered where the operator has a say.
+#[derive(Clone, Debug)]
+pub struct CheckInSettings {
+    /// The answer to `UserAuthenticate`.
+    pub user_authenticate: UserAuthenticate,
+    /// Whether a device that asks may return to service.
+    pub return_to_service: bool,
+    /// A Wi-Fi profile for it.
+    pub return_to_service_wifi: Option<Vec<u8>>,
+}
+
+/// What the device gets, besides 200.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// An empty body.
+    Empty,
+    /// JSON.
+    Json(Vec<u8>),
+    /// "Gone": declines a user.
+    Declined,
+    /// "Not found": a declaration that does not exist.
+    NotFound,
+    /// A plist.
+    Plist(Vec<u8>),
+}
+
+/// Answers check-ins.
+#[derive(Debug)]
+pub struct CheckIns {
+    store: Arc<dyn Storage>,
+    identities: Identities,
+    sealer: Arc<Sealer>,
+    contacts: Arc<Contacts>,
+    settings: CheckInSettings,
+}
+
+impl CheckIns {
+    /// Puts the parts together.
+    pub fn new(
+        store: Arc<dyn Storage>,
+        identities: Identities,
+        sealer: Arc<Sealer>,
+        contacts: Arc<Contacts>,
+        settings: CheckInSettings,
+    ) -> Self {
+        Self {
+            store,
+            identities,
+            sealer,
+            contacts,
+            settings,
+        }
+    }
+
+    /// Answers one check-in by the device that holds `certificate`.
+    pub async fn check_in(
+        &self,
+        sender: &Sender,
+        message: CheckIn,
+        certificate: &ClientCertificate,
+        url_params: BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> Result<Reply> {
+        let envelope = envelope(sender, Some(certificate.fingerprint), url_params, now);
+        if let CheckIn::Authenticate(message) = message {
+            Identities::trusted(certificate, now)?;
+            return self.authenticate(envelope, message).await;
+        }
+        let purpose = match message {
+            CheckIn::TokenUpdate(_) if !sender.id.is_user_channel() => Purpose::TokenUpdate,
+            _ => Purpose::Any,
+        };
+        let device = self
+            .identities
+            .speaks_for(certificate, &sender.device, purpose, now)
+            .await?;
+        self.contacts.note(&sender.id, now);
+        match message {
+            CheckIn::Authenticate(message) => self.authenticate(envelope, message).await,
+            CheckIn::CheckOut => self.check_out(envelope).await,
+            CheckIn::DeclarativeManagement(message) => declarative_management(&message),
+            CheckIn::GetBootstrapToken => self.bootstrap_token_reply(device.record.bootstrap_token.as_ref()),
+            CheckIn::GetToken { service } => Err(Error::with(Code::NoTokenService, service_word(&service))),
+            CheckIn::ReturnToService => self.return_to_service(device.record.bootstrap_token.as_ref()),
+            CheckIn::SetBootstrapToken(token) => self.set_bootstrap_token(envelope, token).await,
+            CheckIn::TokenUpdate(message) => self.token_update(envelope, message).await,
+            CheckIn::UserAuthenticate { has_response } => self.user_authenticate(sender, has_response),
+        }
+    }
+
+    /// Takes a check-in that an operator brings from another server; no certificate vouches for it.
+    pub async fn migrate(&self, sender: &Sender, message: CheckIn, now: Timestamp) -> Result<()> {
+        let mut envelope = envelope(sender, None, BTreeMap::new(), now);
+        match message {
+            CheckIn::Authenticate(message) if !sender.id.is_user_channel() => {
+                let id = envelope.id.clone();
+                let rule: Rule = Box::new(move |situation| {
+                    admission::migrate_authenticate(&envelope, &message, situation)
+                });
+                self.apply(&id, None, rule).await?;
+                Ok(())
+            }
+            CheckIn::TokenUpdate(message) => {
+                // A repeated migration must find the enrollment as its own identity does.
+                let device = self.store.enrollment(&sender.device).await?;
+                let device =
+                    device.ok_or_else(|| Error::with(Code::NotEnrolled, "migrate its Authenticate first"))?;
+                if !device.record.migrated && !sender.id.is_user_channel() {
+                    return Err(Error::with(Code::EnrollmentAlive, "it already speaks for itself"));
+                }
+                envelope.identity = device.record.identity;
+                self.token_update(envelope, message).await.map(drop)
+            }
+            CheckIn::SetBootstrapToken(token) => self.set_bootstrap_token(envelope, token).await.map(drop),
+            other => Err(Error::with(
+                Code::BadMessage,
+                format!(
+                    "{} can't be migrated; Authenticate, TokenUpdate and SetBootstrapToken can",
+                    other.message_type()
+                ),
+            )),
+        }
+    }
+
+    async fn authenticate(&self, envelope: Envelope, message: Authenticate) -> Result<Reply> {
+        let (id, identity) = (envelope.id.clone(), envelope.identity);
+        if id.is_user_channel() {
+            return Err(Error::with(
+                Code::BadMessage,
+                "Authenticate belongs to the device channel",
+            ));
+        }
+        let at = envelope.at;
+        let rule: Rule = Box::new(move |situation| admission::authenticate(&envelope, &message, situation));
+        if let Ruling::Write(change) = self.apply(&id, identity, rule).await? {
+            let pending = change.enrollment.pending.as_ref();
+            let meaning = match pending {
+                Some(pending) if pending.renewal => "renewal begins",
+                Some(_) => "re-enrollment begins",
+                None => "enrollment begins",
+            };
+            tracing::info!(enrollment = %id, "{meaning}");
+        }
+        self.contacts.note(&id, at);
+        Ok(Reply::Empty)
+    }
+
+    async fn token_update(&self, envelope: Envelope, message: TokenUpdate) -> Result<Reply> {
+        let (id, identity) = (envelope.id.clone(), envelope.identity);
+        let unlock_token = message
+            .unlock_token
+            .as_deref()
+            .map(|token| self.seal(UNLOCK_TOKEN, token))
+            .transpose()?;
+        let update = SealedTokenUpdate {
+            message,
+            unlock_token,
+        };
+        let rule: Rule = Box::new(move |situation| admission::token_update(&envelope, &update, situation));
+        if let Ruling::Write(change) = self.apply(&id, identity, rule).await?
+            && change.enrollment.token_update_tally == 1
+        {
+            tracing::info!(enrollment = %id, kind = change.enrollment.kind.as_str(), "enrolled");
+        }
+        Ok(Reply::Empty)
+    }
+
+    async fn check_out(&self, envelope: Envelope) -> Result<Reply> {
+        let (id, identity) = (envelope.id.clone(), envelope.identity);
+        let rule: Rule = Box::new(move |situation| admission::check_out(&envelope, situation));
+        self.apply(&id, identity, rule).await?;
+        tracing::info!(enrollment = %id, "checked out");
+        Ok(Reply::Empty)
+    }
+
+    async fn set_bootstrap_token(&self, envelope: Envelope, token: Option<Vec<u8>>) -> Result<Reply> {
+        let (id, identity) = (envelope.id.device(), envelope.identity);
+        let token = token.filter(|token| !token.is_empty());
+        let sealed = token
+            .map(|token| self.seal(BOOTSTRAP_TOKEN, &token))
+            .transpose()?;
+        let rule: Rule =
+            Box::new(move |situation| admission::set_bootstrap_token(&envelope, sealed.as_ref(), situation));
+        self.apply(&id, identity, rule).await?;
+        Ok(Reply::Empty)
+    }
+
+    fn bootstrap_token_reply(&self, token: Option<&Sealed>) -> Result<Reply> {
+        let mut reply = Dictionary::new();
+        if let Some(token) = token {
+            reply.insert(
+                "BootstrapToken".into(),
+                Value::Data(self.unseal(BOOTSTRAP_TOKEN, token)?),
+            );
+        }
+        plist_reply(reply)
+    }
+
+    fn return_to_service(&self, bootstrap_token: Option<&Sealed>) -> Result<Reply> {
+        let mut settings = Dictionary::new();
+        settings.insert("Enabled".into(), self.settings.return_to_service.into());
+        if self.settings.return_to_service {
+            if let Some(token) = bootstrap_token {
+                settings.insert(
+                    "BootstrapToken".into(),
+                    Value::Data(self.unseal(BOOTSTRAP_TOKEN, token)?),
+                );
+            }
+            if let Some(profile) = &self.settings.return_to_service_wifi {
+                settings.insert("WiFiProfileData".into(), Value::Data(profile.clone()));
+            }
+        }
+        let reply = Dictionary::from_iter([("ReturnToService".to_owned(), Value::Dictionary(settings))]);
+        plist_reply(reply)
+    }
+
+    fn user_authenticate(&self, sender: &Sender, has_response: bool) -> Result<Reply> {
+        let managed = self.settings.user_authenticate == UserAuthenticate::EmptyChallenge
+            && sender.kind == EnrollmentKind::User;
+        match (managed, has_response) {
+            (false, _) => Ok(Reply::Declined),
+            (true, true) => Ok(Reply::Empty),
+            (true, false) => {
+                let challenge = [("DigestChallenge".to_owned(), Value::from(""))];
+                plist_reply(Dictionary::from_iter(challenge))
+            }
+        }
+    }
+
+    async fn apply(&self, id: &EnrollmentId, identity: Option<Fingerprint>, rule: Rule) -> Result<Ruling> {
+        match self.store.check_in(id, identity, rule).await? {
+            Ruling::Refuse(refusal) => Err(refused(refusal)),
+            ruling => Ok(ruling),
+        }
+    }
+
+    fn seal(&self, purpose: &str, plain: &[u8]) -> Result<Sealed> {
+        self.sealer
+            .seal(purpose, plain)
+            .map(Sealed::new)
+            .map_err(Error::internal)
+    }
+
+    fn unseal(&self, purpose: &str, sealed: &Sealed) -> Result<Vec<u8>> {
+        self.sealer
+            .open(purpose, sealed.as_bytes())
+            .map_err(Error::internal)
+    }
+}
+
+fn envelope(
+    sender: &Sender,
+    identity: Option<Fingerprint>,
+    url_params: BTreeMap<String, String>,
+    at: Timestamp,
+) -> Envelope {
+    Envelope {
+        id: sender.id.clone(),
+        kind: sender.kind,
+        user: sender.user.clone(),
+        identity,
+        url_params,
+        at,
+    }
+}
+
+fn plist_reply(reply: Dictionary) -> Result<Reply> {
+    to_xml(&reply).map(Reply::Plist).map_err(Error::internal)
+}
+
+fn declarative_management(message: &DeclarativeManagement) -> Result<Reply> {
+    declarations::answer(&message.endpoint, message.data.as_deref())
+}
+
+/// The service's name is the device's text: only a known one is repeated in an answer.
+fn service_word(service: &str) -> &'static str {
+    match service {
+        "com.apple.maid" => "com.apple.maid needs an Apple Business Manager token",
+        "com.apple.watch.pairing" => "com.apple.watch.pairing is not offered",
+        _ => "unknown TokenServiceType",
+    }
+}

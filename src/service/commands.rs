@@ -1,0 +1,265 @@
+//! The command queue: what operators enqueue, what devices fetch and answer.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::{
+    error::{Code, Error, Result},
+    pki::identity::ClientCertificate,
+    protocol::{
+        catalogue::{self, OsVersion, Platform, Target},
+        ids::{CommandUuid, EnrollmentId},
+        mdm::{CommandReport, ReportStatus, Sender},
+        plist::decode,
+        time::Timestamp,
+    },
+    service::{
+        admission,
+        contacts::Contacts,
+        identity::{Identities, Purpose},
+    },
+    storage::{
+        Delivery, EnqueueOutcome, Enqueued, EnrollmentRow, EnrollmentState, NewCommand, Recorded, Report,
+        Storage,
+    },
+};
+
+/// When and in which order a command shall be offered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EnqueueOptions {
+    /// Higher goes first.
+    pub priority: u8,
+    /// Not offered before.
+    pub not_before: Option<Timestamp>,
+    /// Not offered from here on.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What became of an enqueue.
+#[derive(Clone, Debug)]
+pub struct EnqueueReport {
+    /// From the plist.
+    pub command_uuid: CommandUuid,
+    /// From the plist.
+    pub request_type: String,
+    /// Each target, in the order given, with its outcome and with what speaks against the command there.
+    pub targets: Vec<TargetReport>,
+}
+
+/// What became of an enqueue for one target.
+#[derive(Clone, Debug)]
+pub struct TargetReport {
+    /// Who.
+    pub id: EnrollmentId,
+    /// `Ok` if it is in the queue.
+    pub outcome: std::result::Result<(), Code>,
+    /// Sentences; the command is queued all the same.
+    pub warnings: Vec<String>,
+}
+
+/// The command queue.
+#[derive(Debug)]
+pub struct Commands {
+    store: Arc<dyn Storage>,
+    identities: Identities,
+    contacts: Arc<Contacts>,
+}
+
+/// How many targets get their warnings worked out; a fleet's worth of look-ups would cost more than it tells.
+const MAX_WARNED_TARGETS: usize = 1_000;
+
+impl Commands {
+    /// Puts the parts together.
+    pub fn new(store: Arc<dyn Storage>, identities: Identities, contacts: Arc<Contacts>) -> Self {
+        Self {
+            store,
+            identities,
+            contacts,
+        }
+    }
+
+    /// Takes a device's report and gives its next command.
+    pub async fn report(
+        &self,
+        sender: &Sender,
+        report: CommandReport,
+        body: Vec<u8>,
+        certificate: &ClientCertificate,
+        now: Timestamp,
+    ) -> Result<Option<Delivery>> {
+        let device = self
+            .identities
+            .speaks_for(certificate, &sender.device, Purpose::Any, now)
+            .await?;
+        self.contacts.note(&sender.id, now);
+        if device.record.state == EnrollmentState::CheckedOut {
+            return Ok(None);
+        }
+        match report {
+            CommandReport::Idle => Ok(self.store.next_command(&sender.id, false, now).await?),
+            CommandReport::Answer { uuid, status } => {
+                self.answer(sender, uuid, status, body, &device, now).await
+            }
+            CommandReport::Unknown => {
+                tracing::warn!(enrollment = %sender.id, "a report has a Status that is not documented");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn answer(
+        &self,
+        sender: &Sender,
+        uuid: CommandUuid,
+        status: ReportStatus,
+        payload: Vec<u8>,
+        device: &EnrollmentRow,
+        now: Timestamp,
+    ) -> Result<Option<Delivery>> {
+        // Only a device that is held can be released, so that no other one pays for the look-up.
+        let releases = status == ReportStatus::Acknowledged
+            && device.record.awaiting_configuration
+            && self
+                .store
+                .command(&uuid)
+                .await?
+                .is_some_and(|command| command.request_type == "DeviceConfigured");
+        let report = Report {
+            enrollment: sender.id.clone(),
+            uuid,
+            status,
+            payload,
+            at: now,
+        };
+        let (recorded, next) = self.store.report_and_next(report).await?;
+        match recorded {
+            Recorded::AlreadyFinished => tracing::debug!(enrollment = %sender.id, "a result came again"),
+            Recorded::Stored => {}
+            Recorded::Unknown => {
+                tracing::info!(enrollment = %sender.id, "a result for a command that it never had")
+            }
+        }
+        if releases && recorded == Recorded::Stored {
+            self.store
+                .check_in(&sender.device, None, Box::new(admission::configured))
+                .await?;
+        }
+        Ok(next)
+    }
+
+    /// Queues one command for many enrollments.
+    pub async fn enqueue(
+        &self,
+        ids: Vec<EnrollmentId>,
+        payload: Vec<u8>,
+        options: EnqueueOptions,
+        now: Timestamp,
+    ) -> Result<EnqueueReport> {
+        let (command_uuid, request_type) = parse_command(&payload)?;
+        if options
+            .expires_at
+            .is_some_and(|expires| expires <= options.not_before.unwrap_or(now).max(now))
+        {
+            return Err(Error::with(
+                Code::BadParameter,
+                "expires lies before the command could be offered",
+            ));
+        }
+        let mut warnings = Vec::with_capacity(ids.len());
+        for id in ids.iter().take(MAX_WARNED_TARGETS) {
+            warnings.push(self.warnings(id, &request_type).await?);
+        }
+        let command = NewCommand {
+            uuid: command_uuid.clone(),
+            request_type: request_type.clone(),
+            payload,
+            targets: ids,
+            priority: options.priority,
+            not_before: options.not_before,
+            expires_at: options.expires_at,
+            at: now,
+        };
+        let EnqueueOutcome::Done(outcomes) = self.store.enqueue(command).await? else {
+            return Err(Error::with(Code::CommandExists, command_uuid));
+        };
+        let mut warnings = warnings.into_iter();
+        let targets = outcomes
+            .into_iter()
+            .map(|(id, outcome)| TargetReport {
+                id,
+                outcome: match outcome {
+                    Enqueued::CheckedOut => Err(Code::EnrollmentLeft),
+                    Enqueued::Queued => Ok(()),
+                    Enqueued::Unknown => Err(Code::EnrollmentUnknown),
+                },
+                warnings: warnings.next().unwrap_or_default(),
+            })
+            .collect();
+        Ok(EnqueueReport {
+            command_uuid,
+            request_type,
+            targets,
+        })
+    }
+
+    /// What Apple's schema says against this command for this enrollment.
+    async fn warnings(&self, id: &EnrollmentId, request_type: &str) -> Result<Vec<String>> {
+        let Some(row) = self.store.enrollment(id).await? else {
+            return Ok(Vec::new());
+        };
+        let product = row.device.product_name.as_deref().or(row.device.model.as_deref());
+        let target = Target {
+            enrollment: id,
+            kind: row.record.kind,
+            platform: product.and_then(Platform::from_product_name),
+            os_version: row.device.os_version.as_deref().and_then(OsVersion::parse),
+            supervised: None,
+            automated_enrollment: None,
+            shared_ipad: None,
+            access_rights: None,
+        };
+        Ok(catalogue::objections(request_type, &target)
+            .iter()
+            .map(ToString::to_string)
+            .collect())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CommandPlist {
+    #[serde(rename = "CommandUUID")]
+    command_uuid: Option<String>,
+    command: Option<CommandBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CommandBody {
+    request_type: Option<String>,
+}
+
+/// Reads `CommandUUID` and `RequestType`; everything else is the device's business.
+fn parse_command(payload: &[u8]) -> Result<(CommandUuid, String)> {
+    let command: CommandPlist = decode(payload).map_err(|error| Error::with(Code::BadCommand, &error))?;
+    let missing = |key| Error::with(Code::BadCommand, format!("{key} is missing"));
+    let uuid = command
+        .command_uuid
+        .filter(|uuid| !uuid.is_empty())
+        .ok_or_else(|| missing("CommandUUID"))?;
+    if uuid.len() > 255 || uuid.chars().any(char::is_control) {
+        return Err(Error::with(
+            Code::BadCommand,
+            "CommandUUID is longer than 255 bytes or holds a control character",
+        ));
+    }
+    let request_type = command
+        .command
+        .and_then(|body| body.request_type)
+        .filter(|kind| !kind.is_empty());
+    Ok((
+        CommandUuid::new(uuid),
+        request_type.ok_or_else(|| missing("Command/RequestType"))?,
+    ))
+}

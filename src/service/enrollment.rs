@@ -1,0 +1,222 @@
+//! Enrollment profiles, and who gets one: anyone where enrollment is open, the bearer of a one-time link, and a
+//! device that is to renew its identity.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    config::Enroll,
+    error::{Code, Error, Result},
+    pki::{
+        profile_signer::ProfileSigner,
+        secret::{self, Secret},
+    },
+    protocol::{
+        ids::{EnrollmentId, Topic},
+        profile::{Anchor, EnrollmentProfile, MdmPayload, ScepPayload},
+        time::Timestamp,
+    },
+    storage::{ChallengeRecord, EnrollLinkRecord, LinkUse, MadeFor, Storage},
+};
+
+/// What a profile says that does not change from one to the next.
+#[derive(Clone, Debug)]
+pub struct ProfileTemplate {
+    /// `https://host[:port]`, under which devices reach this server.
+    pub base_url: String,
+    /// The operator's choices.
+    pub enroll: Enroll,
+    /// CAs that the device must trust to reach this server.
+    pub anchors: Vec<Anchor>,
+    /// SHA-1 of the device CA's certificate.
+    pub ca_fingerprint: Vec<u8>,
+    /// How long the profile's challenge can be used.
+    pub challenge_ttl: Duration,
+    /// Whether devices sign their requests.
+    pub sign_message: bool,
+}
+
+/// For whom a profile shall be.
+#[derive(Clone, Debug)]
+pub struct ProfileRequest {
+    /// Goes into the challenge.
+    pub made_for: MadeFor,
+    /// Goes into ServerURL and CheckInURL, and comes back with every request; URL-encoded, without `?`.
+    pub url_query: String,
+}
+
+/// Makes enrollment profiles and links.
+pub struct Enrollments {
+    store: Arc<dyn Storage>,
+    signer: ProfileSigner,
+    template: ProfileTemplate,
+}
+
+impl fmt::Debug for Enrollments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Enrollments({})", self.template.base_url)
+    }
+}
+
+/// Longer queries are refused: they come back with every request of the device's life.
+const MAX_URL_QUERY: usize = 512;
+
+impl Enrollments {
+    /// Puts the parts together.
+    pub fn new(store: Arc<dyn Storage>, signer: ProfileSigner, template: ProfileTemplate) -> Self {
+        Self {
+            store,
+            signer,
+            template,
+        }
+    }
+
+    /// Refuses where enrollment is not open to everyone.
+    pub fn check_open(&self) -> Result<()> {
+        if self.template.enroll.open {
+            Ok(())
+        } else {
+            Err(Error::new(Code::EnrollmentClosed))
+        }
+    }
+
+    /// A signed enrollment profile with a fresh challenge.
+    pub async fn profile(&self, request: &ProfileRequest, now: Timestamp) -> Result<Vec<u8>> {
+        if request.url_query.len() > MAX_URL_QUERY {
+            let detail = format!("query parameters of a profile may take {MAX_URL_QUERY} bytes");
+            return Err(Error::with(Code::BadParameter, detail));
+        }
+        let topic = self.topic().await?;
+        let challenge = Secret::generate().map_err(Error::internal)?;
+        self.store
+            .add_challenge(ChallengeRecord {
+                hash: challenge.hash().into(),
+                made_for: request.made_for.clone(),
+                created_at: now,
+                expires_at: now.plus(self.template.challenge_ttl),
+            })
+            .await?;
+        let profile = self.build(topic, &challenge, request);
+        let plist = profile.to_plist().map_err(Error::internal)?;
+        self.signer.sign(&plist, now).map_err(Error::internal)
+    }
+
+    /// Makes a link that hands out one profile; the secret is the last part of its path.
+    pub async fn create_link(&self, made_for: MadeFor, ttl: Duration, now: Timestamp) -> Result<String> {
+        self.topic().await?;
+        let secret = Secret::generate().map_err(Error::internal)?;
+        self.store
+            .add_enroll_link(EnrollLinkRecord {
+                hash: secret.hash().into(),
+                made_for,
+                created_at: now,
+                expires_at: now.plus(ttl),
+                used_at: None,
+            })
+            .await?;
+        Ok(format!("{}/enroll/{}", self.template.base_url, secret.reveal()))
+    }
+
+    /// Refuses a link that would not be granted; does not use it up.
+    pub async fn check_link(&self, secret: &str, now: Timestamp) -> Result<()> {
+        match self.store.enroll_link(&secret::hash(secret).into()).await? {
+            Some(link) if link.used_at.is_none() && now < link.expires_at => Ok(()),
+            _ => Err(Error::new(Code::EnrollLinkSpent)),
+        }
+    }
+
+    /// Uses a link up and hands out its profile.
+    pub async fn profile_by_link(&self, secret: &str, url_query: String, now: Timestamp) -> Result<Vec<u8>> {
+        // Checked first: a link must not be spent on a profile that can't be made.
+        self.topic().await?;
+        match self
+            .store
+            .use_enroll_link(&secret::hash(secret).into(), now)
+            .await?
+        {
+            LinkUse::Granted(link) => {
+                self.profile(
+                    &ProfileRequest {
+                        made_for: link.made_for,
+                        url_query,
+                    },
+                    now,
+                )
+                .await
+            }
+            LinkUse::Expired | LinkUse::Unknown | LinkUse::Used => Err(Error::new(Code::EnrollLinkSpent)),
+        }
+    }
+
+    /// The profile that makes an enrolled device renew its identity, for an `InstallProfile` command.
+    pub async fn renewal_profile(&self, enrollment: &EnrollmentId, now: Timestamp) -> Result<Vec<u8>> {
+        let row = self.store.enrollment(enrollment).await?;
+        let row = row.ok_or_else(|| Error::with(Code::EnrollmentUnknown, enrollment))?;
+        // ServerURL can't change once a device is enrolled, and so its parameters can't.
+        let url_query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&row.record.url_params)
+            .finish();
+        let made_for = MadeFor::Renewal {
+            enrollment: enrollment.clone(),
+        };
+        self.profile(&ProfileRequest { made_for, url_query }, now).await
+    }
+
+    /// The topic of new enrollments: that of the push certificate stored last.
+    async fn topic(&self) -> Result<Topic> {
+        let certificates = self.store.push_certificates().await?;
+        certificates
+            .into_iter()
+            .next()
+            .map(|latest| latest.topic)
+            .ok_or_else(|| Error::new(Code::NoPushCertificate))
+    }
+
+    fn build(&self, topic: Topic, challenge: &Secret, request: &ProfileRequest) -> EnrollmentProfile {
+        let template = &self.template;
+        let enroll = &template.enroll;
+        let url = |path: &str| match request.url_query.as_str() {
+            "" => format!("{}{path}", template.base_url),
+            query => format!("{}{path}?{query}", template.base_url),
+        };
+        let name = match &request.made_for {
+            MadeFor::Anyone => "device".to_owned(),
+            MadeFor::Device { udid, serial } => serial
+                .as_ref()
+                .map(ToString::to_string)
+                .or_else(|| udid.as_ref().map(ToString::to_string))
+                .unwrap_or_default(),
+            MadeFor::Renewal { enrollment } => enrollment.to_string(),
+        };
+        EnrollmentProfile {
+            identifier: enroll.profile_identifier.clone(),
+            uuid: uuid::Uuid::new_v4(),
+            display_name: enroll.display_name.clone(),
+            organization: enroll.organization.clone(),
+            description: enroll.description.clone(),
+            consent_text: enroll.consent_text.clone(),
+            removal_disallowed: enroll.removal_disallowed,
+            anchors: template.anchors.clone(),
+            scep: ScepPayload {
+                url: format!("{}/scep", template.base_url),
+                name: "Russet".into(),
+                subject: vec![("O".into(), enroll.organization.clone()), ("CN".into(), name)],
+                challenge: challenge.reveal().to_owned(),
+                key_size: enroll.key_size,
+                ca_fingerprint: template.ca_fingerprint.clone(),
+            },
+            mdm: MdmPayload {
+                topic,
+                server_url: url("/mdm"),
+                check_in_url: enroll.split_check_in.then(|| url("/checkin")),
+                sign_message: template.sign_message,
+                access_rights: enroll.access_rights,
+                check_out_when_removed: enroll.check_out_when_removed,
+                server_capabilities: enroll.server_capabilities.clone(),
+                use_development_apns: enroll.use_development_apns,
+                prompt_for_bootstrap_token: enroll.prompt_for_bootstrap_token,
+                pin_anchors: enroll.pin_anchors && !template.anchors.is_empty(),
+                require_revocation_check: enroll.require_revocation_check,
+            },
+        }
+    }
+}

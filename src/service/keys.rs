@@ -1,0 +1,153 @@
+//! Operators' API keys: random secrets, kept as hashes, each with scopes.
+
+use std::sync::Arc;
+
+use crate::{
+    error::{Code, Error, Result},
+    pki::secret::{self, Secret},
+    protocol::time::Timestamp,
+    storage::{ApiKeyRecord, Storage},
+};
+
+/// What a key may do. Alphabetical.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+pub enum Scope {
+    /// Everything, keys and certificates included.
+    Admin,
+    /// Enqueue, cancel and clear commands; push.
+    Command,
+    /// Make enrollment links; let devices enroll again.
+    Enroll,
+    /// Look at enrollments, queues and results.
+    Read,
+}
+
+impl Scope {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Command => "command",
+            Self::Enroll => "enroll",
+            Self::Read => "read",
+        }
+    }
+
+    /// The scope of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Admin, Self::Command, Self::Enroll, Self::Read]
+            .into_iter()
+            .find(|scope| scope.as_str() == name)
+    }
+}
+
+/// Who an operator's request comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The key's name; `local` for the server's own user.
+    pub name: String,
+    /// What they may do.
+    pub scopes: Vec<Scope>,
+}
+
+impl Operator {
+    /// Whoever can open the server's files is its master anyway.
+    pub fn local() -> Self {
+        Self {
+            name: "local".into(),
+            scopes: vec![Scope::Admin],
+        }
+    }
+
+    /// Refuses if neither this scope nor `admin` is theirs.
+    pub fn require(&self, scope: Scope) -> Result<()> {
+        if self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin) {
+            return Ok(());
+        }
+        Err(Error::with(
+            Code::KeyScope,
+            format!("it needs the scope {:?}", scope.as_str()),
+        ))
+    }
+}
+
+/// The API keys.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    store: Arc<dyn Storage>,
+}
+
+impl Keys {
+    /// Kept in this store.
+    pub fn new(store: Arc<dyn Storage>) -> Self {
+        Self { store }
+    }
+
+    /// Makes a key. The secret is shown this once.
+    pub async fn create(
+        &self,
+        name: &str,
+        scopes: &[Scope],
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Secret> {
+        let printable = name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
+        if name.is_empty() || name.len() > 64 || !printable {
+            let rule = "a name has 1 to 64 letters, digits, or any of - _ . @";
+            return Err(Error::with(Code::BadParameter, rule));
+        }
+        if scopes.is_empty() {
+            return Err(Error::with(Code::BadParameter, "a key needs at least one scope"));
+        }
+        let secret = Secret::generate().map_err(Error::internal)?;
+        let record = ApiKeyRecord {
+            hash: secret.hash().into(),
+            name: name.to_owned(),
+            scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            created_at: now,
+            expires_at,
+        };
+        if self.store.add_api_key(record).await? {
+            Ok(secret)
+        } else {
+            Err(Error::with(Code::ApiKeyExists, name))
+        }
+    }
+
+    /// Who bears this key.
+    pub async fn operator(&self, secret: &str, now: Timestamp) -> Result<Operator> {
+        let record = self.store.api_key(&secret::hash(secret).into()).await?;
+        let record = record.ok_or_else(|| Error::new(Code::KeyMissing))?;
+        if record.expires_at.is_some_and(|expires| expires <= now) {
+            return Err(Error::with(Code::KeyMissing, "it has expired"));
+        }
+        let scopes = record
+            .scopes
+            .iter()
+            .filter_map(|name| Scope::parse(name))
+            .collect();
+        Ok(Operator {
+            name: record.name,
+            scopes,
+        })
+    }
+
+    /// All keys, by name, without their secrets.
+    pub async fn list(&self) -> Result<Vec<ApiKeyRecord>> {
+        Ok(self.store.api_keys().await?)
+    }
+
+    /// Forgets a key.
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        if self.store.remove_api_key(name).await? {
+            Ok(())
+        } else {
+            Err(Error::with(
+                Code::NotFound,
+                format!("no API key is called {name:?}"),
+            ))
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The rules. Async; knows the storage traits and `pki`, never HTTP or a database.
+
+pub mod admission;
+pub mod checkin;
+pub mod commands;
+pub mod contacts;
+pub mod declarations;
+pub mod enrollment;
+pub mod identity;
+pub mod issuance;
+pub mod keys;
+pub mod push;
+pub mod push_certificates;
+pub mod upkeep;

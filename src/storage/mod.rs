@@ -1,0 +1,481 @@
+//! What the server remembers: the role traits, and their contracts.
+//!
+//! Every method is one protocol event or one operator's action. It happens whole or not at all, and a method that
+//! changes anything is **durable when it returns**: the caller may answer 2xx. Each can be carried out in one
+//! PostgreSQL transaction; none needs a second call to be complete.
+//!
+//! Rules do not live here. Where a decision needs what is stored, the caller hands in a pure function
+//! ([`Rule`]) which the backend calls inside its transaction, possibly more than once.
+
+mod records;
+pub mod sled;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+pub use records::*;
+
+use crate::{
+    error::{Code, Error},
+    protocol::{
+        ids::{CommandUuid, EnrollmentId, Fingerprint, SerialNumber, Topic},
+        time::Timestamp,
+    },
+};
+
+/// Why the store could not do it. The text of a cause never reaches a device or an operator's answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Try again later: disk full, I/O error, connection lost, shutting down.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is stored can't be read back.
+    #[error("the store is damaged")]
+    Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::new(Code::StoreUnavailable).caused_by(error)
+    }
+}
+
+/// A role's result.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// What a [`Rule`] may look at.
+#[derive(Clone, Debug)]
+pub struct Situation {
+    /// The enrollment the message is about.
+    pub enrollment: Option<EnrollmentRecord>,
+    /// For a user channel: its device channel.
+    pub device: Option<EnrollmentRecord>,
+    /// The certificate that sent the message.
+    pub certificate: Option<CertificateRecord>,
+    /// The sequence number of the latest command enqueued anywhere; 0 if there was none.
+    pub last_sequence: u64,
+}
+
+/// What a [`Rule`] decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// Nothing is to change; the reason goes back to the caller.
+    Refuse(Refusal),
+    /// Nothing needs to change.
+    Keep,
+    /// Store this, in one step.
+    Write(Box<Change>),
+}
+
+/// Why a check-in was refused. The caller gives it words and a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The enrollment is alive, and the certificate was not made for it.
+    Alive,
+    /// The certificate already speaks for another enrollment.
+    BoundElsewhere,
+    /// The certificate was made for another device.
+    MadeForAnother,
+    /// The enrollment is not known, or has not got as far as this message needs.
+    NotEnrolled,
+    /// The certificate does not speak for this enrollment.
+    NotBound,
+}
+
+/// What a check-in changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Replaces the enrollment's record (or makes it).
+    pub enrollment: EnrollmentRecord,
+    /// Replaces the certificate's record (or makes it).
+    pub certificate: Option<CertificateRecord>,
+    /// When set, the enrollment's unfinished commands up to and including this sequence number are closed as
+    /// cancelled.
+    pub close_commands_to: Option<u64>,
+    /// What becomes of a device channel's user channels.
+    pub users: Users,
+}
+
+/// What becomes of a device channel's user channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Users {
+    /// They stay as they are.
+    Keep,
+    /// They become [`EnrollmentState::CheckedOut`]; their unfinished commands are closed as cancelled.
+    CheckOut,
+    /// They are removed; their unfinished commands are closed as cancelled.
+    Remove,
+}
+
+impl Change {
+    /// Stores the enrollment's record, and nothing else.
+    pub fn of(enrollment: EnrollmentRecord) -> Self {
+        Self {
+            enrollment,
+            certificate: None,
+            close_commands_to: None,
+            users: Users::Keep,
+        }
+    }
+}
+
+/// A pure function from what is stored to what shall be stored. It may run more than once.
+pub type Rule = Box<dyn Fn(&Situation) -> Ruling + Send + Sync>;
+
+/// Which enrollments a list shall hold. Every field that is present must match.
+#[derive(Clone, Debug, Default)]
+pub struct EnrollmentFilter {
+    /// One of these ids.
+    pub ids: Option<Vec<EnrollmentId>>,
+    /// One of these serial numbers (a user channel matches by its device's).
+    pub serials: Option<Vec<SerialNumber>>,
+    /// One of these short names.
+    pub user_short_names: Option<Vec<String>>,
+    /// One of these kinds.
+    pub kinds: Option<Vec<crate::protocol::ids::EnrollmentKind>>,
+    /// `true`: [`EnrollmentState::Enrolled`] only; `false`: all others.
+    pub enabled: Option<bool>,
+}
+
+/// Which part of a list.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Continue after the page that gave this cursor.
+    pub cursor: Option<String>,
+    /// Skip so many matching rows first (the API of NanoMDM's tools; a cursor is cheaper).
+    pub offset: usize,
+    /// At most so many rows.
+    pub limit: usize,
+}
+
+impl Page {
+    /// The first `limit` rows.
+    pub fn first(limit: usize) -> Self {
+        Self {
+            cursor: None,
+            offset: 0,
+            limit,
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct Listing<T> {
+    /// In the list's order.
+    pub rows: Vec<T>,
+    /// Present when there may be more.
+    pub next_cursor: Option<String>,
+}
+
+/// An enrollment in a list.
+#[derive(Clone, Debug)]
+pub struct EnrollmentRow {
+    /// The record.
+    pub record: EnrollmentRecord,
+    /// For a user channel: its device channel's facts; otherwise its own.
+    pub device: DeviceFacts,
+    /// The latest contact that has been written down; lags behind by up to a minute.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// Enrollments.
+#[async_trait]
+pub trait EnrollmentStore: Send + Sync {
+    /// Carries out one check-in: shows `rule` the enrollment `id`, its device channel and the certificate, and
+    /// stores what it decides, all in one step. Two calls for one device never see the same situation.
+    async fn check_in(
+        &self,
+        id: &EnrollmentId,
+        identity: Option<Fingerprint>,
+        rule: Rule,
+    ) -> StoreResult<Ruling>;
+
+    /// One enrollment.
+    async fn enrollment(&self, id: &EnrollmentId) -> StoreResult<Option<EnrollmentRow>>;
+
+    /// Enrollments that match, ordered by id (bytes). The rows of one page are one moment's.
+    async fn enrollments(
+        &self,
+        filter: &EnrollmentFilter,
+        page: &Page,
+    ) -> StoreResult<Listing<EnrollmentRow>>;
+
+    /// Writes down the latest contact of each. An older time than the stored one changes nothing; an unknown
+    /// enrollment is passed over.
+    async fn seen(&self, contacts: Vec<(EnrollmentId, Timestamp)>) -> StoreResult<()>;
+}
+
+/// What became of an enqueue for one target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// In its queue.
+    Queued,
+    /// No such enrollment.
+    Unknown,
+    /// It has checked out.
+    CheckedOut,
+}
+
+/// What became of an enqueue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnqueueOutcome {
+    /// The UUID is taken; nothing was stored.
+    Duplicate,
+    /// Each target with its outcome, in the order given. If none was queued, nothing was stored.
+    Done(Vec<(EnrollmentId, Enqueued)>),
+}
+
+/// A command on its way to a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its identifier.
+    pub uuid: CommandUuid,
+    /// The plist, as enqueued.
+    pub payload: Vec<u8>,
+}
+
+/// A device's answer to a command.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Who answers.
+    pub enrollment: EnrollmentId,
+    /// Which command.
+    pub uuid: CommandUuid,
+    /// What it says.
+    pub status: ReportStatus,
+    /// The plist, as received.
+    pub payload: Vec<u8>,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+/// What became of a [`Report`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// Stored.
+    Stored,
+    /// The command was finished before; what is stored stays.
+    AlreadyFinished,
+    /// This enrollment never had such a command, or it has been purged.
+    Unknown,
+}
+
+/// A queued command in a list.
+#[derive(Clone, Debug)]
+pub struct QueuedCommand {
+    /// What it is.
+    pub record: CommandRecord,
+    /// [`CommandState::Queued`] or [`CommandState::NotNow`].
+    pub state: CommandState,
+    /// Its place in the order of all commands.
+    pub sequence: u64,
+    /// The plist.
+    pub payload: Vec<u8>,
+}
+
+/// The command queue of each enrollment, and the results.
+///
+/// Order: higher priority first, then the order of enqueueing (a sequence number, never a clock). A command leaves
+/// its queue when it is finished; what a device's next command costs to find does not depend on its history.
+#[async_trait]
+pub trait CommandStore: Send + Sync {
+    /// Queues one command for all its targets, in one step.
+    async fn enqueue(&self, command: NewCommand) -> StoreResult<EnqueueOutcome>;
+
+    /// The command to offer now: the first in order whose `not_before` has come and whose `expires_at` has not,
+    /// and which has not been answered `NotNow` if `skip_not_now`. Changes nothing: the same command is offered
+    /// until it is answered.
+    async fn next_command(
+        &self,
+        id: &EnrollmentId,
+        skip_not_now: bool,
+        now: Timestamp,
+    ) -> StoreResult<Option<Delivery>>;
+
+    /// Stores a device's answer and finds the next command, in one step. `NotNow` marks the command (a stored
+    /// result is never overwritten by it) and the next one is then looked for among the unmarked only.
+    async fn report_and_next(&self, report: Report) -> StoreResult<(Recorded, Option<Delivery>)>;
+
+    /// The unfinished commands of one enrollment, in the order in which they will be offered.
+    async fn queue(&self, id: &EnrollmentId, page: &Page) -> StoreResult<Listing<QueuedCommand>>;
+
+    /// Closes all unfinished commands of one enrollment as cancelled; says how many. `None`: no such enrollment.
+    async fn clear_queue(&self, id: &EnrollmentId, at: Timestamp) -> StoreResult<Option<usize>>;
+
+    /// Closes one unfinished command of one enrollment as cancelled. `false`: there was none.
+    async fn cancel(&self, uuid: &CommandUuid, id: &EnrollmentId, at: Timestamp) -> StoreResult<bool>;
+
+    /// One command, unless it was purged.
+    async fn command(&self, uuid: &CommandUuid) -> StoreResult<Option<CommandRecord>>;
+
+    /// Where one command stands, by enrollment id (bytes).
+    async fn command_statuses(&self, uuid: &CommandUuid, page: &Page) -> StoreResult<Listing<CommandStatus>>;
+
+    /// The latest answer of one enrollment to one command (the plist, as received): a result, or a `NotNow`.
+    async fn command_result(&self, uuid: &CommandUuid, id: &EnrollmentId) -> StoreResult<Option<Vec<u8>>>;
+
+    /// Closes the commands whose `expires_at` has come as expired, at most `limit`; says how many.
+    async fn expire_commands(&self, now: Timestamp, limit: usize) -> StoreResult<usize>;
+
+    /// Forgets what was finished before `before`, at most `limit` results; a command goes with the last of its
+    /// targets. Says how many results went.
+    async fn purge_results(&self, before: Timestamp, limit: usize) -> StoreResult<usize>;
+}
+
+/// On what authority a certificate is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// A one-time challenge.
+    Challenge(SecretHash),
+    /// The device's present identity, which signed the request: the enrollment it is bound to gets a new one.
+    Identity(Fingerprint),
+    /// The server's configuration allows it (one shared challenge): made for anyone.
+    Static(SecretHash),
+}
+
+/// A request for a certificate, as far as the store needs to know.
+#[derive(Clone, Debug)]
+pub struct IssuanceRequest {
+    /// On what authority.
+    pub authority: Authority,
+    /// SHA-256 of the request's SubjectPublicKeyInfo.
+    pub key_hash: SecretHash,
+    /// The SCEP transactionID.
+    pub transaction_id: String,
+    /// The serial number it will get, unless it is a repetition.
+    pub serial: String,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+/// What became of an [`IssuanceRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Issuance {
+    /// Sign it, as the record says; it is durable. The same request again gets the same record.
+    Granted(IssuanceRecord),
+    /// It was signed before: this is the certificate (DER).
+    Issued(IssuanceRecord, Vec<u8>),
+    /// No.
+    Refused(IssuanceRefusal),
+}
+
+/// Why a certificate is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IssuanceRefusal {
+    /// The challenge was never made here (or was purged).
+    UnknownChallenge,
+    /// The challenge's time is over.
+    ExpiredChallenge,
+    /// The challenge was used for another key.
+    UsedChallenge,
+    /// The identity is not known, revoked, or not bound to an enrollment.
+    UnknownIdentity,
+}
+
+/// Identities: challenges, what was issued, and to whom it is bound.
+#[async_trait]
+pub trait CertificateStore: Send + Sync {
+    /// Remembers a challenge.
+    async fn add_challenge(&self, challenge: ChallengeRecord) -> StoreResult<()>;
+
+    /// Decides on a request for a certificate, and remembers the decision, in one step. Of many requests with one
+    /// challenge, one key wins; a repetition of that one with the same key gets [`Issuance::Granted`] or
+    /// [`Issuance::Issued`] again. The same holds per identity and key for renewals and per challenge and key for
+    /// static ones. [`Authority::Identity`] is granted only to a certificate that is bound and not revoked.
+    async fn begin_issuance(&self, request: IssuanceRequest) -> StoreResult<Issuance>;
+
+    /// Remembers the certificate that was signed for `issuance`, with its DER.
+    async fn complete_issuance(
+        &self,
+        issuance: &IssuanceRecord,
+        certificate: CertificateRecord,
+        der: Vec<u8>,
+    ) -> StoreResult<()>;
+
+    /// The latest issuance with this SCEP transactionID, and its certificate's DER if it was signed.
+    async fn transaction(
+        &self,
+        transaction_id: &str,
+    ) -> StoreResult<Option<(IssuanceRecord, Option<Vec<u8>>)>>;
+
+    /// One certificate's record. On the path of every request.
+    async fn certificate(&self, fingerprint: &Fingerprint) -> StoreResult<Option<CertificateRecord>>;
+
+    /// One certificate's DER.
+    async fn certificate_der(&self, fingerprint: &Fingerprint) -> StoreResult<Option<Vec<u8>>>;
+
+    /// Forgets challenges that expired before `before`, at most `limit`; says how many.
+    async fn purge_challenges(&self, before: Timestamp, limit: usize) -> StoreResult<usize>;
+}
+
+/// What became of an enrollment link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkUse {
+    /// It is used up now.
+    Granted(EnrollLinkRecord),
+    /// No such link.
+    Unknown,
+    /// Its time is over.
+    Expired,
+    /// It was used before.
+    Used,
+}
+
+/// What operators set up.
+#[async_trait]
+pub trait AdminStore: Send + Sync {
+    /// Remembers an API key. `false`: the name is taken.
+    async fn add_api_key(&self, key: ApiKeyRecord) -> StoreResult<bool>;
+
+    /// The key with this hash. On the path of every operator's request.
+    async fn api_key(&self, hash: &SecretHash) -> StoreResult<Option<ApiKeyRecord>>;
+
+    /// All keys, by name.
+    async fn api_keys(&self) -> StoreResult<Vec<ApiKeyRecord>>;
+
+    /// Forgets a key. `false`: there was none of that name.
+    async fn remove_api_key(&self, name: &str) -> StoreResult<bool>;
+
+    /// Remembers an enrollment link.
+    async fn add_enroll_link(&self, link: EnrollLinkRecord) -> StoreResult<()>;
+
+    /// Looks at a link without using it up.
+    async fn enroll_link(&self, hash: &SecretHash) -> StoreResult<Option<EnrollLinkRecord>>;
+
+    /// Uses a link up; of many calls one is granted.
+    async fn use_enroll_link(&self, hash: &SecretHash, at: Timestamp) -> StoreResult<LinkUse>;
+
+    /// Stores a push certificate, in place of the one with the same topic.
+    async fn put_push_certificate(&self, certificate: PushCertificateRecord) -> StoreResult<()>;
+
+    /// The push certificate of a topic.
+    async fn push_certificate(&self, topic: &Topic) -> StoreResult<Option<PushCertificateRecord>>;
+
+    /// All push certificates, the latest stored first.
+    async fn push_certificates(&self) -> StoreResult<Vec<PushCertificateRecord>>;
+}
+
+/// Figures for `/metrics`, `doctor` and lists, each at a cost that does not grow with the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreFigures {
+    /// Enrollments of every state and kind.
+    pub enrollments: u64,
+    /// Those that are [`EnrollmentState::Enrolled`].
+    pub enrolled: u64,
+    /// Unfinished commands over all enrollments.
+    pub queued_commands: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// Everything the server remembers.
+#[async_trait]
+pub trait Storage: EnrollmentStore + CommandStore + CertificateStore + AdminStore + fmt::Debug {
+    /// Succeeds when the store can be read and written.
+    async fn ready(&self) -> StoreResult<()>;
+
+    /// Figures.
+    async fn figures(&self) -> StoreResult<StoreFigures>;
+}

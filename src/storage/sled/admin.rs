@@ -1,0 +1,112 @@
+//! What operators set up: API keys, enrollment links, push certificates.
+
+use std::cmp::Reverse;
+
+use async_trait::async_trait;
+
+use super::{
+    SledStorage, fault,
+    keys::{Key, Prefix},
+    view::decode,
+};
+use crate::{
+    protocol::{ids::Topic, time::Timestamp},
+    storage::{
+        AdminStore, ApiKeyRecord, EnrollLinkRecord, LinkUse, PushCertificateRecord, SecretHash, StoreResult,
+    },
+};
+
+#[async_trait]
+impl AdminStore for SledStorage {
+    async fn add_api_key(&self, key: ApiKeyRecord) -> StoreResult<bool> {
+        self.write(move |transaction| {
+            let name = Key::ApiKeyName(key.name.clone());
+            if transaction.view().get(&name)?.is_some() {
+                return Ok(false);
+            }
+            transaction.put_record(&name, &key.hash)?;
+            transaction.put_record(&Key::ApiKey(key.hash), &key)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn api_key(&self, hash: &SecretHash) -> StoreResult<Option<ApiKeyRecord>> {
+        self.shared.read(|view, _| view.record(&Key::ApiKey(*hash)))
+    }
+
+    async fn api_keys(&self) -> StoreResult<Vec<ApiKeyRecord>> {
+        self.shared.read(|view, _| {
+            let mut keys = Vec::new();
+            for pair in view.scan(&Prefix::api_key_names()) {
+                let hash = decode(&pair?.1)?;
+                let key = view.record(&Key::ApiKey(hash))?;
+                keys.push(key.ok_or_else(|| fault::damaged("an API key is missing"))?);
+            }
+            Ok(keys)
+        })
+    }
+
+    async fn remove_api_key(&self, name: &str) -> StoreResult<bool> {
+        let name = Key::ApiKeyName(name.to_owned());
+        self.write(move |transaction| {
+            let Some(hash) = transaction.view().record(&name)? else {
+                return Ok(false);
+            };
+            transaction.remove(&name);
+            transaction.remove(&Key::ApiKey(hash));
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn add_enroll_link(&self, link: EnrollLinkRecord) -> StoreResult<()> {
+        self.write(move |transaction| transaction.put_record(&Key::EnrollLink(link.hash), &link))
+            .await
+    }
+
+    async fn enroll_link(&self, hash: &SecretHash) -> StoreResult<Option<EnrollLinkRecord>> {
+        self.shared.read(|view, _| view.record(&Key::EnrollLink(*hash)))
+    }
+
+    async fn use_enroll_link(&self, hash: &SecretHash, at: Timestamp) -> StoreResult<LinkUse> {
+        let key = Key::EnrollLink(*hash);
+        self.write(move |transaction| {
+            let Some(mut link) = transaction.view().record::<EnrollLinkRecord>(&key)? else {
+                return Ok(LinkUse::Unknown);
+            };
+            if link.used_at.is_some() {
+                return Ok(LinkUse::Used);
+            }
+            if link.expires_at <= at {
+                return Ok(LinkUse::Expired);
+            }
+            link.used_at = Some(at);
+            transaction.put_record(&key, &link)?;
+            Ok(LinkUse::Granted(link))
+        })
+        .await
+    }
+
+    async fn put_push_certificate(&self, certificate: PushCertificateRecord) -> StoreResult<()> {
+        self.write(move |transaction| {
+            transaction.put_record(&Key::PushCertificate(certificate.topic.clone()), &certificate)
+        })
+        .await
+    }
+
+    async fn push_certificate(&self, topic: &Topic) -> StoreResult<Option<PushCertificateRecord>> {
+        self.shared
+            .read(|view, _| view.record(&Key::PushCertificate(topic.clone())))
+    }
+
+    async fn push_certificates(&self) -> StoreResult<Vec<PushCertificateRecord>> {
+        let mut certificates: Vec<PushCertificateRecord> = self.shared.read(|view, _| {
+            view.scan(&Prefix::push_certificates())
+                .map(|pair| decode(&pair?.1))
+                .collect()
+        })?;
+        certificates.sort_by_key(|certificate| Reverse(certificate.stored_at));
+        Ok(certificates)
+    }
+}

@@ -1,0 +1,94 @@
+//! Commands: the role's methods, each of them one transaction or one read.
+
+use async_trait::async_trait;
+
+use super::{SledStorage, chunks, keys::Key, listing, queue, retention};
+use crate::{
+    protocol::{
+        ids::{CommandUuid, EnrollmentId},
+        time::Timestamp,
+    },
+    storage::{
+        CommandRecord, CommandState, CommandStatus, CommandStore, Delivery, EnqueueOutcome, Listing,
+        NewCommand, Page, QueuedCommand, Recorded, Report, ReportStatus, StoreResult,
+    },
+};
+
+#[async_trait]
+impl CommandStore for SledStorage {
+    async fn enqueue(&self, command: NewCommand) -> StoreResult<EnqueueOutcome> {
+        self.write(move |transaction| queue::enqueue(transaction, &command))
+            .await
+    }
+
+    async fn next_command(
+        &self,
+        id: &EnrollmentId,
+        skip_not_now: bool,
+        now: Timestamp,
+    ) -> StoreResult<Option<Delivery>> {
+        self.shared
+            .read(|view, _| queue::next(&view, id, skip_not_now, now))
+    }
+
+    async fn report_and_next(&self, report: Report) -> StoreResult<(Recorded, Option<Delivery>)> {
+        self.write(move |transaction| {
+            let recorded = queue::record(transaction, &report)?;
+            let skip_not_now = report.status == ReportStatus::NotNow;
+            let next = queue::next(&transaction.view(), &report.enrollment, skip_not_now, report.at)?;
+            Ok((recorded, next))
+        })
+        .await
+    }
+
+    async fn queue(&self, id: &EnrollmentId, page: &Page) -> StoreResult<Listing<QueuedCommand>> {
+        let (id, page) = (id.clone(), page.clone());
+        self.read_at_length(move |shared| listing::queue(shared, &id, &page))
+            .await
+    }
+
+    async fn clear_queue(&self, id: &EnrollmentId, at: Timestamp) -> StoreResult<Option<usize>> {
+        let id = id.clone();
+        self.write(move |transaction| {
+            if transaction.view().get(&Key::Enrollment(id.clone()))?.is_none() {
+                return Ok(None);
+            }
+            queue::cancel_all(transaction, &id, u64::MAX, at).map(Some)
+        })
+        .await
+    }
+
+    async fn cancel(&self, uuid: &CommandUuid, id: &EnrollmentId, at: Timestamp) -> StoreResult<bool> {
+        let (uuid, id) = (uuid.clone(), id.clone());
+        self.write(move |transaction| {
+            queue::close_if_open(transaction, &uuid, &id, CommandState::Cancelled, at)
+        })
+        .await
+    }
+
+    async fn command(&self, uuid: &CommandUuid) -> StoreResult<Option<CommandRecord>> {
+        self.shared
+            .read(|view, _| view.record(&Key::Command(uuid.clone())))
+    }
+
+    async fn command_statuses(&self, uuid: &CommandUuid, page: &Page) -> StoreResult<Listing<CommandStatus>> {
+        let (uuid, page) = (uuid.clone(), page.clone());
+        self.read_at_length(move |shared| listing::statuses(shared, &uuid, &page))
+            .await
+    }
+
+    async fn command_result(&self, uuid: &CommandUuid, id: &EnrollmentId) -> StoreResult<Option<Vec<u8>>> {
+        self.shared
+            .read(|view, _| chunks::get(&view, |piece| Key::Answer(uuid.clone(), id.clone(), piece)))
+    }
+
+    async fn expire_commands(&self, now: Timestamp, limit: usize) -> StoreResult<usize> {
+        self.write(move |transaction| retention::expire_commands(transaction, now, limit))
+            .await
+    }
+
+    async fn purge_results(&self, before: Timestamp, limit: usize) -> StoreResult<usize> {
+        self.write(move |transaction| retention::purge_results(transaction, before, limit))
+            .await
+    }
+}

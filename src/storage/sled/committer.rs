@@ -1,0 +1,288 @@
+//! The one thread that writes.
+//!
+//! It takes all jobs that are waiting, runs them one after another in one [`Transaction`], writes that as one batch,
+//! flushes, syncs the database file, and only then acknowledges. sled's `flush` alone is no fsync (on Linux it ends in
+//! `sync_file_range`), and its `flush_async` can wait for ever.
+//!
+//! After a failure nobody knows what of the batch has reached the disk. Readers go on seeing what was before it;
+//! writers are refused; and each further job first tries to open the database anew, which settles the matter: what
+//! the log holds then is made durable and is the state. (Trying the flush again would not: sled keeps its first
+//! write error for good, and a kernel that has failed an fsync may call the next one a success.)
+
+use std::{
+    fs::{self, File},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use sled::Batch;
+use tokio::sync::oneshot;
+
+use super::{
+    fault,
+    keys::Key,
+    recovery::{self, Opened},
+    shared::Shared,
+    transaction::Transaction,
+    view::Overlay,
+};
+use crate::storage::StoreResult;
+
+/// So many jobs share one sync at most.
+const GROUP: usize = 512;
+
+/// So many jobs may wait; more are refused, or an overloaded server would only get slower.
+const WAITING: usize = 8192;
+
+/// Makes a file's content durable.
+pub(super) type Sync = Box<dyn FnMut(&File) -> io::Result<()> + Send>;
+
+/// Hands jobs to the thread. Dropping it finishes the jobs that are waiting.
+pub(super) struct Committer {
+    jobs: SyncSender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Run(Box<dyn Job>),
+    Stop,
+}
+
+/// One job, first run, then told whether that is durable.
+trait Job: Send {
+    fn run(&mut self, transaction: &mut Transaction<'_>);
+    fn acknowledge(self: Box<Self>, durable: StoreResult<()>);
+}
+
+struct Pending<F, T> {
+    job: Option<F>,
+    result: Option<StoreResult<T>>,
+    done: oneshot::Sender<StoreResult<T>>,
+}
+
+impl<F, T> Job for Pending<F, T>
+where
+    F: FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, transaction: &mut Transaction<'_>) {
+        self.result = self.job.take().map(|job| transaction.attempt(job));
+    }
+
+    fn acknowledge(self: Box<Self>, durable: StoreResult<()>) {
+        let result = match (self.result, durable) {
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (None, Ok(())) => Err(fault::unavailable("the job was not run")),
+        };
+        // Whoever asked may have gone away.
+        let _ = self.done.send(result);
+    }
+}
+
+impl Committer {
+    /// Starts the thread on a database in `folder` that `shared` shows to readers.
+    pub(super) fn start(
+        folder: PathBuf,
+        cache_bytes: u64,
+        opened: Opened,
+        shared: Arc<Shared>,
+        sync: Sync,
+    ) -> io::Result<Self> {
+        let (jobs, waiting) = sync_channel(WAITING);
+        let worker = Worker {
+            folder,
+            cache_bytes,
+            opened: Some(opened),
+            in_doubt: false,
+            shared,
+            sync,
+        };
+        let thread = thread::Builder::new()
+            .name("russet-store".into())
+            .spawn(move || worker.work(&waiting))?;
+        Ok(Self {
+            jobs,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Runs `job`; what it has written is durable when this returns. After [`Unavailable`] it may or may not be.
+    ///
+    /// [`Unavailable`]: crate::storage::StoreError::Unavailable
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let (done, result) = oneshot::channel();
+        let pending = Pending {
+            job: Some(job),
+            result: None,
+            done,
+        };
+        self.jobs
+            .try_send(Message::Run(Box::new(pending)))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => fault::unavailable("too many writes are waiting"),
+                TrySendError::Disconnected(_) => fault::unavailable("the store is closed"),
+            })?;
+        result
+            .await
+            .unwrap_or_else(|_| Err(fault::unavailable("the store was closed")))
+    }
+
+    /// Finishes the jobs that are waiting and lets the database go. Later jobs are refused.
+    pub(super) fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // Both fail only if the thread has ended already.
+            let _ = self.jobs.send(Message::Stop);
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+struct Worker {
+    folder: PathBuf,
+    cache_bytes: u64,
+    /// Absent when the last attempt to reopen failed.
+    opened: Option<Opened>,
+    /// A commit has failed, and nobody knows how far it got.
+    in_doubt: bool,
+    shared: Arc<Shared>,
+    sync: Sync,
+}
+
+impl Worker {
+    fn work(mut self, waiting: &Receiver<Message>) {
+        let mut stop = false;
+        while !stop {
+            let mut group = Vec::new();
+            let mut next = waiting.recv().ok();
+            loop {
+                match next {
+                    Some(Message::Run(job)) => group.push(job),
+                    Some(Message::Stop) => stop = true,
+                    None => break,
+                }
+                if stop || group.len() >= GROUP {
+                    break;
+                }
+                next = waiting.try_recv().ok();
+            }
+            if group.is_empty() {
+                break;
+            }
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.carry_out(&mut group)))
+                .unwrap_or_else(|_| Err("the database panicked".into()));
+            if let Err(reason) = &outcome {
+                tracing::error!(reason, "the store can't write");
+            }
+            for job in group {
+                job.acknowledge(match &outcome {
+                    Ok(()) => Ok(()),
+                    Err(reason) => Err(fault::unavailable(reason.clone())),
+                });
+            }
+        }
+        self.shared.close();
+    }
+
+    /// Runs the jobs and makes what they have written durable.
+    fn carry_out(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), String> {
+        if self.in_doubt {
+            self.reopen()?;
+        }
+        // In doubt until the end, also if anything below panics.
+        self.in_doubt = true;
+        let opened = self.opened.as_mut().ok_or("the database is not open")?;
+        let mut transaction = Transaction::new(&opened.db, opened.meta);
+        for job in group {
+            job.run(&mut transaction);
+        }
+        let (writes, mut meta, dirty) = transaction.finish();
+        if dirty {
+            let (before, batch) =
+                prepare(&opened.db, writes, &mut meta).map_err(|error| error.to_string())?;
+            self.shared.hide(before);
+            opened
+                .db
+                .apply_batch(batch)
+                .and_then(|()| opened.db.flush())
+                .map_err(|error| error.to_string())?;
+            (self.sync)(&opened.file).map_err(|error| error.to_string())?;
+            opened.meta = meta;
+            self.shared.publish(meta);
+            // A note that lags behind does no harm.
+            let _ = opened.mark.write(meta.commits);
+        }
+        self.in_doubt = false;
+        Ok(())
+    }
+
+    /// Settles what a failed commit has left behind.
+    fn reopen(&mut self) -> Result<(), String> {
+        // Once closed, a database on a full disk would not open again, not even for reading.
+        self.probe()
+            .map_err(|error| format!("the data directory can't be written: {error}"))?;
+        self.opened = None;
+        self.shared.close();
+        let opened = recovery::open(&self.folder, self.cache_bytes).map_err(|error| error.to_string())?;
+        (self.sync)(&opened.file).map_err(|error| error.to_string())?;
+        self.shared.reopen(opened.db.clone(), opened.meta);
+        self.opened = Some(opened);
+        tracing::warn!("the store can write again");
+        Ok(())
+    }
+
+    /// Writes about as much as opening the database does.
+    fn probe(&self) -> io::Result<()> {
+        const ROOM: usize = 4 * 1024 * 1024;
+        let path = self.folder.join("probe");
+        let written = fs::write(&path, vec![0x5A; ROOM]).and_then(|()| File::open(&path)?.sync_all());
+        let removed = fs::remove_file(&path);
+        written.and(removed)
+    }
+}
+
+/// The batch for `writes` and what the same keys hold now; brings `meta` up to date and adds it to the batch.
+fn prepare(
+    tree: &sled::Tree,
+    writes: Overlay,
+    meta: &mut super::meta::Meta,
+) -> sled::Result<(Overlay, Batch)> {
+    let mut before = Overlay::new();
+    let mut batch = Batch::default();
+    for (key, value) in writes {
+        let old = tree.get(&key)?;
+        if old == value {
+            continue;
+        }
+        if let Some(old) = &old {
+            meta.sum.subtract(&key, old);
+        }
+        if let Some(value) = &value {
+            meta.sum.add(&key, value);
+        }
+        before.insert(key.clone(), old);
+        match value {
+            Some(value) => batch.insert(key, value),
+            None => batch.remove(key),
+        }
+    }
+    meta.commits += 1;
+    batch.insert(Key::Meta.encode(), meta.encode());
+    Ok((before, batch))
+}

@@ -1,0 +1,184 @@
+//! Enrollments: records, the index of serial numbers, latest contacts.
+
+use async_trait::async_trait;
+
+use super::{
+    SledStorage,
+    keys::{Key, Prefix},
+    listing, queue,
+    transaction::Transaction,
+    view::{View, decode},
+};
+use crate::{
+    protocol::{
+        ids::{EnrollmentId, Fingerprint},
+        time::Timestamp,
+    },
+    storage::{
+        Change, EnrollmentFilter, EnrollmentRecord, EnrollmentRow, EnrollmentState, EnrollmentStore, Listing,
+        Page, Rule, Ruling, Situation, StoreResult, Users,
+    },
+};
+
+#[async_trait]
+impl EnrollmentStore for SledStorage {
+    async fn check_in(
+        &self,
+        id: &EnrollmentId,
+        identity: Option<Fingerprint>,
+        rule: Rule,
+    ) -> StoreResult<Ruling> {
+        let id = id.clone();
+        self.write(move |transaction| {
+            let ruling = rule(&situation(transaction, &id, identity)?);
+            if let Ruling::Write(change) = &ruling {
+                apply(transaction, change)?;
+            }
+            Ok(ruling)
+        })
+        .await
+    }
+
+    async fn enrollment(&self, id: &EnrollmentId) -> StoreResult<Option<EnrollmentRow>> {
+        self.shared.read(|view, _| {
+            let record = view.record(&Key::Enrollment(id.clone()))?;
+            record.map(|record| row(&view, record)).transpose()
+        })
+    }
+
+    async fn enrollments(
+        &self,
+        filter: &EnrollmentFilter,
+        page: &Page,
+    ) -> StoreResult<Listing<EnrollmentRow>> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.read_at_length(move |shared| listing::enrollments(shared, &filter, &page))
+            .await
+    }
+
+    async fn seen(&self, contacts: Vec<(EnrollmentId, Timestamp)>) -> StoreResult<()> {
+        self.write(move |transaction| {
+            for (id, at) in contacts {
+                let view = transaction.view();
+                let known = view.get(&Key::Enrollment(id.clone()))?.is_some();
+                let key = Key::LastSeen(id);
+                if known && view.record(&key)?.is_none_or(|stored: Timestamp| stored < at) {
+                    transaction.put_record(&key, &at)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn situation(
+    transaction: &Transaction<'_>,
+    id: &EnrollmentId,
+    identity: Option<Fingerprint>,
+) -> StoreResult<Situation> {
+    let view = transaction.view();
+    Ok(Situation {
+        enrollment: view.record(&Key::Enrollment(id.clone()))?,
+        device: if id.is_user_channel() {
+            view.record(&Key::Enrollment(id.device()))?
+        } else {
+            None
+        },
+        certificate: match identity {
+            Some(identity) => view.record(&Key::Certificate(identity))?,
+            None => None,
+        },
+        last_sequence: transaction.meta.last_sequence,
+    })
+}
+
+fn apply(transaction: &mut Transaction<'_>, change: &Change) -> StoreResult<()> {
+    let record = &change.enrollment;
+    let at = record.updated_at;
+    put(transaction, record)?;
+    if let Some(certificate) = &change.certificate {
+        transaction.put_record(&Key::Certificate(certificate.fingerprint), certificate)?;
+    }
+    if record.state == EnrollmentState::CheckedOut {
+        queue::cancel_all(transaction, &record.id, u64::MAX, at)?;
+    }
+    if let Some(watermark) = change.close_commands_to {
+        queue::cancel_all(transaction, &record.id, watermark, at)?;
+    }
+    if change.users == Users::Keep {
+        return Ok(());
+    }
+    for mut user in users(&transaction.view(), &record.id)? {
+        queue::cancel_all(transaction, &user.id, u64::MAX, at)?;
+        if change.users == Users::Remove {
+            remove(transaction, &user);
+        } else if user.state != EnrollmentState::CheckedOut {
+            user.state = EnrollmentState::CheckedOut;
+            user.updated_at = at;
+            put(transaction, &user)?;
+        }
+    }
+    Ok(())
+}
+
+/// The user channels of a device channel; none for a user channel.
+fn users(view: &View<'_>, device: &EnrollmentId) -> StoreResult<Vec<EnrollmentRecord>> {
+    if device.is_user_channel() {
+        return Ok(Vec::new());
+    }
+    view.scan(&Prefix::users_of(device))
+        .map(|pair| decode(&pair?.1))
+        .collect()
+}
+
+fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreResult<()> {
+    let key = Key::Enrollment(record.id.clone());
+    if let Some(before) = transaction.view().record(&key)? {
+        forget(transaction, &before);
+    }
+    transaction.meta.enrollments += 1;
+    transaction.meta.enrolled += u64::from(record.state == EnrollmentState::Enrolled);
+    if let Some(index) = serial_key(record) {
+        transaction.put(&index, &[]);
+    }
+    transaction.put_record(&key, record)
+}
+
+fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) {
+    forget(transaction, record);
+    transaction.remove(&Key::LastSeen(record.id.clone()));
+    transaction.remove(&Key::Enrollment(record.id.clone()));
+}
+
+/// Takes a record that is about to go out of the counters and the index.
+fn forget(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) {
+    let meta = &mut transaction.meta;
+    meta.enrollments = meta.enrollments.saturating_sub(1);
+    let enrolled = u64::from(record.state == EnrollmentState::Enrolled);
+    meta.enrolled = meta.enrolled.saturating_sub(enrolled);
+    if let Some(index) = serial_key(record) {
+        transaction.remove(&index);
+    }
+}
+
+fn serial_key(record: &EnrollmentRecord) -> Option<Key> {
+    let serial = record.device.serial.clone()?;
+    (!record.id.is_user_channel()).then(|| Key::Serial(serial, record.id.clone()))
+}
+
+/// A record as lists show it.
+pub(super) fn row(view: &View<'_>, record: EnrollmentRecord) -> StoreResult<EnrollmentRow> {
+    let last_seen = view.record(&Key::LastSeen(record.id.clone()))?;
+    let device = if record.id.is_user_channel() {
+        let device: Option<EnrollmentRecord> = view.record(&Key::Enrollment(record.id.device()))?;
+        device.map(|device| device.device).unwrap_or_default()
+    } else {
+        record.device.clone()
+    };
+    Ok(EnrollmentRow {
+        record,
+        device,
+        last_seen,
+    })
+}

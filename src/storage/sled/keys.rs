@@ -1,0 +1,476 @@
+//! Every key of the store, spelled in one place.
+//!
+//! A key is one byte for its kind, then its parts. A text that is followed by another part is escaped (`00` becomes
+//! `00 FF`) and closed with `00 01`: it may hold any bytes, none is a prefix of another, and byte order stays the
+//! order of the texts. A text at the end stands as it is. Numbers are big-endian, so that their order is the keys'.
+
+use sled::IVec;
+
+use crate::{
+    protocol::{
+        ids::{CommandUuid, EnrollmentId, Fingerprint, SerialNumber, Topic},
+        time::Timestamp,
+    },
+    storage::SecretHash,
+};
+
+/// One key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// The store's own state: [`Meta`](super::meta::Meta).
+    Meta,
+    /// An enrollment's record.
+    Enrollment(EnrollmentId),
+    /// When an enrollment was last in contact.
+    LastSeen(EnrollmentId),
+    /// Index: the device channels with a serial number.
+    Serial(SerialNumber, EnrollmentId),
+    /// A command, without payload and targets.
+    Command(CommandUuid),
+    /// A chunk of a command's payload.
+    Payload(CommandUuid, u32),
+    /// Where a command stands for one enrollment.
+    Target(CommandUuid, EnrollmentId),
+    /// An unfinished command in an enrollment's queue: priority and sequence number.
+    Queued(EnrollmentId, u8, u64),
+    /// A chunk of an enrollment's latest answer to a command.
+    Answer(CommandUuid, EnrollmentId, u32),
+    /// Index: unfinished commands by the time at which they expire.
+    Expiry(Timestamp, CommandUuid, EnrollmentId),
+    /// Index: finished commands by the time at which they finished.
+    Finished(Timestamp, CommandUuid, EnrollmentId),
+    /// A certificate's record.
+    Certificate(Fingerprint),
+    /// A chunk of a certificate's DER.
+    Der(Fingerprint, u32),
+    /// A challenge, and the key that used it.
+    Challenge(SecretHash),
+    /// Index: challenges by the time at which they expire.
+    ChallengeExpiry(Timestamp, SecretHash),
+    /// An issuance, by the certificate's serial number.
+    Issuance(String),
+    /// Index: the issuance to a key on some authority.
+    Grant(GrantKind, Fingerprint, SecretHash),
+    /// Index: the latest issuance with a SCEP transactionID.
+    Transaction(String),
+    /// An API key.
+    ApiKey(SecretHash),
+    /// Index: API keys by name.
+    ApiKeyName(String),
+    /// An enrollment link.
+    EnrollLink(SecretHash),
+    /// A push certificate.
+    PushCertificate(Topic),
+}
+
+/// What kind of authority a certificate was granted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GrantKind {
+    Challenge = 1,
+    Identity = 2,
+    Static = 3,
+}
+
+/// The keys that begin alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Prefix(Vec<u8>);
+
+mod kind {
+    pub(super) const META: u8 = 0x01;
+    pub(super) const ENROLLMENT: u8 = 0x10;
+    pub(super) const LAST_SEEN: u8 = 0x11;
+    pub(super) const SERIAL: u8 = 0x12;
+    pub(super) const COMMAND: u8 = 0x20;
+    pub(super) const PAYLOAD: u8 = 0x21;
+    pub(super) const TARGET: u8 = 0x22;
+    pub(super) const QUEUED: u8 = 0x23;
+    pub(super) const ANSWER: u8 = 0x24;
+    pub(super) const EXPIRY: u8 = 0x25;
+    pub(super) const FINISHED: u8 = 0x26;
+    pub(super) const CERTIFICATE: u8 = 0x30;
+    pub(super) const DER: u8 = 0x31;
+    pub(super) const CHALLENGE: u8 = 0x32;
+    pub(super) const CHALLENGE_EXPIRY: u8 = 0x33;
+    pub(super) const ISSUANCE: u8 = 0x34;
+    pub(super) const GRANT: u8 = 0x35;
+    pub(super) const TRANSACTION: u8 = 0x36;
+    pub(super) const API_KEY: u8 = 0x40;
+    pub(super) const API_KEY_NAME: u8 = 0x41;
+    pub(super) const ENROLL_LINK: u8 = 0x42;
+    pub(super) const PUSH_CERTIFICATE: u8 = 0x43;
+}
+
+impl Key {
+    /// The key's bytes.
+    pub(super) fn encode(&self) -> IVec {
+        let bytes = match self {
+            Self::Meta => Writer::new(kind::META),
+            Self::Enrollment(id) => Writer::new(kind::ENROLLMENT).last(id.as_str()),
+            Self::LastSeen(id) => Writer::new(kind::LAST_SEEN).last(id.as_str()),
+            Self::Serial(serial, id) => Writer::new(kind::SERIAL).text(serial.as_str()).last(id.as_str()),
+            Self::Command(uuid) => Writer::new(kind::COMMAND).last(uuid.as_str()),
+            Self::Payload(uuid, chunk) => Writer::new(kind::PAYLOAD)
+                .text(uuid.as_str())
+                .bytes(&chunk.to_be_bytes()),
+            Self::Target(uuid, id) => Writer::new(kind::TARGET).text(uuid.as_str()).last(id.as_str()),
+            Self::Queued(id, priority, sequence) => Writer::new(kind::QUEUED)
+                .text(id.as_str())
+                .bytes(&[u8::MAX - priority])
+                .bytes(&sequence.to_be_bytes()),
+            Self::Answer(uuid, id, chunk) => Writer::new(kind::ANSWER)
+                .text(uuid.as_str())
+                .text(id.as_str())
+                .bytes(&chunk.to_be_bytes()),
+            Self::Expiry(at, uuid, id) => Writer::new(kind::EXPIRY)
+                .time(*at)
+                .text(uuid.as_str())
+                .last(id.as_str()),
+            Self::Finished(at, uuid, id) => Writer::new(kind::FINISHED)
+                .time(*at)
+                .text(uuid.as_str())
+                .last(id.as_str()),
+            Self::Certificate(fingerprint) => Writer::new(kind::CERTIFICATE).bytes(fingerprint.as_bytes()),
+            Self::Der(fingerprint, chunk) => Writer::new(kind::DER)
+                .bytes(fingerprint.as_bytes())
+                .bytes(&chunk.to_be_bytes()),
+            Self::Challenge(hash) => Writer::new(kind::CHALLENGE).bytes(hash.0.as_bytes()),
+            Self::ChallengeExpiry(at, hash) => Writer::new(kind::CHALLENGE_EXPIRY)
+                .time(*at)
+                .bytes(hash.0.as_bytes()),
+            Self::Issuance(serial) => Writer::new(kind::ISSUANCE).last(serial),
+            Self::Grant(grant, authority, key) => Writer::new(kind::GRANT)
+                .bytes(&[*grant as u8])
+                .bytes(authority.as_bytes())
+                .bytes(key.0.as_bytes()),
+            Self::Transaction(id) => Writer::new(kind::TRANSACTION).last(id),
+            Self::ApiKey(hash) => Writer::new(kind::API_KEY).bytes(hash.0.as_bytes()),
+            Self::ApiKeyName(name) => Writer::new(kind::API_KEY_NAME).last(name),
+            Self::EnrollLink(hash) => Writer::new(kind::ENROLL_LINK).bytes(hash.0.as_bytes()),
+            Self::PushCertificate(topic) => Writer::new(kind::PUSH_CERTIFICATE).last(topic.as_str()),
+        };
+        IVec::from(bytes.0)
+    }
+
+    /// Reads a key's bytes; `None` if they are no key of this store.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        let mut parts = Reader(rest);
+        let key = match *kind {
+            kind::META => Self::Meta,
+            kind::ENROLLMENT => Self::Enrollment(EnrollmentId::new(parts.last()?)),
+            kind::LAST_SEEN => Self::LastSeen(EnrollmentId::new(parts.last()?)),
+            kind::SERIAL => Self::Serial(SerialNumber::new(parts.text()?), EnrollmentId::new(parts.last()?)),
+            kind::COMMAND => Self::Command(CommandUuid::new(parts.last()?)),
+            kind::PAYLOAD => Self::Payload(CommandUuid::new(parts.text()?), parts.u32()?),
+            kind::TARGET => Self::Target(CommandUuid::new(parts.text()?), EnrollmentId::new(parts.last()?)),
+            kind::QUEUED => {
+                let id = EnrollmentId::new(parts.text()?);
+                let [priority] = parts.array()?;
+                Self::Queued(id, u8::MAX - priority, u64::from_be_bytes(parts.array()?))
+            }
+            kind::ANSWER => Self::Answer(
+                CommandUuid::new(parts.text()?),
+                EnrollmentId::new(parts.text()?),
+                parts.u32()?,
+            ),
+            kind::EXPIRY => Self::Expiry(
+                parts.time()?,
+                CommandUuid::new(parts.text()?),
+                EnrollmentId::new(parts.last()?),
+            ),
+            kind::FINISHED => Self::Finished(
+                parts.time()?,
+                CommandUuid::new(parts.text()?),
+                EnrollmentId::new(parts.last()?),
+            ),
+            kind::CERTIFICATE => Self::Certificate(parts.digest()?),
+            kind::DER => Self::Der(parts.digest()?, parts.u32()?),
+            kind::CHALLENGE => Self::Challenge(SecretHash(parts.digest()?)),
+            kind::CHALLENGE_EXPIRY => Self::ChallengeExpiry(parts.time()?, SecretHash(parts.digest()?)),
+            kind::ISSUANCE => Self::Issuance(parts.last()?),
+            kind::GRANT => {
+                let grant = match parts.array()? {
+                    [1] => GrantKind::Challenge,
+                    [2] => GrantKind::Identity,
+                    [3] => GrantKind::Static,
+                    _ => return None,
+                };
+                Self::Grant(grant, parts.digest()?, SecretHash(parts.digest()?))
+            }
+            kind::TRANSACTION => Self::Transaction(parts.last()?),
+            kind::API_KEY => Self::ApiKey(SecretHash(parts.digest()?)),
+            kind::API_KEY_NAME => Self::ApiKeyName(parts.last()?),
+            kind::ENROLL_LINK => Self::EnrollLink(SecretHash(parts.digest()?)),
+            kind::PUSH_CERTIFICATE => Self::PushCertificate(Topic::new(parts.last()?)),
+            _ => return None,
+        };
+        parts.0.is_empty().then_some(key)
+    }
+}
+
+impl Prefix {
+    /// All enrollments.
+    pub(super) fn enrollments() -> Self {
+        Self(vec![kind::ENROLLMENT])
+    }
+
+    /// The user channels of a device channel (whose own id never holds a colon).
+    pub(super) fn users_of(device: &EnrollmentId) -> Self {
+        Self(Writer::new(kind::ENROLLMENT).last(device.as_str()).bytes(b":").0)
+    }
+
+    /// The device channels with a serial number.
+    pub(super) fn serial(serial: &SerialNumber) -> Self {
+        Self(Writer::new(kind::SERIAL).text(serial.as_str()).0)
+    }
+
+    /// The targets of a command.
+    pub(super) fn targets(uuid: &CommandUuid) -> Self {
+        Self(Writer::new(kind::TARGET).text(uuid.as_str()).0)
+    }
+
+    /// The queue of an enrollment.
+    pub(super) fn queue(id: &EnrollmentId) -> Self {
+        Self(Writer::new(kind::QUEUED).text(id.as_str()).0)
+    }
+
+    /// Commands that expire, the earliest first.
+    pub(super) fn expiries() -> Self {
+        Self(vec![kind::EXPIRY])
+    }
+
+    /// Commands that have finished, the earliest first.
+    pub(super) fn finished() -> Self {
+        Self(vec![kind::FINISHED])
+    }
+
+    /// Challenges, the one that expires first first.
+    pub(super) fn challenge_expiries() -> Self {
+        Self(vec![kind::CHALLENGE_EXPIRY])
+    }
+
+    /// API keys by name.
+    pub(super) fn api_key_names() -> Self {
+        Self(vec![kind::API_KEY_NAME])
+    }
+
+    /// All push certificates.
+    pub(super) fn push_certificates() -> Self {
+        Self(vec![kind::PUSH_CERTIFICATE])
+    }
+
+    /// The first bytes of each key.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The first bytes that are above all keys with this prefix. No kind is `FF`, so there always are some.
+    pub(super) fn end(&self) -> Vec<u8> {
+        let mut end = self.0.clone();
+        while let Some(last) = end.pop() {
+            if last < u8::MAX {
+                end.push(last + 1);
+                break;
+            }
+        }
+        end
+    }
+}
+
+/// Appends the parts of a key.
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn new(kind: u8) -> Self {
+        let mut bytes = Vec::with_capacity(96);
+        bytes.push(kind);
+        Self(bytes)
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    fn last(self, text: &str) -> Self {
+        self.bytes(text.as_bytes())
+    }
+
+    fn text(mut self, text: &str) -> Self {
+        for byte in text.bytes() {
+            self.0.push(byte);
+            if byte == 0 {
+                self.0.push(0xFF);
+            }
+        }
+        self.bytes(&[0, 1])
+    }
+
+    fn time(self, at: Timestamp) -> Self {
+        // With the sign bit flipped, unsigned order is the order of signed numbers.
+        self.bytes(&(at.millis() ^ i64::MIN).to_be_bytes())
+    }
+}
+
+/// Takes the parts of a key off its front.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*head)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn time(&mut self) -> Option<Timestamp> {
+        let flipped = i64::from_be_bytes(self.array()?);
+        Some(Timestamp::from_millis(flipped ^ i64::MIN))
+    }
+
+    fn digest(&mut self) -> Option<Fingerprint> {
+        self.array().map(Fingerprint::new)
+    }
+
+    fn last(&mut self) -> Option<String> {
+        let text = String::from_utf8(self.0.to_vec()).ok()?;
+        self.0 = &[];
+        Some(text)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let mut text = Vec::new();
+        loop {
+            match self.array()? {
+                [0] => match self.array()? {
+                    [0xFF] => text.push(0),
+                    [1] => return String::from_utf8(text).ok(),
+                    _ => return None,
+                },
+                [byte] => text.push(byte),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[ab:\u{0}\u{1}\u{ff}]{0,6}",
+            any::<String>(),
+            "[0-9A-F]{8}-[0-9A-F]{16}",
+        ]
+    }
+
+    fn any_key() -> impl Strategy<Value = Key> {
+        let parts = (
+            any_text(),
+            any_text(),
+            any::<u64>(),
+            any::<[u8; 32]>(),
+            any::<[u8; 32]>(),
+        );
+        (0..22_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+            let id = EnrollmentId::new(a.clone());
+            let uuid = CommandUuid::new(b.clone());
+            let at = Timestamp::from_millis(number as i64);
+            let chunk = number as u32;
+            let digest = Fingerprint::new(x);
+            let hash = SecretHash(Fingerprint::new(y));
+            match kind {
+                0 => Key::Meta,
+                1 => Key::Enrollment(id),
+                2 => Key::LastSeen(id),
+                3 => Key::Serial(SerialNumber::new(b), id),
+                4 => Key::Command(uuid),
+                5 => Key::Payload(uuid, chunk),
+                6 => Key::Target(uuid, id),
+                7 => Key::Queued(id, number as u8, number),
+                8 => Key::Answer(uuid, id, chunk),
+                9 => Key::Expiry(at, uuid, id),
+                10 => Key::Finished(at, uuid, id),
+                11 => Key::Certificate(digest),
+                12 => Key::Der(digest, chunk),
+                13 => Key::Challenge(hash),
+                14 => Key::ChallengeExpiry(at, hash),
+                15 => Key::Issuance(a),
+                16 => Key::Grant(GrantKind::Identity, digest, hash),
+                17 => Key::Transaction(a),
+                18 => Key::ApiKey(hash),
+                19 => Key::ApiKeyName(a),
+                20 => Key::EnrollLink(hash),
+                _ => Key::PushCertificate(Topic::new(a)),
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_survives_its_bytes(key in any_key()) {
+            prop_assert_eq!(Key::decode(&key.encode()), Some(key));
+        }
+
+        #[test]
+        fn different_keys_have_different_bytes(one in any_key(), other in any_key()) {
+            prop_assert_eq!(one == other, one.encode() == other.encode());
+        }
+
+        #[test]
+        fn decoding_any_bytes_does_not_panic(bytes in any::<Vec<u8>>()) {
+            if let Some(key) = Key::decode(&bytes) {
+                prop_assert_eq!(&*key.encode(), &bytes[..]);
+            }
+        }
+
+        #[test]
+        fn a_queue_holds_only_its_enrollments_commands(a in any_text(), b in any_text(), sequence: u64) {
+            let prefix = Prefix::queue(&EnrollmentId::new(a.clone()));
+            let key = Key::Queued(EnrollmentId::new(b.clone()), 0, sequence).encode();
+            prop_assert_eq!(a == b, key.starts_with(prefix.as_bytes()));
+            prop_assert_eq!(a == b, &*key >= prefix.as_bytes() && *key < prefix.end()[..]);
+        }
+
+        #[test]
+        fn a_command_has_only_its_own_targets(a in any_text(), b in any_text(), id in any_text()) {
+            let prefix = Prefix::targets(&CommandUuid::new(a.clone()));
+            let key = Key::Target(CommandUuid::new(b.clone()), EnrollmentId::new(id)).encode();
+            prop_assert_eq!(a == b, key.starts_with(prefix.as_bytes()));
+        }
+
+        #[test]
+        fn the_order_of_keys_is_the_order_of_their_parts(a in any_text(), b in any_text(), x: i64, y: i64) {
+            let serial = |text: &str| Key::Serial(SerialNumber::new(text), EnrollmentId::new("x")).encode();
+            prop_assert_eq!(a.cmp(&b), serial(&a).cmp(&serial(&b)));
+            let expiry = |at| Key::ChallengeExpiry(
+                Timestamp::from_millis(at), SecretHash(Fingerprint::new([7; 32]))).encode();
+            prop_assert_eq!(x.cmp(&y), expiry(x).cmp(&expiry(y)));
+        }
+    }
+
+    #[test]
+    fn a_device_has_only_its_own_users() {
+        let prefix = Prefix::users_of(&EnrollmentId::new("A"));
+        let is_user = |id: &str| {
+            Key::Enrollment(EnrollmentId::new(id))
+                .encode()
+                .starts_with(prefix.as_bytes())
+        };
+        assert!(is_user("A:1"));
+        assert!(!is_user("A") && !is_user("AB") && !is_user("AB:1") && !is_user("A-1:1"));
+    }
+
+    #[test]
+    fn higher_priority_comes_first_then_the_order_of_enqueueing() {
+        let key = |priority, sequence| Key::Queued(EnrollmentId::new("A"), priority, sequence).encode();
+        assert!(key(9, 500) < key(0, 1));
+        assert!(key(0, 1) < key(0, 2) && key(0, 255) < key(0, 256));
+    }
+}

@@ -1,0 +1,226 @@
+//! Lists, page by page.
+//!
+//! A page is read in pieces, each under the readers' lock for a moment only, so that no list, however long or
+//! however selective its filter, holds up a commit.
+
+use std::{collections::BTreeSet, ops::Bound};
+
+use sled::IVec;
+
+use super::{
+    enrollments::row,
+    keys::{Key, Prefix},
+    shared::Shared,
+    view::{View, decode, unexpected_key},
+};
+use crate::{
+    protocol::ids::{CommandUuid, EnrollmentId},
+    storage::{
+        CommandStatus, EnrollmentFilter, EnrollmentRecord, EnrollmentRow, EnrollmentState, Listing, Page,
+        QueuedCommand, StoreResult,
+        sled::queue::{self, Target},
+    },
+};
+
+/// So many keys are looked at in one piece.
+const PIECE: usize = 128;
+
+/// Where the rows of a list come from.
+enum Source {
+    Scan(Prefix),
+    Enrollments(BTreeSet<EnrollmentId>),
+}
+
+impl Source {
+    /// The first keys after `after`; fewer than [`PIECE`] are the last.
+    fn piece(&self, view: &View<'_>, after: Option<&Key>) -> StoreResult<Vec<(Key, Option<IVec>)>> {
+        match self {
+            Self::Scan(prefix) => {
+                let scan = match after {
+                    Some(key) => view.scan_after(prefix, key),
+                    None => view.scan(prefix),
+                };
+                scan.take(PIECE)
+                    .map(|pair| pair.map(|(key, value)| (key, Some(value))))
+                    .collect()
+            }
+            Self::Enrollments(ids) => {
+                let start = match after {
+                    Some(Key::Enrollment(id)) => Bound::Excluded(id),
+                    _ => Bound::Unbounded,
+                };
+                ids.range((start, Bound::Unbounded))
+                    .take(PIECE)
+                    .map(|id| {
+                        let key = Key::Enrollment(id.clone());
+                        let value = view.get(&key)?;
+                        Ok((key, value))
+                    })
+                    .collect()
+            }
+        }
+    }
+}
+
+/// One page: what `row` makes of the keys after `after` (`None` passes one over).
+fn page_of<T>(
+    shared: &Shared,
+    source: &Source,
+    page: &Page,
+    mut after: Option<Key>,
+    row: impl Fn(&View<'_>, &Key, &IVec) -> StoreResult<Option<T>>,
+    cursor: impl Fn(&Key) -> String,
+) -> StoreResult<Listing<T>> {
+    let mut rows = Vec::new();
+    let mut to_skip = page.offset;
+    if page.limit == 0 {
+        return Ok(Listing {
+            rows,
+            next_cursor: None,
+        });
+    }
+    loop {
+        let piece = shared.read(|view, _| {
+            let mut made = Vec::new();
+            for (key, value) in source.piece(&view, after.as_ref())? {
+                let row = match value {
+                    Some(value) => row(&view, &key, &value)?,
+                    None => None,
+                };
+                made.push((key, row));
+            }
+            Ok(made)
+        })?;
+        let last = piece.len() < PIECE;
+        for (key, row) in piece {
+            if let Some(row) = row {
+                if to_skip > 0 {
+                    to_skip -= 1;
+                } else {
+                    rows.push(row);
+                }
+            }
+            if rows.len() == page.limit {
+                return Ok(Listing {
+                    rows,
+                    next_cursor: Some(cursor(&key)),
+                });
+            }
+            after = Some(key);
+        }
+        if last {
+            return Ok(Listing {
+                rows,
+                next_cursor: None,
+            });
+        }
+    }
+}
+
+/// Enrollments that match; the cursor is the id of a page's last row.
+pub(super) fn enrollments(
+    shared: &Shared,
+    filter: &EnrollmentFilter,
+    page: &Page,
+) -> StoreResult<Listing<EnrollmentRow>> {
+    let source = match (&filter.ids, &filter.serials) {
+        (Some(ids), _) => Source::Enrollments(ids.iter().cloned().collect()),
+        (None, Some(_)) => Source::Enrollments(shared.read(|view, _| with_serials(&view, filter))?),
+        (None, None) => Source::Scan(Prefix::enrollments()),
+    };
+    let after = page
+        .cursor
+        .as_ref()
+        .map(|id| Key::Enrollment(EnrollmentId::new(id)));
+    let matching_row = |view: &View<'_>, _: &Key, value: &IVec| {
+        let record: EnrollmentRecord = decode(value)?;
+        if !record_matches(&record, filter) {
+            return Ok(None);
+        }
+        let row = row(view, record)?;
+        let serial_matches = one_of(&filter.serials, row.device.serial.as_ref());
+        Ok(serial_matches.then_some(row))
+    };
+    page_of(shared, &source, page, after, matching_row, |key| match key {
+        Key::Enrollment(id) => id.to_string(),
+        _ => String::new(),
+    })
+}
+
+/// The enrollments whose device has one of the filter's serial numbers.
+fn with_serials(view: &View<'_>, filter: &EnrollmentFilter) -> StoreResult<BTreeSet<EnrollmentId>> {
+    let mut ids = BTreeSet::new();
+    for serial in filter.serials.iter().flatten() {
+        for pair in view.scan(&Prefix::serial(serial)) {
+            let (Key::Serial(_, device), _) = pair? else {
+                return Err(unexpected_key());
+            };
+            for pair in view.scan(&Prefix::users_of(&device)) {
+                if let (Key::Enrollment(user), _) = pair? {
+                    ids.insert(user);
+                }
+            }
+            ids.insert(device);
+        }
+    }
+    Ok(ids)
+}
+
+fn record_matches(record: &EnrollmentRecord, filter: &EnrollmentFilter) -> bool {
+    let short_name = record.user.as_ref().and_then(|user| user.short_name.as_ref());
+    let enrolled = record.state == EnrollmentState::Enrolled;
+    one_of(&filter.kinds, Some(&record.kind))
+        && one_of(&filter.user_short_names, short_name)
+        && filter.enabled.is_none_or(|enabled| enabled == enrolled)
+}
+
+fn one_of<T: PartialEq>(wanted: &Option<Vec<T>>, actual: Option<&T>) -> bool {
+    wanted
+        .as_ref()
+        .is_none_or(|wanted| actual.is_some_and(|actual| wanted.contains(actual)))
+}
+
+/// An enrollment's queue; the cursor is a place in it.
+pub(super) fn queue(shared: &Shared, id: &EnrollmentId, page: &Page) -> StoreResult<Listing<QueuedCommand>> {
+    let after = page.cursor.as_ref().and_then(|cursor| {
+        let (priority, sequence) = cursor.split_once('-')?;
+        Some(Key::Queued(
+            id.clone(),
+            priority.parse().ok()?,
+            sequence.parse().ok()?,
+        ))
+    });
+    let source = Source::Scan(Prefix::queue(id));
+    page_of(shared, &source, page, after, queue::listed, |key| match key {
+        Key::Queued(_, priority, sequence) => format!("{priority}-{sequence}"),
+        _ => String::new(),
+    })
+}
+
+/// A command's targets; the cursor is the enrollment of a page's last row.
+pub(super) fn statuses(
+    shared: &Shared,
+    uuid: &CommandUuid,
+    page: &Page,
+) -> StoreResult<Listing<CommandStatus>> {
+    let after = page
+        .cursor
+        .as_ref()
+        .map(|id| Key::Target(uuid.clone(), EnrollmentId::new(id)));
+    let status = |_: &View<'_>, key: &Key, value: &IVec| {
+        let Key::Target(_, enrollment) = key else {
+            return Err(unexpected_key());
+        };
+        let target: Target = decode(value)?;
+        Ok(Some(CommandStatus {
+            enrollment: enrollment.clone(),
+            state: target.state,
+            at: target.at,
+        }))
+    };
+    let source = Source::Scan(Prefix::targets(uuid));
+    page_of(shared, &source, page, after, status, |key| match key {
+        Key::Target(_, id) => id.to_string(),
+        _ => String::new(),
+    })
+}

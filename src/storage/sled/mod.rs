@@ -1,0 +1,140 @@
+//! The embedded backend, on [sled](https://docs.rs/sled/0.34.7), for one server with a disk of its own.
+//!
+//! One tree holds everything, under the keys of `keys.rs`; every change is one batch. Writers go through one thread
+//! (`committer.rs`), which makes a group of jobs durable with one sync. Readers read the tree directly and see durable
+//! state only (`shared.rs`).
+
+mod admin;
+mod certificates;
+mod chunks;
+mod commands;
+mod committer;
+mod enrollments;
+mod fault;
+mod keys;
+mod listing;
+mod mark;
+mod meta;
+mod queue;
+mod recovery;
+mod retention;
+mod shared;
+mod transaction;
+mod view;
+
+use std::{
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+
+pub use recovery::OpenError;
+
+use super::{Storage, StoreFigures, StoreResult};
+use committer::{Committer, Sync};
+use shared::Shared;
+use transaction::Transaction;
+
+/// How to open a [`SledStorage`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SledOptions {
+    /// Memory for pages of the database, in bytes.
+    pub cache_bytes: u64,
+}
+
+impl Default for SledOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 32 * 1024 * 1024,
+        }
+    }
+}
+
+/// The embedded store. Dropping it (or [`close`](Self::close)) finishes what is being written and lets the data
+/// directory go.
+pub struct SledStorage {
+    folder: PathBuf,
+    shared: Arc<Shared>,
+    committer: Committer,
+}
+
+impl SledStorage {
+    /// Opens the store in `folder`, or makes one there. Blocks until what is there has been read and checked.
+    pub fn open(folder: &Path, options: SledOptions) -> Result<Self, OpenError> {
+        Self::open_with(folder, options, Box::new(File::sync_data))
+    }
+
+    fn open_with(folder: &Path, options: SledOptions, sync: Sync) -> Result<Self, OpenError> {
+        let opened = recovery::open(folder, options.cache_bytes)?;
+        let shared = Arc::new(Shared::new(opened.db.clone(), opened.meta));
+        let committer = Committer::start(
+            folder.to_owned(),
+            options.cache_bytes,
+            opened,
+            Arc::clone(&shared),
+            sync,
+        )?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            shared,
+            committer,
+        })
+    }
+
+    /// Finishes what is being written and lets the data directory go; the store answers nothing afterwards. Blocks
+    /// until then.
+    pub fn close(&self) {
+        self.committer.close();
+    }
+
+    /// Runs `job` on the writer's thread; durable when it returns.
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        self.committer.write(job).await
+    }
+
+    /// Runs `reader`, which may take long, where it does not keep other requests waiting.
+    async fn read_at_length<T: Send + 'static>(
+        &self,
+        reader: impl FnOnce(&Shared) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || reader(&shared))
+            .await
+            .unwrap_or_else(|_| Err(fault::unavailable("a reader panicked")))
+    }
+}
+
+impl fmt::Debug for SledStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SledStorage({})", self.folder.display())
+    }
+}
+
+#[async_trait]
+impl Storage for SledStorage {
+    async fn ready(&self) -> StoreResult<()> {
+        self.write(|transaction| {
+            transaction.touch();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn figures(&self) -> StoreResult<StoreFigures> {
+        let bytes = self.shared.bytes()?;
+        self.shared.read(|_, meta| {
+            Ok(StoreFigures {
+                enrollments: meta.enrollments,
+                enrolled: meta.enrolled,
+                queued_commands: meta.queued_commands,
+                bytes,
+            })
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! Opening the database, and finding out whether all of it is there.
+//!
+//! What protects the data: sled checks every piece of its log with a CRC when it reads it, so a wrong byte is an
+//! error and not a wrong answer. sled does not notice pieces that have disappeared; the [`Mark`] does (commits missing
+//! at the end) and so does [`Meta::sum`] (records missing or stale anywhere). The sum is compared whenever all records
+//! are read at opening: in a store of up to [`CHECKED_RECORDS`], and in any store whose snapshot had to go.
+//!
+//! A checked export for backups belongs here too: it would read the same records and the same sum.
+
+use std::{
+    fs::{self, File},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use sled::Db;
+
+use super::{
+    fault::RESTORE,
+    keys::Key,
+    mark::{self, Mark},
+    meta::{Meta, SCHEMA, Sum},
+};
+
+/// So many records are read at each opening: all of them in a store of some 10,000 enrollments.
+const CHECKED_RECORDS: usize = 100_000;
+
+/// The sled file that holds the data.
+const DATABASE: &str = "db";
+
+/// Why the store can't be opened. Each text ends with the operator's next step.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A second process, or a second store in this one.
+    #[error("another russet is running on this data directory ({}); stop it first", .0.display())]
+    InUse(PathBuf),
+    /// Written by a newer program.
+    #[error(
+        "the store has layout {found}, and this russet knows only {SCHEMA}; run the newer russet that wrote it"
+    )]
+    Newer {
+        /// The layout found.
+        found: u32,
+    },
+    /// Something is unreadable or missing.
+    #[error("the store is damaged: {what}; {RESTORE}")]
+    Damaged {
+        /// What was found.
+        what: String,
+    },
+    /// Commits that were acknowledged are gone.
+    #[error(
+        "the store is damaged: it has {found} of the {expected} commits that were acknowledged; {RESTORE}, or \
+         accept the loss by removing the file `{}`", .note.display()
+    )]
+    Lost {
+        /// The commits it has.
+        found: u64,
+        /// The commits it should have.
+        expected: u64,
+        /// The file that says so.
+        note: PathBuf,
+    },
+    /// The file system refused.
+    #[error("the store can't be opened: {0}; check the data directory's permissions and free space")]
+    Io(#[from] io::Error),
+}
+
+/// An open database, all of it durable.
+pub(super) struct Opened {
+    pub(super) db: Db,
+    /// A second handle of the database file, to sync it with.
+    pub(super) file: File,
+    pub(super) mark: Mark,
+    pub(super) meta: Meta,
+}
+
+/// Opens the database in `folder`, or makes one. If it turns out damaged, its snapshots (which only save time) are
+/// set aside, and it is tried once more from the log alone.
+pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Opened, OpenError> {
+    fs::create_dir_all(folder)?;
+    match attempt(folder, cache_bytes, CHECKED_RECORDS) {
+        Err(OpenError::Damaged { what }) => match set_snapshots_aside(folder)? {
+            Some(aside) => {
+                tracing::warn!(what, aside = %aside.display(), "the store's snapshot is unusable; reading the whole log");
+                attempt(folder, cache_bytes, usize::MAX)
+            }
+            None => Err(OpenError::Damaged { what }),
+        },
+        result => result,
+    }
+}
+
+fn attempt(folder: &Path, cache_bytes: u64, checked_records: usize) -> Result<Opened, OpenError> {
+    // sled answers some kinds of damage with a panic.
+    catch_unwind(AssertUnwindSafe(|| {
+        let db = sled::Config::new()
+            .path(folder)
+            .cache_capacity(cache_bytes)
+            .flush_every_ms(None)
+            .open()
+            .map_err(|error| refused(folder, error))?;
+        let file = File::open(folder.join(DATABASE))?;
+        let (mut mark, expected) = Mark::open(folder)?;
+        let meta = match db.get(Key::Meta.encode()).map_err(unreadable)? {
+            Some(bytes) => {
+                let meta = Meta::decode(&bytes).ok_or_else(|| damaged("its own state can't be decoded"))?;
+                if meta.schema > SCHEMA {
+                    return Err(OpenError::Newer { found: meta.schema });
+                }
+                meta
+            }
+            None => Meta::default(),
+        };
+        if meta.commits < expected {
+            return Err(OpenError::Lost {
+                found: meta.commits,
+                expected,
+                note: folder.join(mark::FILE),
+            });
+        }
+        check(&db, &meta, checked_records)?;
+        let meta = if meta.commits == 0 { create(&db)? } else { meta };
+        // What an earlier process wrote without syncing it is part of this state now.
+        db.flush().map_err(unreadable)?;
+        file.sync_all()?;
+        File::open(folder)?.sync_all()?;
+        mark.write(meta.commits)?;
+        Ok(Opened { db, file, mark, meta })
+    }))
+    .unwrap_or_else(|_| Err(damaged("the database gave up on it")))
+}
+
+/// Writes the first commit.
+fn create(db: &Db) -> Result<Meta, OpenError> {
+    let meta = Meta {
+        commits: 1,
+        ..Meta::new()
+    };
+    db.insert(Key::Meta.encode(), meta.encode()).map_err(unreadable)?;
+    Ok(meta)
+}
+
+/// Reads so many records, and compares their sum if these are all.
+fn check(db: &Db, meta: &Meta, records: usize) -> Result<(), OpenError> {
+    let own = Key::Meta.encode();
+    let mut sum = Sum::default();
+    for (count, pair) in db.iter().enumerate() {
+        if count >= records {
+            return Ok(());
+        }
+        let (key, value) = pair.map_err(unreadable)?;
+        if key != own {
+            sum.add(&key, &value);
+        }
+    }
+    if sum == meta.sum {
+        Ok(())
+    } else {
+        Err(damaged("records are missing or out of date"))
+    }
+}
+
+/// Moves every `snap.*` into a new folder beside it; `None` if there is none.
+fn set_snapshots_aside(folder: &Path) -> io::Result<Option<PathBuf>> {
+    let mut snapshots = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("snap.") {
+            snapshots.push(entry);
+        }
+    }
+    if snapshots.is_empty() {
+        return Ok(None);
+    }
+    let mut number = 1;
+    let aside = loop {
+        let aside = folder.join(format!("aside-{number}"));
+        match fs::create_dir(&aside) {
+            Ok(()) => break aside,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    };
+    for snapshot in snapshots {
+        fs::rename(snapshot.path(), aside.join(snapshot.file_name()))?;
+    }
+    Ok(Some(aside))
+}
+
+/// sled has no error of its own for a lock that is held.
+fn refused(folder: &Path, error: sled::Error) -> OpenError {
+    match error {
+        sled::Error::Io(cause) if cause.to_string().contains("could not acquire lock") => {
+            OpenError::InUse(folder.to_owned())
+        }
+        other => unreadable(other),
+    }
+}
+
+fn unreadable(error: sled::Error) -> OpenError {
+    match error {
+        sled::Error::Io(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => OpenError::Io(cause),
+        sled::Error::Io(_) => damaged("the database file is shorter than it should be"),
+        sled::Error::Corruption { .. } => damaged("a part of the database fails its checksum"),
+        sled::Error::Unsupported(_) => damaged("its configuration file does not fit this program"),
+        _ => damaged("the database contradicts itself"),
+    }
+}
+
+fn damaged(what: &str) -> OpenError {
+    OpenError::Damaged {
+        what: what.to_owned(),
+    }
+}
