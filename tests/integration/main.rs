@@ -1,1 +1,3 @@
-//! tests
+//! Russet's tests through its doors, in one binary.
+
+mod storage_battery;
