@@ -6,6 +6,7 @@
 mod admin;
 mod certificates;
 mod commands;
+mod damage;
 mod enrollments;
 mod lists;
 mod model;
