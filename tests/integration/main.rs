@@ -1,3 +1,6 @@
-//! tests
+//! Russet's tests through its doors, in one binary.
 
 mod catalogue;
+mod storage_battery;
+#[allow(dead_code)]
+mod support;

@@ -65,15 +65,28 @@ impl TestServer {
     async fn run(folder: TempDir, data: DataDir, config: Config, clock: Clock) -> Self {
         let listeners = Listeners::bind(&config).await.unwrap();
         let (address, operator) = (listeners.device_address, listeners.operator_address);
-        let app =
-            App::open(&data, &config, clock.clone(), address, russet::metrics::recorder()).expect("the server opens");
+        let app = App::open(
+            &data,
+            &config,
+            clock.clone(),
+            address,
+            russet::metrics::recorder(),
+        )
+        .expect("the server opens");
         let (stop, stopped) = watch::channel(false);
         let (reload, reloads) = watch::channel(());
         let key = std::fs::read_to_string(data.path(DEV_API_KEY)).unwrap_or_default();
-        let scheme = if config.tls.mode == russet::config::TlsMode::Proxy { "http" } else { "https" };
+        let scheme = if config.tls.mode == russet::config::TlsMode::Proxy {
+            "http"
+        } else {
+            "https"
+        };
         Self {
             url: format!("{scheme}://{address}"),
-            operator: OperatorClient::Remote { authority: operator.to_string(), key: key.clone() },
+            operator: OperatorClient::Remote {
+                authority: operator.to_string(),
+                key: key.clone(),
+            },
             operator_authority: operator.to_string(),
             key,
             clock,
@@ -98,7 +111,10 @@ impl TestServer {
     /// Ends the server in good order.
     pub async fn shut_down(mut self) -> TempDir {
         self.stop.send(true).unwrap();
-        tokio::time::timeout(Duration::from_secs(20), &mut self.running).await.expect("it drains").unwrap();
+        tokio::time::timeout(Duration::from_secs(20), &mut self.running)
+            .await
+            .expect("it drains")
+            .unwrap();
         self.folder.take().unwrap()
     }
 
@@ -114,7 +130,11 @@ impl TestServer {
 
     /// An HTTP client that trusts this server.
     pub fn client(&self) -> Client {
-        if self.anchor.is_empty() { Client::plain() } else { Client::trusting(&self.anchor).unwrap() }
+        if self.anchor.is_empty() {
+            Client::plain()
+        } else {
+            Client::trusting(&self.anchor).unwrap()
+        }
     }
 
     /// A new device.
@@ -127,44 +147,68 @@ impl TestServer {
     /// A new device that has enrolled.
     pub async fn enrolled(&self, kind: Kind) -> Device {
         let mut device = self.device(kind);
-        device.enroll(&self.enroll_url()).await.expect("the device enrolls");
+        device
+            .enroll(&self.enroll_url())
+            .await
+            .expect("the device enrolls");
         device
     }
 
     /// A request to the operator API that must succeed.
     pub async fn ask(&self, method: Method, path: &str, body: impl Into<Vec<u8>>) -> Value {
-        self.try_ask(method, path, body).await.expect("the operator API answers").body
+        self.try_ask(method, path, body)
+            .await
+            .expect("the operator API answers")
+            .body
     }
 
     /// A request to the operator API.
-    pub async fn try_ask(&self, method: Method, path: &str, body: impl Into<Vec<u8>>) -> Result<Answer, ClientError> {
+    pub async fn try_ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Result<Answer, ClientError> {
         self.operator.request(method, path, body.into()).await
     }
 
     /// Queues a command without further keys; its UUID.
     pub async fn enqueue(&self, id: &str, request_type: &str) -> String {
         let uuid = uuid();
-        self.ask(Method::PUT, &format!("/v1/enqueue/{id}?nopush=1"), command(&uuid, request_type)).await;
+        self.ask(
+            Method::PUT,
+            &format!("/v1/enqueue/{id}?nopush=1"),
+            command(&uuid, request_type),
+        )
+        .await;
         uuid
     }
 
     /// One enrollment, as the native API shows it.
     pub async fn enrollment(&self, id: &str) -> Value {
-        self.ask(Method::GET, &format!("/v1/enrollments/{id}"), Vec::new()).await
+        self.ask(Method::GET, &format!("/v1/enrollments/{id}"), Vec::new())
+            .await
     }
 
     /// The UUIDs of one enrollment's queue, in order.
     pub async fn queue(&self, id: &str) -> Vec<String> {
-        let answer = self.ask(Method::GET, &format!("/v1/queue/{id}"), Vec::new()).await;
+        let answer = self
+            .ask(Method::GET, &format!("/v1/queue/{id}"), Vec::new())
+            .await;
         let uuid = |command: &Value| command["command_uuid"].as_str().unwrap().to_owned();
         answer["commands"].as_array().unwrap().iter().map(uuid).collect()
     }
 
     /// The state of one command for one enrollment.
     pub async fn command_state(&self, uuid: &str, id: &str) -> String {
-        let answer = self.ask(Method::GET, &format!("/v1/commands/{uuid}"), Vec::new()).await;
+        let answer = self
+            .ask(Method::GET, &format!("/v1/commands/{uuid}"), Vec::new())
+            .await;
         let statuses = answer["enrollments"].as_array().unwrap();
-        let status = statuses.iter().find(|status| status["id"] == id).expect("it was sent there");
+        let status = statuses
+            .iter()
+            .find(|status| status["id"] == id)
+            .expect("it was sent there");
         status["state"].as_str().unwrap().to_owned()
     }
 
@@ -176,7 +220,8 @@ impl TestServer {
 
     /// An enrollment link that is bound to a device.
     pub async fn bound_link(&self, device: &Device) -> String {
-        self.link(json!({ "serial": device.hardware.serial_number, "udid": device.hardware.udid })).await
+        self.link(json!({ "serial": device.hardware.serial_number, "udid": device.hardware.udid }))
+            .await
     }
 }
 
@@ -213,8 +258,11 @@ fn next_key() -> openssl::pkey::PKey<openssl::pkey::Private> {
     use std::sync::LazyLock;
 
     type Keys = Vec<openssl::pkey::PKey<openssl::pkey::Private>>;
-    static KEYS: LazyLock<Keys> =
-        LazyLock::new(|| (0..4).map(|_| russet_sim::pki::csr::rsa_key(2048).unwrap()).collect());
+    static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+        (0..4)
+            .map(|_| russet_sim::pki::csr::rsa_key(2048).unwrap())
+            .collect()
+    });
     static NEXT: AtomicU16 = AtomicU16::new(0);
     KEYS[usize::from(NEXT.fetch_add(1, Ordering::Relaxed)) % KEYS.len()].clone()
 }

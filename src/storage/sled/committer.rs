@@ -240,18 +240,22 @@ impl Worker {
         self.opened = None;
         self.shared.close();
         let opened = recovery::open(&self.folder, self.cache_bytes).map_err(|error| error.to_string())?;
+        let meta = opened.meta;
+        self.shared.reopen(opened.db.clone());
+        let opened = self.opened.insert(opened);
         (self.sync)(&opened.file).map_err(|error| error.to_string())?;
-        self.shared.reopen(opened.db.clone(), opened.meta);
-        self.opened = Some(opened);
+        self.shared.publish(meta);
         tracing::warn!("the store can write again");
         Ok(())
     }
 
-    /// Writes about as much as opening the database does.
-    fn probe(&self) -> io::Result<()> {
+    /// Writes and syncs about as much as opening the database does.
+    fn probe(&mut self) -> io::Result<()> {
         const ROOM: usize = 4 * 1024 * 1024;
         let path = self.folder.join("probe");
-        let written = fs::write(&path, vec![0x5A; ROOM]).and_then(|()| File::open(&path)?.sync_all());
+        let written = fs::write(&path, vec![0x5A; ROOM])
+            .and_then(|()| File::open(&path))
+            .and_then(|file| (self.sync)(&file));
         let removed = fs::remove_file(&path);
         written.and(removed)
     }
@@ -285,4 +289,130 @@ fn prepare(
     meta.commits += 1;
     batch.insert(Key::Meta.encode(), meta.encode());
     Ok((before, batch))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::channel,
+    };
+
+    use crate::{
+        protocol::{ids::Fingerprint, time::Timestamp},
+        storage::{
+            AdminStore, EnrollLinkRecord, MadeFor, SecretHash, Storage,
+            sled::{SledOptions, SledStorage},
+        },
+    };
+
+    use super::*;
+
+    fn hash(number: u8) -> SecretHash {
+        SecretHash(Fingerprint::new([number; 32]))
+    }
+
+    fn link(number: u8) -> EnrollLinkRecord {
+        EnrollLinkRecord {
+            hash: hash(number),
+            made_for: MadeFor::Anyone,
+            created_at: Timestamp::from_seconds(0),
+            expires_at: Timestamp::from_seconds(1),
+            used_at: None,
+        }
+    }
+
+    async fn has(store: &SledStorage, number: u8) -> bool {
+        store.enroll_link(&hash(number)).await.unwrap().is_some()
+    }
+
+    /// A store whose disk fails as long as the switch is on.
+    fn on_a_failing_disk(folder: &std::path::Path) -> (SledStorage, Arc<AtomicBool>) {
+        let failing = Arc::new(AtomicBool::new(false));
+        let switch = Arc::clone(&failing);
+        let sync = move |file: &File| match switch.load(Ordering::SeqCst) {
+            true => Err(io::Error::other("the disk fails")),
+            false => file.sync_data(),
+        };
+        let store = SledStorage::open_with(folder, SledOptions::default(), Box::new(sync)).unwrap();
+        (store, failing)
+    }
+
+    #[tokio::test]
+    async fn a_failing_disk_refuses_writes_and_keeps_showing_what_is_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, failing) = on_a_failing_disk(folder.path());
+        store.add_enroll_link(link(1)).await.unwrap();
+        failing.store(true, Ordering::SeqCst);
+        for _ in 0..3 {
+            assert!(store.add_enroll_link(link(2)).await.is_err());
+            assert!(store.ready().await.is_err());
+            assert!(has(&store, 1).await && !has(&store, 2).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_works_again_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, failing) = on_a_failing_disk(folder.path());
+        store.add_enroll_link(link(1)).await.unwrap();
+        for round in 2..6 {
+            failing.store(true, Ordering::SeqCst);
+            assert!(store.add_enroll_link(link(100 + round)).await.is_err());
+            failing.store(false, Ordering::SeqCst);
+            store.add_enroll_link(link(round)).await.unwrap();
+        }
+        let doubtful = has(&store, 102).await;
+        drop(store);
+        let store = SledStorage::open(folder.path(), SledOptions::default()).unwrap();
+        for number in 1..6 {
+            assert!(has(&store, number).await);
+        }
+        assert_eq!(has(&store, 102).await, doubtful);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn readers_see_a_commit_only_once_it_is_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let (begun, has_begun) = channel();
+        let (go, may_go) = channel::<()>();
+        let sync = move |file: &File| {
+            begun.send(()).unwrap();
+            may_go.recv().unwrap();
+            file.sync_data()
+        };
+        let store = SledStorage::open_with(folder.path(), SledOptions::default(), Box::new(sync)).unwrap();
+        let store = Arc::new(store);
+        let writer = Arc::clone(&store);
+        let write = tokio::spawn(async move { writer.add_enroll_link(link(1)).await });
+        has_begun.recv().unwrap();
+        assert!(!has(&store, 1).await);
+        assert!(!write.is_finished());
+        go.send(()).unwrap();
+        write.await.unwrap().unwrap();
+        assert!(has(&store, 1).await);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_fails_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStorage::open(folder.path(), SledOptions::default()).unwrap();
+        let panicking = store.write::<()>(|_| panic!("on purpose"));
+        let (failed, done) = tokio::join!(panicking, store.add_enroll_link(link(1)));
+        assert!(failed.is_err());
+        done.unwrap();
+        assert!(has(&store, 1).await);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_nobody_waits_for_is_carried_out_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStorage::open(folder.path(), SledOptions::default()).unwrap();
+        let mut write = Box::pin(store.add_enroll_link(link(1)));
+        let waker = std::task::Waker::noop();
+        let poll = write.as_mut().poll(&mut std::task::Context::from_waker(waker));
+        drop(write);
+        store.add_enroll_link(link(2)).await.unwrap();
+        assert!(has(&store, 1).await || poll.is_ready());
+    }
 }

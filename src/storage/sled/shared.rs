@@ -74,10 +74,9 @@ impl Shared {
         drop(db);
     }
 
-    /// Readers see `db`, all of which is durable.
-    pub(super) fn reopen(&self, db: Db, meta: Meta) {
+    /// Readers see `db`, but for what is hidden.
+    pub(super) fn reopen(&self, db: Db) {
         self.state_mut().db = Some(db);
-        self.publish(meta);
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {

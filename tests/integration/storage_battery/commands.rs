@@ -1,0 +1,517 @@
+//! The contract of `CommandStore`: queueing, delivery, answers.
+
+use std::sync::Arc;
+
+use russet::storage::{
+    CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentState, Page, Recorded, ReportStatus,
+};
+
+use super::{Place, samples::*};
+
+fn some(name: &str) -> Option<String> {
+    Some(name.to_owned())
+}
+
+pub(super) async fn commands_are_offered_in_the_order_of_enqueueing_whatever_the_clock_says(
+    place: &dyn Place,
+) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    for (name, when) in [("z", 5), ("m", 5), ("a", 5), ("back-dated", -1000), ("k", 5)] {
+        let mut command = command(name, &["A"]);
+        command.at = at(when);
+        enqueue(&*store, command).await;
+    }
+    assert_eq!(drain(&*store, "A").await, ["z", "m", "a", "back-dated", "k"]);
+}
+
+pub(super) async fn a_higher_priority_goes_first(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    for (name, priority) in [("0a", 0), ("1a", 1), ("255", 255), ("0b", 0), ("1b", 1)] {
+        let mut command = command(name, &["A"]);
+        command.priority = priority;
+        enqueue(&*store, command).await;
+    }
+    assert_eq!(drain(&*store, "A").await, ["255", "1a", "1b", "0a", "0b"]);
+}
+
+pub(super) async fn the_same_command_is_offered_until_it_is_answered(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1", "2"]).await;
+    for _ in 0..3 {
+        assert_eq!(next(&*store, "A").await, some("1"));
+    }
+    let status = status(&*store, "1", "A").await.unwrap();
+    assert_eq!((status.state, status.at), (CommandState::Queued, at(0)));
+}
+
+pub(super) async fn two_connections_pulling_one_queue_are_offered_the_same_command(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1", "2"]).await;
+    let pulls = (0..8).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { next(&*store, "A").await })
+    });
+    for pull in pulls.collect::<Vec<_>>() {
+        assert_eq!(pull.await.unwrap(), some("1"));
+    }
+    let first = answer(&*store, "A", "1", ReportStatus::Acknowledged).await;
+    let second = answer(&*store, "A", "1", ReportStatus::Acknowledged).await;
+    assert_eq!(first, (Recorded::Stored, some("2")));
+    assert_eq!(second, (Recorded::AlreadyFinished, some("2")));
+    assert_eq!(drain(&*store, "A").await, ["2"]);
+}
+
+pub(super) async fn a_report_finishes_the_command_and_names_the_next(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1", "2"]).await;
+    assert_eq!(store.command_result(&uuid("1"), &id("A")).await.unwrap(), None);
+    let (recorded, next) = store
+        .report_and_next(report("A", "1", ReportStatus::Acknowledged))
+        .await
+        .unwrap();
+    let delivery = Delivery {
+        uuid: uuid("2"),
+        payload: b"payload of 2".to_vec(),
+    };
+    assert_eq!((recorded, next), (Recorded::Stored, Some(delivery)));
+    let status = status(&*store, "1", "A").await.unwrap();
+    assert_eq!((status.state, status.at), (CommandState::Acknowledged, at(10)));
+    let result = store.command_result(&uuid("1"), &id("A")).await.unwrap().unwrap();
+    assert_eq!(result, b"Acknowledged to 1 by A");
+    assert_eq!(
+        answer(&*store, "A", "2", ReportStatus::Acknowledged).await.1,
+        None
+    );
+    let record = store.command(&uuid("1")).await.unwrap().unwrap();
+    assert_eq!(
+        (record.request_type.as_str(), record.enqueued_at),
+        ("DeviceInformation", at(0))
+    );
+}
+
+pub(super) async fn error_and_format_error_finish_a_command(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1", "2", "3"]).await;
+    let first = answer(&*store, "A", "1", ReportStatus::Error).await;
+    assert_eq!(first, (Recorded::Stored, some("2")));
+    let second = answer(&*store, "A", "2", ReportStatus::CommandFormatError).await;
+    assert_eq!(second, (Recorded::Stored, some("3")));
+    assert_eq!(
+        status(&*store, "1", "A").await.unwrap().state,
+        CommandState::Error
+    );
+    assert_eq!(
+        status(&*store, "2", "A").await.unwrap().state,
+        CommandState::CommandFormatError
+    );
+}
+
+pub(super) async fn a_repeated_report_changes_nothing_and_still_names_the_next(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["a", "b", "c"]).await;
+    for name in ["a", "b", "c"] {
+        answer(&*store, "A", name, ReportStatus::NotNow).await;
+    }
+    answer(&*store, "A", "a", ReportStatus::Acknowledged).await;
+    let mut again = report("A", "a", ReportStatus::Error);
+    again.at = at(50);
+    let (recorded, next) = store.report_and_next(again).await.unwrap();
+    assert_eq!(recorded, Recorded::AlreadyFinished);
+    assert_eq!(next.unwrap().uuid, uuid("b"));
+    let kept = status(&*store, "a", "A").await.unwrap();
+    assert_eq!((kept.state, kept.at), (CommandState::Acknowledged, at(10)));
+    let result = store.command_result(&uuid("a"), &id("A")).await.unwrap().unwrap();
+    assert_eq!(result, b"Acknowledged to a by A");
+    assert_eq!(drain(&*store, "A").await, ["b", "c"]);
+}
+
+pub(super) async fn two_simultaneous_reports_on_one_command_are_stored_once(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1", "2"]).await;
+    let reports = (0..20).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { answer(&*store, "A", "1", ReportStatus::Acknowledged).await })
+    });
+    let mut stored = 0;
+    for report in reports.collect::<Vec<_>>() {
+        let (recorded, next) = report.await.unwrap();
+        stored += usize::from(recorded == Recorded::Stored);
+        assert_eq!(next, some("2"));
+    }
+    assert_eq!(stored, 1);
+    assert_eq!(store.figures().await.unwrap().queued_commands, 1);
+}
+
+pub(super) async fn a_report_on_an_unknown_command_stores_nothing_and_still_names_the_next(
+    place: &dyn Place,
+) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1"]).await;
+    let reported = answer(&*store, "A", "never", ReportStatus::Acknowledged).await;
+    assert_eq!(reported, (Recorded::Unknown, some("1")));
+    assert_eq!(store.command(&uuid("never")).await.unwrap(), None);
+    assert_eq!(
+        store.command_result(&uuid("never"), &id("A")).await.unwrap(),
+        None
+    );
+    let nobody = answer(&*store, "X", "1", ReportStatus::Acknowledged).await;
+    assert_eq!(nobody, (Recorded::Unknown, None));
+}
+
+pub(super) async fn k_m5_a_report_on_another_enrollments_command_stores_nothing(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A", "A:u", "B"]).await;
+    enqueue_all(&*store, "A", &["1"]).await;
+    for other in ["A:u", "B"] {
+        let reported = answer(&*store, other, "1", ReportStatus::Acknowledged).await;
+        assert_eq!(reported, (Recorded::Unknown, None));
+        assert_eq!(store.command_result(&uuid("1"), &id(other)).await.unwrap(), None);
+    }
+    assert_eq!(next(&*store, "A").await, some("1"));
+}
+
+pub(super) async fn not_now_offers_the_next_command_that_has_not_said_so(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1", "2", "3"]).await;
+    let refused = |name| answer(&*store, "A", name, ReportStatus::NotNow);
+    assert_eq!(refused("1").await, (Recorded::Stored, some("2")));
+    assert_eq!(refused("2").await, (Recorded::Stored, some("3")));
+    assert_eq!(refused("2").await, (Recorded::Stored, some("3")));
+    assert_eq!(refused("3").await, (Recorded::Stored, None));
+    let state = status(&*store, "2", "A").await.unwrap();
+    assert_eq!((state.state, state.at), (CommandState::NotNow, at(10)));
+    assert_eq!(store.figures().await.unwrap().queued_commands, 3);
+    let skipping = store.next_command(&id("A"), true, at(10)).await.unwrap();
+    assert_eq!(skipping, None);
+}
+
+pub(super) async fn not_now_is_offered_again_on_the_next_contact(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1", "2"]).await;
+    answer(&*store, "A", "1", ReportStatus::NotNow).await;
+    assert_eq!(next(&*store, "A").await, some("1"));
+    let acknowledged = answer(&*store, "A", "2", ReportStatus::Acknowledged).await;
+    assert_eq!(acknowledged, (Recorded::Stored, some("1")));
+}
+
+pub(super) async fn not_now_never_overwrites_a_result(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1"]).await;
+    answer(&*store, "A", "1", ReportStatus::Acknowledged).await;
+    let late = answer(&*store, "A", "1", ReportStatus::NotNow).await;
+    assert_eq!(late, (Recorded::AlreadyFinished, None));
+    let result = store.command_result(&uuid("1"), &id("A")).await.unwrap().unwrap();
+    assert_eq!(result, b"Acknowledged to 1 by A");
+    assert_eq!(next(&*store, "A").await, None);
+}
+
+pub(super) async fn an_answer_replaces_a_not_now(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1"]).await;
+    let mut refused = report("A", "1", ReportStatus::NotNow);
+    refused.payload = vec![7; 200_000];
+    store.report_and_next(refused).await.unwrap();
+    let result = store.command_result(&uuid("1"), &id("A")).await.unwrap().unwrap();
+    assert_eq!(result, vec![7; 200_000]);
+    answer(&*store, "A", "1", ReportStatus::Error).await;
+    let result = store.command_result(&uuid("1"), &id("A")).await.unwrap().unwrap();
+    assert_eq!(result, b"Error to 1 by A");
+}
+
+pub(super) async fn a_restart_between_enqueue_and_report_loses_nothing(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue_all(&*store, "A", &["1", "2", "3"]).await;
+    answer(&*store, "A", "1", ReportStatus::NotNow).await;
+    drop(store);
+    let store = place.open().await;
+    let skipping = store.next_command(&id("A"), true, at(10)).await.unwrap();
+    assert_eq!(skipping.unwrap().uuid, uuid("2"));
+    let reported = answer(&*store, "A", "2", ReportStatus::Acknowledged).await;
+    assert_eq!(reported, (Recorded::Stored, some("1")));
+    drop(store);
+    let store = place.open().await;
+    let again = answer(&*store, "A", "2", ReportStatus::Acknowledged).await;
+    assert_eq!(again, (Recorded::AlreadyFinished, some("1")));
+    enqueue_all(&*store, "A", &["4"]).await;
+    assert_eq!(drain(&*store, "A").await, ["1", "3", "4"]);
+}
+
+pub(super) async fn a_command_waits_for_its_not_before(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    let mut later = command("later", &["A"]);
+    later.not_before = Some(at(100));
+    later.priority = 9;
+    enqueue(&*store, later).await;
+    enqueue_all(&*store, "A", &["now"]).await;
+    assert_eq!(next_at(&*store, "A", at(99)).await, some("now"));
+    assert_eq!(next_at(&*store, "A", at(100)).await, some("later"));
+}
+
+pub(super) async fn a_command_is_not_offered_from_its_expiry_on(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    let mut brief = command("brief", &["A"]);
+    brief.expires_at = Some(at(100));
+    enqueue(&*store, brief).await;
+    enqueue_all(&*store, "A", &["lasting"]).await;
+    assert_eq!(next_at(&*store, "A", at(99)).await, some("brief"));
+    assert_eq!(next_at(&*store, "A", at(100)).await, some("lasting"));
+}
+
+pub(super) async fn one_command_goes_to_many_enrollments_and_is_answered_by_each(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A", "A:u", "B", "C"]).await;
+    enqueue(&*store, command("1", &["A", "A:u", "B", "C"])).await;
+    answer(&*store, "A", "1", ReportStatus::Acknowledged).await;
+    answer(&*store, "A:u", "1", ReportStatus::Error).await;
+    answer(&*store, "B", "1", ReportStatus::NotNow).await;
+    let rows = store
+        .command_statuses(&uuid("1"), &Page::first(10))
+        .await
+        .unwrap()
+        .rows;
+    let states: Vec<_> = rows.iter().map(|row| row.state).collect();
+    use CommandState::{Acknowledged, Error, NotNow, Queued};
+    assert_eq!(states, [Acknowledged, Error, NotNow, Queued]);
+    for target in ["B", "C"] {
+        assert_eq!(next(&*store, target).await, some("1"));
+    }
+    let result = store
+        .command_result(&uuid("1"), &id("A:u"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(result, b"Error to 1 by A:u");
+    assert_eq!(store.figures().await.unwrap().queued_commands, 2);
+}
+
+pub(super) async fn a_uuid_that_is_taken_is_refused_and_stores_nothing(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A", "B"]).await;
+    enqueue(&*store, command("1", &["A"])).await;
+    let mut second = command("1", &["B", "A"]);
+    second.payload = b"another".to_vec();
+    assert_eq!(
+        store.enqueue(second.clone()).await.unwrap(),
+        EnqueueOutcome::Duplicate
+    );
+    assert_eq!(next(&*store, "B").await, None);
+    assert_eq!(drain(&*store, "A").await, ["1"]);
+    assert_eq!(store.enqueue(second).await.unwrap(), EnqueueOutcome::Duplicate);
+    assert_eq!(store.figures().await.unwrap().queued_commands, 0);
+}
+
+pub(super) async fn of_many_simultaneous_enqueues_of_one_uuid_one_is_stored(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    let attempts = (0..20).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.enqueue(command("1", &["A"])).await.unwrap() })
+    });
+    let mut queued = 0;
+    for attempt in attempts.collect::<Vec<_>>() {
+        queued += usize::from(attempt.await.unwrap() != EnqueueOutcome::Duplicate);
+    }
+    assert_eq!(queued, 1);
+    assert_eq!(drain(&*store, "A").await, ["1"]);
+}
+
+pub(super) async fn unknown_and_checked_out_targets_are_named_and_the_rest_queued(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A", "B"]).await;
+    let mut gone = change(enrollment("B"));
+    gone.enrollment.state = EnrollmentState::CheckedOut;
+    store_change(&*store, gone).await;
+    let outcome = store.enqueue(command("1", &["X", "B", "A"])).await.unwrap();
+    let expected = vec![
+        (id("X"), Enqueued::Unknown),
+        (id("B"), Enqueued::CheckedOut),
+        (id("A"), Enqueued::Queued),
+    ];
+    assert_eq!(outcome, EnqueueOutcome::Done(expected));
+    assert_eq!(next(&*store, "A").await, some("1"));
+    assert_eq!(next(&*store, "B").await, None);
+    let statuses = store
+        .command_statuses(&uuid("1"), &Page::first(10))
+        .await
+        .unwrap();
+    assert_eq!(statuses.rows.len(), 1);
+}
+
+pub(super) async fn a_command_without_a_single_target_is_not_stored(place: &dyn Place) {
+    let store = place.open().await;
+    for targets in [&[][..], &["X"]] {
+        store.enqueue(command("1", targets)).await.unwrap();
+        assert_eq!(store.command(&uuid("1")).await.unwrap(), None);
+    }
+    enroll(&*store, &["X"]).await;
+    enqueue(&*store, command("1", &["X"])).await;
+    assert_eq!(next(&*store, "X").await, some("1"));
+}
+
+pub(super) async fn a_target_named_twice_gets_the_command_once(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    enqueue(&*store, command("1", &["A", "A"])).await;
+    assert_eq!(store.figures().await.unwrap().queued_commands, 1);
+    assert_eq!(drain(&*store, "A").await, ["1"]);
+    assert_eq!(store.figures().await.unwrap().queued_commands, 0);
+}
+
+pub(super) async fn a_command_may_be_queued_before_the_first_token_update(place: &dyn Place) {
+    let store = place.open().await;
+    let mut early = change(enrollment("A"));
+    early.enrollment.state = EnrollmentState::Authenticated;
+    store_change(&*store, early).await;
+    enqueue_all(&*store, "A", &["1"]).await;
+    enroll(&*store, &["A"]).await;
+    assert_eq!(next(&*store, "A").await, some("1"));
+}
+
+pub(super) async fn an_id_that_is_a_prefix_of_another_has_a_queue_of_its_own(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A", "AB", "ABC"]).await;
+    enqueue_all(&*store, "AB", &["1"]).await;
+    enqueue_all(&*store, "ABC", &["12"]).await;
+    enqueue_all(&*store, "A", &["123"]).await;
+    let statuses = store
+        .command_statuses(&uuid("1"), &Page::first(10))
+        .await
+        .unwrap();
+    assert_eq!(statuses.rows.len(), 1);
+    assert_eq!(store.clear_queue(&id("AB"), at(1)).await.unwrap(), Some(1));
+    assert_eq!(drain(&*store, "A").await, ["123"]);
+    assert_eq!(drain(&*store, "AB").await, [""; 0]);
+    assert_eq!(drain(&*store, "ABC").await, ["12"]);
+}
+
+pub(super) async fn ids_and_uuids_of_any_bytes_keep_their_queues_apart(place: &dyn Place) {
+    let store = place.open().await;
+    let names = [
+        "\u{0}",
+        "\u{0}\u{1}",
+        "\u{0}\u{ff}",
+        "a\u{0}",
+        "a",
+        "a\u{0}\u{1}",
+        "\u{1}",
+        "é",
+        " ",
+    ];
+    enroll(&*store, &names).await;
+    for name in names {
+        enqueue(&*store, command(name, &[name])).await;
+    }
+    for name in names {
+        assert_eq!(drain(&*store, name).await, [name]);
+        let result = store
+            .command_result(&uuid(name), &id(name))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(result, report(name, name, ReportStatus::Acknowledged).payload);
+    }
+}
+
+pub(super) async fn a_user_channel_has_a_queue_of_its_own(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A", "A:u", "A:v"]).await;
+    enqueue_all(&*store, "A", &["device"]).await;
+    enqueue_all(&*store, "A:u", &["user"]).await;
+    assert_eq!(store.clear_queue(&id("A"), at(1)).await.unwrap(), Some(1));
+    assert_eq!(next(&*store, "A:v").await, None);
+    assert_eq!(drain(&*store, "A:u").await, ["user"]);
+}
+
+pub(super) async fn cancelling_closes_one_command_of_one_enrollment(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A", "B"]).await;
+    enqueue(&*store, command("1", &["A", "B"])).await;
+    enqueue_all(&*store, "A", &["2"]).await;
+    let cancel = |name, target| {
+        let store = Arc::clone(&store);
+        async move { store.cancel(&uuid(name), &id(target), at(3)).await.unwrap() }
+    };
+    assert!(cancel("1", "A").await);
+    assert!(!cancel("1", "A").await);
+    assert!(!cancel("2", "B").await && !cancel("never", "A").await);
+    let cancelled = status(&*store, "1", "A").await.unwrap();
+    assert_eq!((cancelled.state, cancelled.at), (CommandState::Cancelled, at(3)));
+    let late = answer(&*store, "A", "1", ReportStatus::Acknowledged).await;
+    assert_eq!(late, (Recorded::AlreadyFinished, some("2")));
+    assert_eq!(drain(&*store, "B").await, ["1"]);
+    assert!(!cancel("1", "B").await);
+}
+
+pub(super) async fn clearing_closes_every_unfinished_command(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    assert_eq!(store.clear_queue(&id("A"), at(1)).await.unwrap(), Some(0));
+    enqueue_all(&*store, "A", &["done", "not-now", "queued"]).await;
+    answer(&*store, "A", "done", ReportStatus::Acknowledged).await;
+    answer(&*store, "A", "not-now", ReportStatus::NotNow).await;
+    assert_eq!(store.clear_queue(&id("A"), at(60)).await.unwrap(), Some(2));
+    assert_eq!(next(&*store, "A").await, None);
+    for (name, state, when) in [
+        ("done", CommandState::Acknowledged, 10),
+        ("not-now", CommandState::Cancelled, 60),
+        ("queued", CommandState::Cancelled, 60),
+    ] {
+        let status = status(&*store, name, "A").await.unwrap();
+        assert_eq!((status.state, status.at), (state, at(when)));
+    }
+    let refusal = store
+        .command_result(&uuid("not-now"), &id("A"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(refusal, b"NotNow to not-now by A");
+}
+
+pub(super) async fn long_payloads_and_answers_come_back_byte_for_byte(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A"]).await;
+    for length in [0, 1, 65_531, 65_532, 65_533, 131_072, 3_000_000] {
+        let name = length.to_string();
+        let bytes: Vec<u8> = (0..length).map(|at| (at * 31 % 251) as u8).collect();
+        let mut long = command(&name, &["A"]);
+        long.payload.clone_from(&bytes);
+        enqueue(&*store, long).await;
+        let offered = store.next_command(&id("A"), false, at(0)).await.unwrap().unwrap();
+        assert!(offered.payload == bytes);
+        let mut result = report("A", &name, ReportStatus::Acknowledged);
+        result.payload.clone_from(&bytes);
+        store.report_and_next(result).await.unwrap();
+        let result = store.command_result(&uuid(&name), &id("A")).await.unwrap();
+        assert!(result == Some(bytes));
+    }
+}
+
+pub(super) async fn sequence_numbers_are_never_used_twice(place: &dyn Place) {
+    let mut last = 0;
+    for round in 0..3 {
+        let store = place.open().await;
+        enroll(&*store, &["A"]).await;
+        enqueue_all(&*store, "A", &[&round.to_string()]).await;
+        let queue = store.queue(&id("A"), &Page::first(1)).await.unwrap();
+        assert!(queue.rows[0].sequence > last);
+        last = queue.rows[0].sequence;
+        drain(&*store, "A").await;
+        assert_eq!(store.purge_results(at(1000), 100).await.unwrap(), 1);
+    }
+}

@@ -1,0 +1,171 @@
+//! The contracts of the storage traits, as tests that every backend must pass.
+//!
+//! Each test is an ordinary function on a [`Place`], named by the sentence it holds a backend to. [`battery`] lists
+//! them once; one line at the end of this file runs them all on a backend, each on a fresh store.
+
+mod admin;
+mod certificates;
+mod commands;
+mod damage;
+mod enrollments;
+mod lists;
+mod model;
+mod recovery;
+mod retention;
+mod samples;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use russet::storage::{
+    Storage,
+    sled::{SledOptions, SledStorage},
+};
+use tempfile::TempDir;
+
+/// Where one test's store lives.
+#[async_trait]
+trait Place: Send + Sync {
+    /// Opens the store; again once all users of the former one have let go, as after a restart.
+    async fn open(&self) -> Arc<dyn Storage>;
+}
+
+/// A folder for a [`SledStorage`].
+struct SledPlace(TempDir);
+
+impl SledPlace {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+#[async_trait]
+impl Place for SledPlace {
+    async fn open(&self) -> Arc<dyn Storage> {
+        Arc::new(SledStorage::open(self.0.path(), SledOptions::default()).unwrap())
+    }
+}
+
+macro_rules! cases {
+    ($place:expr; $($module:ident: $($name:ident,)+;)+) => {
+        $(mod $module {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::super::$module::$name(&$place).await;
+                }
+            )+
+        })+
+    };
+}
+
+macro_rules! battery {
+    ($backend:ident, $place:expr) => {
+        mod $backend {
+            use super::*;
+            cases! { $place;
+                enrollments:
+                    a_check_in_sees_what_the_one_before_it_stored,
+                    a_user_channels_check_in_sees_its_device,
+                    a_check_in_that_is_refused_or_kept_changes_nothing,
+                    concurrent_check_ins_of_one_device_lose_no_update,
+                    a_check_in_stores_enrollment_and_certificate_together,
+                    m13_a_new_enrollment_drops_old_commands_and_keeps_later_ones,
+                    m13_a_new_enrollment_removes_the_devices_users_with_their_queues,
+                    a_new_enrollment_leaves_a_device_whose_id_begins_alike_alone,
+                    a_users_new_enrollment_leaves_device_and_other_users_alone,
+                    m2_checking_out_cancels_the_queue,
+                    checking_a_device_out_checks_its_users_out,
+                    an_enrollment_that_nobody_made_is_unknown,
+                    contacts_only_move_forward_and_only_for_known_enrollments,
+                    secrets_come_back_as_they_were_and_stay_out_of_debug,
+                ;
+                lists:
+                    enrollments_are_listed_in_the_order_of_their_ids,
+                    pages_of_enrollments_join_without_gap_or_repetition,
+                    an_offset_skips_matching_rows,
+                    filters_by_id_serial_kind_name_and_state_must_all_match,
+                    a_user_channel_is_found_by_its_devices_serial_number,
+                    a_serial_number_that_has_changed_is_found_under_the_new_one_only,
+                    a_queue_is_listed_in_the_order_of_delivery,
+                    statuses_are_listed_by_enrollment,
+                ;
+                commands:
+                    commands_are_offered_in_the_order_of_enqueueing_whatever_the_clock_says,
+                    a_higher_priority_goes_first,
+                    the_same_command_is_offered_until_it_is_answered,
+                    two_connections_pulling_one_queue_are_offered_the_same_command,
+                    a_report_finishes_the_command_and_names_the_next,
+                    error_and_format_error_finish_a_command,
+                    a_repeated_report_changes_nothing_and_still_names_the_next,
+                    two_simultaneous_reports_on_one_command_are_stored_once,
+                    a_report_on_an_unknown_command_stores_nothing_and_still_names_the_next,
+                    k_m5_a_report_on_another_enrollments_command_stores_nothing,
+                    not_now_offers_the_next_command_that_has_not_said_so,
+                    not_now_is_offered_again_on_the_next_contact,
+                    not_now_never_overwrites_a_result,
+                    an_answer_replaces_a_not_now,
+                    a_restart_between_enqueue_and_report_loses_nothing,
+                    a_command_waits_for_its_not_before,
+                    a_command_is_not_offered_from_its_expiry_on,
+                    one_command_goes_to_many_enrollments_and_is_answered_by_each,
+                    a_uuid_that_is_taken_is_refused_and_stores_nothing,
+                    of_many_simultaneous_enqueues_of_one_uuid_one_is_stored,
+                    unknown_and_checked_out_targets_are_named_and_the_rest_queued,
+                    a_command_without_a_single_target_is_not_stored,
+                    a_target_named_twice_gets_the_command_once,
+                    a_command_may_be_queued_before_the_first_token_update,
+                    an_id_that_is_a_prefix_of_another_has_a_queue_of_its_own,
+                    ids_and_uuids_of_any_bytes_keep_their_queues_apart,
+                    a_user_channel_has_a_queue_of_its_own,
+                    cancelling_closes_one_command_of_one_enrollment,
+                    clearing_closes_every_unfinished_command,
+                    long_payloads_and_answers_come_back_byte_for_byte,
+                    sequence_numbers_are_never_used_twice,
+                ;
+                retention:
+                    expiry_closes_what_is_over_and_no_more_than_asked,
+                    an_answer_before_expiry_is_run_still_counts,
+                    purging_forgets_results_finished_before_a_time,
+                    a_command_goes_with_the_last_of_its_targets_and_frees_its_uuid,
+                    purging_takes_no_more_than_asked,
+                    purging_challenges_forgets_expired_ones_only,
+                ;
+                certificates:
+                    k_s3_of_fifty_simultaneous_requests_with_one_challenge_one_key_is_granted,
+                    k_s2_k_s10_a_repetition_with_the_same_key_gets_the_same_issuance,
+                    a_repetition_after_signing_gets_the_certificate,
+                    a_grant_outlives_a_restart,
+                    k_s1_k_s4_unknown_and_expired_challenges_are_refused,
+                    a_grant_may_be_repeated_after_the_challenge_has_expired,
+                    a_renewal_is_granted_to_a_bound_identity_for_its_enrollment,
+                    a_renewal_is_refused_to_unknown_unbound_and_revoked_identities,
+                    a_static_challenge_is_granted_once_per_key,
+                    the_latest_issuance_of_a_transaction_is_found,
+                    completing_again_does_not_unbind_a_certificate,
+                    a_certificate_is_found_by_its_fingerprint,
+                ;
+                admin:
+                    api_keys_are_found_by_hash_and_listed_by_name,
+                    a_name_that_is_taken_gets_no_second_api_key,
+                    a_removed_api_key_is_gone_and_its_name_free,
+                    of_many_simultaneous_uses_of_a_link_one_is_granted,
+                    links_are_unknown_expired_or_used,
+                    looking_at_a_link_does_not_use_it_up,
+                    push_certificates_replace_each_other_by_topic_and_the_latest_leads,
+                ;
+                model:
+                    a_queue_behaves_like_a_list,
+                    figures_equal_what_can_be_counted,
+                ;
+                recovery:
+                    everything_is_there_after_a_restart,
+                    a_store_that_can_be_written_is_ready,
+                ;
+            }
+        }
+    };
+}
+
+battery!(sled, SledPlace::new());
