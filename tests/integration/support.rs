@@ -140,7 +140,7 @@ impl TestServer {
     /// A new device.
     pub fn device(&self, kind: Kind) -> Device {
         let mut device = Device::new(kind, self.client()).unwrap();
-        device.use_key(next_key());
+        device.use_key(shared_key());
         device
     }
 
@@ -254,7 +254,7 @@ pub fn uuid() -> String {
 
 /// RSA keys are dear in a debug build: tests of one process share a few, in turn. Each enrollment still gets a
 /// certificate of its own.
-fn next_key() -> openssl::pkey::PKey<openssl::pkey::Private> {
+pub fn shared_key() -> openssl::pkey::PKey<openssl::pkey::Private> {
     use std::sync::LazyLock;
 
     type Keys = Vec<openssl::pkey::PKey<openssl::pkey::Private>>;
