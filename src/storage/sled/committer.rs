@@ -34,11 +34,16 @@ use super::{
 };
 use crate::storage::StoreResult;
 
-/// So many jobs share one sync at most.
-const GROUP: usize = 512;
+/// So many jobs share one sync at most. sled frees nothing that a batch replaces before its end (some 8 KiB for each
+/// key), and more jobs gain little.
+const GROUP: usize = 128;
 
 /// So many jobs may wait; more are refused, or an overloaded server would only get slower.
 const WAITING: usize = 8192;
+
+/// So many bytes must be free for anything to be written: a full disk would leave sled in the middle of a batch, and
+/// a store that has been closed could not be opened again.
+const RESERVE: u64 = 16 * 1024 * 1024;
 
 /// Makes a file's content durable.
 pub(super) type Sync = Box<dyn FnMut(&File) -> io::Result<()> + Send>;
@@ -202,6 +207,10 @@ impl Worker {
 
     /// Runs the jobs and makes what they have written durable.
     fn carry_out(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), String> {
+        let free = fs2::available_space(&self.folder).map_err(|error| error.to_string())?;
+        if free < RESERVE {
+            return Err("the disk is full".into());
+        }
         if self.in_doubt {
             self.reopen()?;
         }
