@@ -166,8 +166,14 @@ fn made_for(certificate: &CertificateRecord, id: &EnrollmentId, device: &DeviceF
         MadeFor::Device { udid, serial } => {
             // Whatever both sides state must agree, and something must be stated by both: not every client sends a
             // serial number.
-            let udids = udid.as_ref().zip(device.udid.as_ref()).map(|(bound, stated)| bound == stated);
-            let serials = serial.as_ref().zip(device.serial.as_ref()).map(|(bound, stated)| bound == stated);
+            let udids = udid
+                .as_ref()
+                .zip(device.udid.as_ref())
+                .map(|(bound, stated)| bound == stated);
+            let serials = serial
+                .as_ref()
+                .zip(device.serial.as_ref())
+                .map(|(bound, stated)| bound == stated);
             let agreed = [udids, serials];
             agreed.contains(&Some(true)) && !agreed.contains(&Some(false))
         }

@@ -8,12 +8,32 @@ use std::{
 /// For each group, the groups that it may name, besides itself.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["app", "clock", "config", "data_dir", "error", "metrics", "net", "operator", "pki", "protocol", "service", "setup"]),
-    ("setup", &["app", "clock", "config", "data_dir", "error", "pki", "service"]),
-    ("app", &["clock", "config", "data_dir", "http", "net", "operator", "pki", "protocol", "service", "storage"]),
+    (
+        "cli",
+        &[
+            "app", "clock", "config", "data_dir", "error", "metrics", "net", "operator", "pki", "protocol",
+            "service", "setup",
+        ],
+    ),
+    (
+        "setup",
+        &["app", "clock", "config", "data_dir", "error", "pki", "service"],
+    ),
+    (
+        "app",
+        &[
+            "clock", "config", "data_dir", "http", "net", "operator", "pki", "protocol", "service", "storage",
+        ],
+    ),
     ("data_dir", &["pki", "protocol"]),
-    ("http", &["clock", "error", "net", "pki", "protocol", "service", "storage"]),
-    ("operator", &["clock", "error", "net", "protocol", "service", "storage"]),
+    (
+        "http",
+        &["clock", "error", "net", "pki", "protocol", "service", "storage"],
+    ),
+    (
+        "operator",
+        &["clock", "error", "net", "protocol", "service", "storage"],
+    ),
     ("net", &["error"]),
     ("service", &["config", "error", "pki", "protocol", "storage"]),
     ("storage", &["error", "protocol"]),
@@ -80,7 +100,11 @@ fn groups_named(text: &str) -> Vec<(usize, String)> {
             named.push((number, word(inside)));
         }
         if depth > 0 {
-            let opened = if line.contains("crate::{") { line.matches('{').count() - 1 } else { line.matches('{').count() };
+            let opened = if line.contains("crate::{") {
+                line.matches('{').count() - 1
+            } else {
+                line.matches('{').count()
+            };
             depth = (depth + opened).saturating_sub(line.matches('}').count());
         }
     }
@@ -89,7 +113,9 @@ fn groups_named(text: &str) -> Vec<(usize, String)> {
 }
 
 fn word(text: &str) -> String {
-    text.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+        .collect()
 }
 
 #[test]
@@ -100,7 +126,8 @@ fn a_group_names_only_itself_and_the_groups_to_its_right() {
         let own = group(&file);
         let text = fs::read_to_string(&file).unwrap();
         let allowed = ALLOWED.iter().find(|(group, _)| *group == own);
-        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{own} is a new group: give it a place in the order"));
+        let (_, allowed) =
+            allowed.unwrap_or_else(|| panic!("{own} is a new group: give it a place in the order"));
         for (line, named) in groups_named(&text) {
             seen += 1;
             let is_group = ALLOWED.iter().any(|(group, _)| *group == named);
@@ -109,7 +136,10 @@ fn a_group_names_only_itself_and_the_groups_to_its_right() {
             }
         }
     }
-    assert!(seen > 200, "the scan found only {seen} paths: it no longer sees the code");
+    assert!(
+        seen > 200,
+        "the scan found only {seen} paths: it no longer sees the code"
+    );
     assert!(offences.is_empty(), "\n{}", offences.join("\n"));
 }
 
@@ -120,8 +150,11 @@ fn the_pure_groups_import_neither_runtime_nor_store() {
         for file in rust_files(&root().join("src").join(group)) {
             let text = fs::read_to_string(&file).unwrap();
             for (line, content) in code(&text) {
-                let bad = IMPURE.iter().find(|krate| content.contains(&format!("{krate}::")));
-                offences.extend(bad.map(|krate| format!("{}:{line}: {group} imports {krate}", file.display())));
+                let bad = IMPURE
+                    .iter()
+                    .find(|krate| content.contains(&format!("{krate}::")));
+                offences
+                    .extend(bad.map(|krate| format!("{}:{line}: {group} imports {krate}", file.display())));
             }
         }
     }
@@ -131,13 +164,21 @@ fn the_pure_groups_import_neither_runtime_nor_store() {
 #[test]
 fn the_simulator_shares_no_code_with_the_server() {
     let manifest = fs::read_to_string(root().join("simulator/Cargo.toml")).unwrap();
-    let dependencies = manifest.lines().filter(|line| line.starts_with("russet") || line.contains("path ="));
+    let dependencies = manifest
+        .lines()
+        .filter(|line| line.starts_with("russet") || line.contains("path ="));
     // `[[bin]]` has a path of its own; nothing else may.
-    let offences: Vec<_> = dependencies.filter(|line| !line.contains("src/main.rs")).collect();
+    let offences: Vec<_> = dependencies
+        .filter(|line| !line.contains("src/main.rs"))
+        .collect();
     assert!(offences.is_empty(), "{offences:?}");
     for file in rust_files(&root().join("simulator")) {
         let text = fs::read_to_string(&file).unwrap();
-        assert!(!text.contains("russet::"), "{} names the server's crate", file.display());
+        assert!(
+            !text.contains("russet::"),
+            "{} names the server's crate",
+            file.display()
+        );
     }
 }
 
