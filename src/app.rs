@@ -78,7 +78,7 @@ pub enum StartError {
 }
 
 /// How many judged certificates are kept in memory, at about a kilobyte each.
-const KNOWN_IDENTITIES: usize = 20_000;
+const KNOWN_IDENTITIES: usize = 16_384;
 
 /// The server, ready to run.
 #[derive(Debug)]
@@ -91,6 +91,7 @@ pub struct App {
     limits: Limits,
     clock: Clock,
     store: Arc<dyn Storage>,
+    metrics: Option<PrometheusHandle>,
 }
 
 /// Bound listeners. Port 0 has become a real one.
@@ -225,7 +226,8 @@ impl App {
             keys: Keys::new(Arc::clone(&store)),
             pushes: Pushes,
             push_certificates: PushCertificates::new(Arc::clone(&store), sealer),
-            metrics,
+            metrics: metrics.clone(),
+            ready_at: Default::default(),
             body_timeout: config.server.body_timeout,
         };
         let results_kept = Duration::from_secs(u64::from(config.retention.results_days) * 24 * 3600);
@@ -242,6 +244,7 @@ impl App {
             },
             clock,
             store,
+            metrics,
         })
     }
 
@@ -295,7 +298,7 @@ impl App {
             path
         });
         let mut upkeep = tokio::time::interval(Upkeep::INTERVAL);
-        let mut certificates = tokio::time::interval(Duration::from_secs(5));
+        let mut often = tokio::time::interval(Duration::from_secs(5));
         let mut reload_open = true;
         loop {
             tokio::select! {
@@ -305,7 +308,11 @@ impl App {
                         tracing::error!(source = ?std::error::Error::source(&error), "housekeeping failed: {error}");
                     }
                 }
-                _ = certificates.tick() => {
+                _ = often.tick() => {
+                    // Samples pile up until they are put into their histograms.
+                    if let Some(metrics) = &self.metrics {
+                        metrics.run_upkeep();
+                    }
                     for source in [&self.device_tls, &self.operator_tls].into_iter().flatten() {
                         report_reload(source.reload_if_changed());
                     }

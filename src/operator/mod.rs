@@ -11,7 +11,10 @@ mod links;
 mod nanomdm;
 mod render;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
 
 use axum::{
     Router, middleware,
@@ -53,6 +56,8 @@ pub struct OperatorDoor {
     pub push_certificates: PushCertificates,
     /// The figures for `/metrics`.
     pub metrics: Option<PrometheusHandle>,
+    /// When the store was last seen to work (milliseconds since the epoch).
+    pub ready_at: AtomicI64,
     /// For a body to arrive.
     pub body_timeout: Duration,
 }

@@ -11,6 +11,7 @@ use crate::{
     error::{Code, Error, Result},
     pki::{
         ca::{DeviceAuthority, SubjectAttribute, Template, random_serial},
+        certificate::Certificate,
         cipher::LegacyCiphers,
         identity::{IdentityCache, Standing},
         keys::PublicKey,
@@ -135,6 +136,10 @@ impl Issuer {
             .await?;
         Ok(match issuance {
             Issuance::Granted(record) => Verdict::Issued(self.sign(&record, csr).await?),
+            Issuance::Issued(_, der) if has_expired(&der, now) => Verdict::Refused(Refused(
+                FailInfo::BadRequest,
+                "this key's certificate has expired; ask with a new key",
+            )),
             Issuance::Issued(_, der) => Verdict::Issued(der),
             Issuance::Refused(refusal) => {
                 Verdict::Refused(Refused(FailInfo::BadRequest, refusal_text(refusal)))
@@ -260,6 +265,10 @@ fn key_hash(key: &PublicKey) -> SecretHash {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, key.spki()).as_ref());
     hash.into()
+}
+
+fn has_expired(der: &[u8], now: Timestamp) -> bool {
+    Certificate::parse(der).is_ok_and(|certificate| certificate.not_after <= now)
 }
 
 fn count(result: &'static str) {
