@@ -164,7 +164,18 @@ fn made_for(certificate: &CertificateRecord, id: &EnrollmentId, device: &DeviceF
     let fits = match &certificate.made_for {
         MadeFor::Anyone => true,
         MadeFor::Device { udid, serial } => {
-            (udid.is_none() || *udid == device.udid) && (serial.is_none() || *serial == device.serial)
+            // Whatever both sides state must agree, and something must be stated by both: not every client sends a
+            // serial number.
+            let udids = udid
+                .as_ref()
+                .zip(device.udid.as_ref())
+                .map(|(bound, stated)| bound == stated);
+            let serials = serial
+                .as_ref()
+                .zip(device.serial.as_ref())
+                .map(|(bound, stated)| bound == stated);
+            let agreed = [udids, serials];
+            agreed.contains(&Some(true)) && !agreed.contains(&Some(false))
         }
         MadeFor::Renewal { enrollment } => enrollment == id,
     };

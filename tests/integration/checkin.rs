@@ -73,7 +73,7 @@ async fn a_push_token_may_be_that_of_another_device() {
     second.state.push.clone_from(&first.state.push);
     second.token_update().await.unwrap();
     for device in [&mut first, &mut second] {
-        let command = server.enqueue(&device.hardware.udid, "DeviceInformation").await;
+        let command = server.enqueue(&device.hardware.udid, "SecurityInfo").await;
         assert_eq!(device.connect().await.unwrap()[0].command_uuid, command);
     }
 }
@@ -95,7 +95,7 @@ async fn busy(server: &TestServer) -> (Device, [String; 2]) {
     let mut mac = server.enrolled(Kind::Mac).await;
     mac.set_bootstrap_token().await.unwrap();
     let commands = [
-        server.enqueue(&mac.hardware.udid, "DeviceInformation").await,
+        server.enqueue(&mac.hardware.udid, "SecurityInfo").await,
         server.enqueue(&mac.enrollment_id(&ada()), "ProfileList").await,
     ];
     (mac, commands)

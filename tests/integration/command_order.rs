@@ -24,7 +24,7 @@ async fn idle(device: &mut Device) -> Option<String> {
 async fn three_commands(server: &TestServer, device: &Device) -> [String; 3] {
     let id = &device.hardware.udid;
     [
-        server.enqueue(id, "DeviceInformation").await,
+        server.enqueue(id, "SecurityInfo").await,
         server.enqueue(id, "ProfileList").await,
         server.enqueue(id, "CertificateList").await,
     ]
@@ -51,7 +51,7 @@ async fn a_higher_priority_goes_first() {
     let higher = server.enqueue_with(&udid, "CertificateList", "&priority=1").await;
     let highest = server.enqueue_with(&udid, "DeviceLock", "&priority=255").await;
     let higher_too = server
-        .enqueue_with(&udid, "DeviceInformation", "&priority=1")
+        .enqueue_with(&udid, "SecurityInfo", "&priority=1")
         .await;
     let order = [highest, higher, higher_too, ordinary];
     assert_eq!(server.queue(&udid).await, order);
@@ -130,7 +130,7 @@ async fn not_before_and_expires_are_kept_to_the_second() {
         .enqueue_with(&udid, "ProfileList", &format!("&not_before={}", at(60)))
         .await;
     let short = server
-        .enqueue_with(&udid, "DeviceInformation", &format!("&expires={}", at(30)))
+        .enqueue_with(&udid, "SecurityInfo", &format!("&expires={}", at(30)))
         .await;
     let second = Duration::from_secs(1);
     assert_eq!(idle(&mut phone).await.as_ref(), Some(&short));
@@ -168,7 +168,7 @@ async fn two_connections_may_pull_one_queue() {
     let udid = one.hardware.udid.clone();
     let mut uuids = Vec::new();
     for _ in 0..10 {
-        uuids.push(server.enqueue(&udid, "DeviceInformation").await);
+        uuids.push(server.enqueue(&udid, "SecurityInfo").await);
     }
     let (first, second) = tokio::join!(one.connect(), other.connect());
     let came = [first.unwrap(), second.unwrap()].concat();

@@ -76,7 +76,7 @@ async fn the_first_result_stays() {
     let server = TestServer::start().await;
     let mut phone = server.enrolled(Kind::IPhone).await;
     let udid = phone.hardware.udid.clone();
-    let uuid = server.enqueue(&udid, "DeviceInformation").await;
+    let uuid = server.enqueue(&udid, "SecurityInfo").await;
     for status in ["Acknowledged", "Acknowledged", "Error", "NotNow"] {
         let response = messages::result(&phone, &uuid, status).send(&mut phone).await;
         assert_eq!(command_in(&response), None, "{status}");
@@ -116,7 +116,7 @@ async fn a_status_that_nobody_knows_does_no_harm() {
     let server = TestServer::start().await;
     let mut phone = server.enrolled(Kind::IPhone).await;
     let udid = phone.hardware.udid.clone();
-    let uuid = server.enqueue(&udid, "DeviceInformation").await;
+    let uuid = server.enqueue(&udid, "SecurityInfo").await;
     let response = messages::result(&phone, &uuid, "Pondering")
         .send(&mut phone)
         .await;
@@ -130,7 +130,7 @@ async fn a_report_needs_no_content_type_but_a_status() {
     let server = TestServer::start().await;
     let mut phone = server.enrolled(Kind::IPhone).await;
     let udid = phone.hardware.udid.clone();
-    let uuid = server.enqueue(&udid, "DeviceInformation").await;
+    let uuid = server.enqueue(&udid, "SecurityInfo").await;
     let result = messages::result(&phone, &uuid, "Acknowledged").body();
     for content_type in [None, Some("application/xml")] {
         let response = phone
@@ -157,7 +157,7 @@ async fn one_command_for_many_is_answered_by_each() {
     let uuid = uuid();
     let path = format!("/v1/enqueue/{},{},nobody?nopush=1", ids[0], ids[1]);
     let answer = server
-        .try_ask(Method::PUT, &path, command(&uuid, "DeviceInformation"))
+        .try_ask(Method::PUT, &path, command(&uuid, "SecurityInfo"))
         .await
         .unwrap();
     assert_eq!(answer.status, 207);
@@ -173,7 +173,7 @@ async fn one_command_for_many_is_answered_by_each() {
     assert_eq!(server.command_state(&uuid, &ids[1]).await, "not_now");
 
     let again = server
-        .refusal(Method::PUT, &path, command(&uuid, "DeviceInformation"))
+        .refusal(Method::PUT, &path, command(&uuid, "SecurityInfo"))
         .await;
     assert_eq!(again, 500, "a UUID is used once");
     assert_eq!(server.queue(&ids[0]).await, [""; 0]);
@@ -186,7 +186,7 @@ async fn a_command_can_be_cancelled_and_a_queue_cleared() {
     let udid = phone.hardware.udid.clone();
     let mut uuids = Vec::new();
     for _ in 0..4 {
-        uuids.push(server.enqueue(&udid, "DeviceInformation").await);
+        uuids.push(server.enqueue(&udid, "SecurityInfo").await);
     }
     let path = format!("/v1/commands/{}/enrollments/{udid}", uuids[1]);
     server.ask(Method::DELETE, &path, Vec::new()).await;
@@ -236,7 +236,7 @@ async fn x1_device_configured_ends_the_hold_in_setup_assistant() {
     assert_eq!(awaiting().await, [true, true]);
 
     // Only the command itself, and only once it is acknowledged.
-    server.enqueue(&ids[0], "DeviceInformation").await;
+    server.enqueue(&ids[0], "SecurityInfo").await;
     server.enqueue(&ids[0], "DeviceConfigured").await;
     ipad.behaviour.not_now.insert("DeviceConfigured".into(), 1);
     ipad.connect().await.unwrap();
@@ -257,7 +257,7 @@ async fn a_restart_between_command_and_result_loses_neither() {
     let server = TestServer::start().await;
     let mut phone = server.enrolled(Kind::IPhone).await;
     let udid = phone.hardware.udid.clone();
-    let first = server.enqueue(&udid, "DeviceInformation").await;
+    let first = server.enqueue(&udid, "SecurityInfo").await;
     let second = server.enqueue(&udid, "ProfileList").await;
     let idle = messages::idle(&phone, &Channel::Device);
     assert_eq!(command_in(&idle.send(&mut phone).await).as_ref(), Some(&first));
@@ -276,7 +276,7 @@ async fn a_result_that_was_cut_off_comes_again() {
     let udid = phone.hardware.udid.clone();
     phone.behaviour.hang_up = 1;
     phone.behaviour.duplicate_results = true;
-    let first = server.enqueue(&udid, "DeviceInformation").await;
+    let first = server.enqueue(&udid, "SecurityInfo").await;
     let second = server.enqueue(&udid, "ProfileList").await;
     phone.connect().await.unwrap();
     let handled = phone.connect().await.unwrap();
@@ -291,7 +291,7 @@ async fn results_are_forgotten_when_their_time_is_over() {
     let server = TestServer::at(manual_clock(Duration::ZERO), |_| {}).await;
     let mut phone = server.enrolled(Kind::IPhone).await;
     let udid = phone.hardware.udid.clone();
-    let finished = server.enqueue(&udid, "DeviceInformation").await;
+    let finished = server.enqueue(&udid, "SecurityInfo").await;
     phone.connect().await.unwrap();
     let waiting = server.enqueue(&udid, "ProfileList").await;
     let days = |days: u64| Duration::from_secs(days * 86_400);

@@ -69,7 +69,7 @@ async fn u4_a_user_enrollment_has_an_id_of_its_own_and_leaves_no_trace_to_the_ne
     assert_eq!(shown["state"], "enrolled");
     assert!(shown["device"]["udid"].is_null() && shown["device"]["serial"].is_null());
     assert!(!server.knows(&phone.hardware.udid).await);
-    server.enqueue(&first, "DeviceInformation").await;
+    server.enqueue(&first, "SecurityInfo").await;
     assert_eq!(phone.connect().await.unwrap().len(), 1);
 
     phone.check_out().await.unwrap();
@@ -108,7 +108,7 @@ async fn the_users_of_a_shared_ipad_are_told_apart_by_their_short_names() {
     for id in [&ada, &grace] {
         assert_eq!(server.enrollment(id).await["type"], "Shared iPad");
     }
-    let command = server.enqueue(&grace, "DeviceInformation").await;
+    let command = server.enqueue(&grace, "SecurityInfo").await;
     assert_eq!(ipad.connect_on(&users[0]).await.unwrap().len(), 0);
     assert_eq!(ipad.connect_on(&users[1]).await.unwrap()[0].command_uuid, command);
 }
@@ -120,7 +120,7 @@ async fn devices_speak_http_1_and_http_2() {
         let mut device = server.device(Kind::IPhone);
         device.client = server.client().version(version);
         device.enroll(&server.enroll_url()).await.unwrap();
-        server.enqueue(&device.hardware.udid, "DeviceInformation").await;
+        server.enqueue(&device.hardware.udid, "SecurityInfo").await;
         assert_eq!(device.connect().await.unwrap().len(), 1, "{version:?}");
     }
 }
@@ -133,7 +133,7 @@ async fn a_device_may_prove_itself_by_signature_alone() {
     mac.enroll(&server.enroll_url()).await.unwrap();
     assert!(mac.enrollment().unwrap().mdm.sign_message);
     assert!(mac.credentials().tls.is_none());
-    server.enqueue(&mac.hardware.udid, "DeviceInformation").await;
+    server.enqueue(&mac.hardware.udid, "SecurityInfo").await;
     assert_eq!(mac.connect().await.unwrap().len(), 1);
     assert_eq!(server.enrollment(&mac.hardware.udid).await["state"], "enrolled");
 }
@@ -145,7 +145,7 @@ async fn check_ins_can_have_a_url_of_their_own() {
     let mdm = phone.enrollment().unwrap().mdm.clone();
     assert_eq!(mdm.check_in_url, format!("{}/checkin", server.url));
     assert_eq!(mdm.server_url, format!("{}/mdm", server.url));
-    server.enqueue(&phone.hardware.udid, "DeviceInformation").await;
+    server.enqueue(&phone.hardware.udid, "SecurityInfo").await;
     assert_eq!(phone.connect().await.unwrap().len(), 1);
 
     let report = messages::idle(&phone, &Channel::Device).body();

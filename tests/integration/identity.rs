@@ -12,7 +12,7 @@ use crate::support::{
     certificates::{Leaf, device_ca, namesake_of},
     manual_clock,
     messages::{self, Message, over_tls},
-    next_key,
+    shared_key,
 };
 
 /// A Mac with a user, a bootstrap token, and a command in each queue.
@@ -24,7 +24,7 @@ async fn busy_mac(server: &TestServer) -> (Device, Vec<u8>, String) {
         mac.hardware.udid,
         mac.enrollment_id(&Channel::User("ada".into()))
     );
-    let command = server.enqueue_with(&ids, "DeviceInformation", "").await;
+    let command = server.enqueue_with(&ids, "SecurityInfo", "").await;
     (mac, token, command)
 }
 
@@ -44,7 +44,7 @@ async fn k_m1_a_certificate_that_is_not_ours_is_refused_without_a_401_and_can_st
     };
     let strangers: [(&str, Option<Identity>); 7] = [
         ("none", None),
-        ("self-signed", Some(Identity::self_signed(&next_key()).unwrap())),
+        ("self-signed", Some(Identity::self_signed(&shared_key()).unwrap())),
         ("of a namesake", Some(Leaf::SOUND.issued_by(&namesake_of(&ours)))),
         ("expired", Some(day(-30, -1).issued_by(&ours))),
         ("not yet valid", Some(day(1, 30).issued_by(&ours))),
@@ -228,7 +228,7 @@ async fn before_authenticate_nothing_else_is_heard() {
 async fn no_device_address_ever_answers_401() {
     let server = TestServer::start().await;
     let mut device = server.enrolled(Kind::IPhone).await;
-    let stranger = Identity::self_signed(&next_key()).unwrap();
+    let stranger = Identity::self_signed(&shared_key()).unwrap();
     let bodies = [
         Bytes::new(),
         Bytes::from_static(b"<plist"),

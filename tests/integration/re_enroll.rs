@@ -13,7 +13,7 @@ use crate::support::{
 async fn mac_with_a_past(server: &TestServer) -> Device {
     let mut mac = server.enrolled(Kind::Mac).await;
     mac.set_bootstrap_token().await.unwrap();
-    server.enqueue(&mac.hardware.udid, "DeviceInformation").await;
+    server.enqueue(&mac.hardware.udid, "SecurityInfo").await;
     mac
 }
 
@@ -76,7 +76,7 @@ async fn m13_what_a_new_identity_has_replaced_is_refused_for_good() {
     second.authenticate().await.unwrap();
     second.token_update().await.unwrap();
 
-    let command = server.enqueue(&first.hardware.udid, "DeviceInformation").await;
+    let command = server.enqueue(&first.hardware.udid, "SecurityInfo").await;
     let before = server.everything_about(&second).await;
     for message in messages::one_of_each(&mut first, &Channel::Device, &command) {
         let response = message.send(&mut first).await;
@@ -181,14 +181,14 @@ async fn what_is_queued_between_authenticate_and_token_update_is_kept() {
             .refusal(
                 Method::PUT,
                 &format!("/v1/enqueue/{udid}?nopush=1"),
-                crate::support::command("before", "DeviceInformation")
+                crate::support::command("before", "SecurityInfo")
             )
             .await,
         500,
         "it is not known yet"
     );
     phone.authenticate().await.unwrap();
-    let first = server.enqueue(&udid, "DeviceInformation").await;
+    let first = server.enqueue(&udid, "SecurityInfo").await;
     phone.authenticate().await.unwrap();
     let second = server.enqueue(&udid, "ProfileList").await;
     phone.token_update().await.unwrap();

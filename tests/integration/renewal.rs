@@ -11,7 +11,7 @@ use russet_sim::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, fingerprint, messages, next_key, scep_payload};
+use crate::support::{TestServer, fingerprint, messages, shared_key, scep_payload};
 
 /// Enrolled with query parameters, with all that a renewal must keep.
 async fn settled(server: &TestServer, kind: Kind) -> Device {
@@ -68,7 +68,7 @@ async fn a_renewal_by_command_keeps_everything_but_the_identity() {
         let old = server.twin(&device);
         let before = kept(&server, &device).await;
 
-        let first = server.enqueue(&udid, "DeviceInformation").await;
+        let first = server.enqueue(&udid, "SecurityInfo").await;
         let renewal = order_renewal(&server, &device).await;
         let last = server.enqueue(&udid, "ProfileList").await;
         let handled = device.connect().await.unwrap();
@@ -205,7 +205,7 @@ async fn k_s10_a_repeated_renewal_request_gets_the_same_certificate() {
     let ca = scep::get_ca_cert(&mut client, &payload).await.unwrap();
     let request = CertificateRequest::new(payload.subject.clone());
     let present = phone.identity().unwrap();
-    let transaction = Transaction::renew(&next_key(), &request, present, Style::default()).unwrap();
+    let transaction = Transaction::renew(&shared_key(), &request, present, Style::default()).unwrap();
     let message = transaction.first(&ca.encryption).unwrap();
     let mut certificates = Vec::new();
     for _ in 0..2 {

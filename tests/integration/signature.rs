@@ -135,7 +135,7 @@ async fn k_m2_a_signature_speaks_for_its_signer_alone() {
     let server = TestServer::start().await;
     let mut mac = server.enrolled(Kind::Mac).await;
     let mut attacker = server.enrolled(Kind::Mac).await;
-    let command = server.enqueue(&mac.hardware.udid, "DeviceInformation").await;
+    let command = server.enqueue(&mac.hardware.udid, "SecurityInfo").await;
     let before = server.everything_about(&mac).await;
     let credentials = Credentials {
         signature: attacker.identity().cloned(),

@@ -158,7 +158,7 @@ impl TestServer {
     /// A new device.
     pub fn device(&self, kind: Kind) -> Device {
         let mut device = Device::new(kind, self.client()).unwrap();
-        device.use_key(next_key());
+        device.use_key(shared_key());
         device
     }
 
@@ -191,7 +191,7 @@ impl TestServer {
 
     async fn identity(&self, payload: &ScepPayload) -> Identity {
         let options = ScepOptions::default();
-        scep::enrol(&mut self.client(), payload, &next_key(), &options, None)
+        scep::enrol(&mut self.client(), payload, &shared_key(), &options, None)
             .await
             .expect("the CA issues an identity")
     }
@@ -203,7 +203,7 @@ impl TestServer {
         scep::enrol(
             &mut self.client(),
             &payload,
-            &next_key(),
+            &shared_key(),
             &options,
             device.identity(),
         )
@@ -391,7 +391,7 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
 
 /// RSA keys are dear in a debug build: the tests of one process share a few, in turn. Each enrollment still gets a
 /// certificate of its own.
-pub fn next_key() -> openssl::pkey::PKey<openssl::pkey::Private> {
+pub fn shared_key() -> openssl::pkey::PKey<openssl::pkey::Private> {
     static KEYS: [OnceLock<openssl::pkey::PKey<openssl::pkey::Private>>; 4] = [const { OnceLock::new() }; 4];
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     KEYS[NEXT.fetch_add(1, Ordering::Relaxed) % KEYS.len()]

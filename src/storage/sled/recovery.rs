@@ -23,8 +23,9 @@ use super::{
     meta::{Meta, SCHEMA, Sum},
 };
 
-/// So many records are read at each opening: all of them in a store of some 10,000 enrollments.
-const CHECKED_RECORDS: usize = 100_000;
+/// So many records are read at each opening: all of them in a store of some 1,000 enrollments. sled keeps what it has
+/// read in memory, whatever its cache is limited to, until some 16,000 further pages have been used.
+const CHECKED_RECORDS: usize = 10_000;
 
 /// The sled file that holds the data.
 const DATABASE: &str = "db";

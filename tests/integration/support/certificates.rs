@@ -10,7 +10,7 @@ use openssl::{
 use russet::data_dir::{DEVICE_CA, DEVICE_CA_KEY, DataDir};
 use russet_sim::pki::identity::Identity;
 
-use super::next_key;
+use super::shared_key;
 
 /// A certificate to be made.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl Leaf {
 
     /// Signs it.
     pub fn issued_by(self, authority: &Identity) -> Identity {
-        let key = next_key();
+        let key = shared_key();
         let day = |days: i64| {
             let now = russet::clock::Clock::system().now().seconds();
             Asn1Time::from_unix(now + days * 86_400).unwrap()
@@ -73,7 +73,7 @@ pub fn device_ca(data: &DataDir) -> Identity {
 
 /// A CA that has the same name as the server's, and another key.
 pub fn namesake_of(authority: &Identity) -> Identity {
-    let key = next_key();
+    let key = shared_key();
     let mut builder = builder("namesake");
     let name = authority.certificate.subject_name();
     builder.set_subject_name(name).unwrap();
