@@ -50,9 +50,7 @@ async fn a_higher_priority_goes_first() {
     let ordinary = server.enqueue(&udid, "ProfileList").await;
     let higher = server.enqueue_with(&udid, "CertificateList", "&priority=1").await;
     let highest = server.enqueue_with(&udid, "DeviceLock", "&priority=255").await;
-    let higher_too = server
-        .enqueue_with(&udid, "SecurityInfo", "&priority=1")
-        .await;
+    let higher_too = server.enqueue_with(&udid, "SecurityInfo", "&priority=1").await;
     let order = [highest, higher, higher_too, ordinary];
     assert_eq!(server.queue(&udid).await, order);
     let handled = phone.connect().await.unwrap();

@@ -11,7 +11,7 @@ use russet_sim::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, fingerprint, messages, shared_key, scep_payload};
+use crate::support::{TestServer, fingerprint, messages, scep_payload, shared_key};
 
 /// Enrolled with query parameters, with all that a renewal must keep.
 async fn settled(server: &TestServer, kind: Kind) -> Device {
