@@ -72,6 +72,10 @@ pub fn authenticate(envelope: &Envelope, message: &Authenticate, situation: &Sit
         .pending
         .as_ref()
         .filter(|pending| pending.identity == identity);
+    if certificate.enrollment.is_some() && awaited.is_none() {
+        // It spoke here before, or was to, and has been replaced.
+        return Ruling::Refuse(Refusal::NotBound);
+    }
     let renewal = match certificate.made_for {
         MadeFor::Anyone => return Ruling::Refuse(Refusal::Alive),
         MadeFor::Device { .. } => false,
