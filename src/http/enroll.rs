@@ -32,7 +32,7 @@ pub(super) async fn open(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let query = query.unwrap_or_default();
-    door.enrollments.check_open()?;
+    door.enrollments.check_open().await?;
     if wants_page(&headers, &query) {
         return Ok(page::enroll(&query, door.development));
     }

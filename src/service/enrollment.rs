@@ -70,10 +70,10 @@ impl Enrollments {
         }
     }
 
-    /// Refuses where enrollment is not open to everyone.
-    pub fn check_open(&self) -> Result<()> {
+    /// Refuses where enrollment is not open to everyone, or nobody can enroll.
+    pub async fn check_open(&self) -> Result<()> {
         if self.template.enroll.open {
-            Ok(())
+            self.topic().await.map(drop)
         } else {
             Err(Error::new(Code::EnrollmentClosed))
         }
