@@ -63,7 +63,13 @@ async fn check_in(
     let message_type = message.message_type();
     let reply = door
         .check_ins
-        .check_in(&sender, message, &certificate, url_params(query.as_deref()), now)
+        .check_in(
+            &sender,
+            message,
+            &certificate,
+            url_params(query.as_deref().unwrap_or_default()),
+            now,
+        )
         .await;
     let result = if reply.is_ok() { "ok" } else { "refused" };
     metrics::counter!("russet_checkins_total", "type" => message_type, "result" => result).increment(1);
@@ -132,9 +138,9 @@ fn content(headers: &HeaderMap) -> Result<Content> {
 }
 
 /// The URL's query parameters; of a repeated one the first counts.
-fn url_params(query: Option<&str>) -> BTreeMap<String, String> {
+pub(super) fn url_params(query: &str) -> BTreeMap<String, String> {
     let mut params = BTreeMap::new();
-    for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         params
             .entry(key.into_owned())
             .or_insert_with(|| value.into_owned());

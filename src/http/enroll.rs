@@ -1,6 +1,6 @@
 //! `/enroll`: the enrollment profile, or for a browser a page that says what it is.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{Path, RawQuery, State},
@@ -9,7 +9,9 @@ use axum::{
 };
 
 use super::{
-    DeviceDoor, page,
+    DeviceDoor,
+    device::url_params,
+    page,
     render::{Failure, typed},
 };
 use crate::{
@@ -30,7 +32,7 @@ pub(super) async fn open(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let query = query.unwrap_or_default();
-    door.enrollments.check_open()?;
+    door.enrollments.check_open().await?;
     if wants_page(&headers, &query) {
         return Ok(page::enroll(&query, door.development));
     }
@@ -46,7 +48,7 @@ pub(super) async fn open(
     }
     let request = ProfileRequest {
         made_for,
-        url_query: passed_on(&query),
+        url_params: passed_on(&query),
     };
     let profile = door.enrollments.profile(&request, door.clock.now()).await?;
     Ok(profile_response(profile))
@@ -103,14 +105,10 @@ fn parameter(query: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-fn passed_on(query: &str) -> String {
-    let mut serializer = form_urlencoded::Serializer::new(String::new());
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        if !OWN_PARAMETERS.contains(&key.as_ref()) {
-            serializer.append_pair(&key, &value);
-        }
-    }
-    serializer.finish()
+fn passed_on(query: &str) -> BTreeMap<String, String> {
+    let mut params = url_params(query);
+    params.retain(|key, _| !OWN_PARAMETERS.contains(&key.as_str()));
+    params
 }
 
 impl From<Code> for Failure {

@@ -62,8 +62,8 @@ struct ApiStatus {
 }
 
 impl ApiResult {
-    /// 200 when all went well, 207 when some did, 500 when none did.
-    fn respond(self) -> Response {
+    /// 200 when it went well for all `ids`, 207 when for some, 500 when for none.
+    fn respond(self, ids: usize) -> Response {
         let failed = self
             .status
             .values()
@@ -74,7 +74,7 @@ impl ApiResult {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             0 => StatusCode::OK,
-            _ if failed == self.status.len() => StatusCode::INTERNAL_SERVER_ERROR,
+            _ if failed == ids => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::MULTI_STATUS,
         };
         json_response(code, &self)
@@ -104,7 +104,7 @@ pub(super) async fn push(
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Command)?;
     let ids = ids(last_segment(&request))?;
-    Ok(door.push_all(&ids).await?.respond())
+    Ok(door.push_all(&ids).await?.respond(ids.len()))
 }
 
 /// `/v1/enqueue/{ids}`: queues the command in the body, and wakes the enrollments unless `nopush` is given.
@@ -126,9 +126,9 @@ pub(super) async fn enqueue(
                 command_error: Some("must enqueue or push".into()),
                 ..ApiResult::default()
             };
-            return Ok(result.respond());
+            return Ok(result.respond(ids.len()));
         }
-        return Ok(door.push_all(&ids).await?.respond());
+        return Ok(door.push_all(&ids).await?.respond(ids.len()));
     }
     let options = EnqueueOptions {
         priority: params.number("priority")?.unwrap_or(0),
@@ -149,6 +149,7 @@ pub(super) async fn enqueue(
         request_type: Some(report.request_type),
         ..ApiResult::default()
     };
+    let asked = report.targets.len();
     let told = report.targets.into_iter().map(|target| {
         let mut one = ApiStatus {
             warnings: target.warnings,
@@ -165,7 +166,7 @@ pub(super) async fn enqueue(
     result.status.extend(told.filter(|(_, one)| {
         one.command_error.is_some() || one.push_result.is_some() || !one.warnings.is_empty()
     }));
-    Ok(result.respond())
+    Ok(result.respond(asked))
 }
 
 impl OperatorDoor {

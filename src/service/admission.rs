@@ -68,6 +68,14 @@ pub fn authenticate(envelope: &Envelope, message: &Authenticate, situation: &Sit
     if existing.allow_reenroll || existing.identity == Some(identity) {
         return fresh(envelope, message, Some(bound), situation);
     }
+    let awaited = existing
+        .pending
+        .as_ref()
+        .filter(|pending| pending.identity == identity);
+    if certificate.enrollment.is_some() && awaited.is_none() {
+        // It spoke here before, or was to, and has been replaced.
+        return Ruling::Refuse(Refusal::NotBound);
+    }
     let renewal = match certificate.made_for {
         MadeFor::Anyone => return Ruling::Refuse(Refusal::Alive),
         MadeFor::Device { .. } => false,
@@ -77,7 +85,8 @@ pub fn authenticate(envelope: &Envelope, message: &Authenticate, situation: &Sit
         identity,
         renewal,
         device: message.device.clone(),
-        queue_watermark: situation.last_sequence,
+        // A repeated message: what was queued since the first one is for the new enrollment.
+        queue_watermark: awaited.map_or(situation.last_sequence, |pending| pending.queue_watermark),
         at: envelope.at,
     };
     Ruling::Write(Box::new(Change {

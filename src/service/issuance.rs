@@ -22,6 +22,7 @@ use crate::{
         ids::{EnrollmentId, SerialNumber},
         time::Timestamp,
     },
+    service::admission,
     storage::{
         Authority, CertificateRecord, EnrollmentFilter, Issuance, IssuanceRecord, IssuanceRefusal,
         IssuanceRequest, MadeFor, Page, SecretHash, Storage,
@@ -163,6 +164,12 @@ impl Issuer {
                     "the signing identity is not valid",
                 )));
             }
+            if !self.speaks(&known).await? {
+                return Ok(Err(Refused(
+                    FailInfo::BadCertId,
+                    "the signing identity speaks for no enrollment",
+                )));
+            }
             if self.names_another(csr, known.enrollment.as_ref()).await? {
                 return Ok(Err(Refused(
                     FailInfo::BadRequest,
@@ -193,6 +200,17 @@ impl Issuer {
             Authority::Static(hash)
         } else {
             Authority::Challenge(hash)
+        }))
+    }
+
+    /// Whether the identity is its enrollment's present one: what has been replaced gets no successor.
+    async fn speaks(&self, known: &CertificateRecord) -> Result<bool> {
+        let Some(enrollment) = &known.enrollment else {
+            return Ok(false);
+        };
+        let row = self.store.enrollment(enrollment).await?;
+        Ok(row.is_some_and(|row| {
+            admission::standing(known.fingerprint, Some(known), &row.record) == admission::Standing::Speaks
         }))
     }
 

@@ -4,8 +4,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod catalogue;
+mod checkin;
+mod checkin_answers;
+mod command_order;
+mod commands;
+mod enroll;
+mod enroll_links;
+mod identity;
 mod kill;
 mod layering;
+mod re_enroll;
+mod renewal;
+mod signature;
 mod storage_battery;
 #[allow(dead_code)]
 mod support;
