@@ -64,11 +64,6 @@ pub async fn tcp(
 ) {
     let graceful = GracefulShutdown::new();
     while !*stop.borrow() {
-        let slot = tokio::select! {
-            slot = Arc::clone(&limits.slots).acquire_owned() => slot,
-            _ = stop.changed() => continue,
-        };
-        let Ok(slot) = slot else { break };
         let (stream, address) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -79,6 +74,12 @@ pub async fn tcp(
             },
             _ = stop.changed() => continue,
         };
+        // Only after there is a connection: a listener that waits for one must not keep the other's from a slot.
+        let slot = tokio::select! {
+            slot = Arc::clone(&limits.slots).acquire_owned() => slot,
+            _ = stop.changed() => continue,
+        };
+        let Ok(slot) = slot else { break };
         let (tls, router, limits) = (tls.clone(), router.clone(), limits.clone());
         let (watcher, mut stop) = (graceful.watcher(), stop.clone());
         tokio::spawn(async move {
