@@ -336,6 +336,17 @@ impl Config {
         {
             return invalid("server.public_url", "devices only speak to https:// addresses");
         }
+        if !(1..=1_000_000).contains(&self.server.max_connections) {
+            return invalid("server.max_connections", "1 to 1000000");
+        }
+        if self.server.header_timeout.is_zero() || self.server.body_timeout.is_zero() {
+            let key = if self.server.header_timeout.is_zero() {
+                "server.header_timeout"
+            } else {
+                "server.body_timeout"
+            };
+            return invalid(key, "more than nothing: no request could arrive in that time");
+        }
         if self.tls.mode == TlsMode::Proxy && self.server.trusted_proxies.is_empty() {
             return invalid(
                 "server.trusted_proxies",

@@ -76,6 +76,8 @@ codes! {
         "The message is not one that a device sends here.", "Check the plist, its MessageType or Status, and the URL.";
     BadParameter = "bad_parameter", Malformed,
         "A parameter of the request is missing or wrong.", "Correct the parameter that the message names.";
+    BadPkiMessage = "bad_pki_message", Malformed,
+        "The message is not a SCEP pkiMessage.", "Send CMS SignedData with a transactionID (RFC 8894 §3.2): as the body of a POST, or in base64 as the message of a GET.";
     BadSignature = "bad_signature", Malformed,
         "The Mdm-Signature does not fit the body.", "Send a detached CMS signature over the exact body, signed within five minutes of the server's clock.";
     BodyTimeout = "body_timeout", Malformed,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    extract::{Path, RawQuery, State},
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -57,11 +57,14 @@ pub(super) async fn open(
 /// Hands out the profile of a one-time link. A browser's first look, or a preview's, does not use it up.
 pub(super) async fn by_link(
     State(door): State<Arc<DeviceDoor>>,
-    Path(secret): Path<String>,
+    secret: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
+    let Ok(Path(secret)) = secret else {
+        return Err(Code::EnrollLinkSpent.into());
+    };
     let query = query.unwrap_or_default();
     let now = door.clock.now();
     if method == Method::HEAD || wants_page(&headers, &query) {

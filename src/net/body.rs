@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::header::{CONTENT_ENCODING, HeaderMap};
+use hyper::{
+    body::Body as _,
+    header::{CONTENT_ENCODING, HeaderMap},
+};
 use tokio::time::timeout;
 
 use crate::error::{Code, Error, Result};
@@ -20,11 +23,15 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize, patience: Durat
             "compressed bodies are not taken",
         ));
     }
+    let too_large = || Error::with(Code::BodyTooLarge, format!("limit {limit} bytes"));
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
     let collected = timeout(patience, Limited::new(body, limit).collect())
         .await
         .map_err(|_| Error::new(Code::BodyTimeout))?
         .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-            Some(_) => Error::with(Code::BodyTooLarge, format!("limit {limit} bytes")),
+            Some(_) => too_large(),
             None => Error::with(Code::BadBody, "the connection broke off").caused_by(error),
         })?;
     Ok(collected.to_bytes().into())

@@ -1,6 +1,14 @@
 //! Connections: accepting them, how many, how long each may take, and how they end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, service::service_fn};
@@ -15,7 +23,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixListener},
     sync::{Semaphore, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
@@ -56,11 +64,6 @@ pub async fn tcp(
 ) {
     let graceful = GracefulShutdown::new();
     while !*stop.borrow() {
-        let slot = tokio::select! {
-            slot = Arc::clone(&limits.slots).acquire_owned() => slot,
-            _ = stop.changed() => continue,
-        };
-        let Ok(slot) = slot else { break };
         let (stream, address) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -71,6 +74,12 @@ pub async fn tcp(
             },
             _ = stop.changed() => continue,
         };
+        // Only after there is a connection: a listener that waits for one must not keep the other's from a slot.
+        let slot = tokio::select! {
+            slot = Arc::clone(&limits.slots).acquire_owned() => slot,
+            _ = stop.changed() => continue,
+        };
+        let Ok(slot) = slot else { break };
         let (tls, router, limits) = (tls.clone(), router.clone(), limits.clone());
         let (watcher, mut stop) = (graceful.watcher(), stop.clone());
         tokio::spawn(async move {
@@ -164,7 +173,10 @@ async fn connection<S>(stream: S, peer: Peer, router: Router, limits: &Limits, w
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let spoken = Arc::new(AtomicBool::new(false));
+    let speaks = Arc::clone(&spoken);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        speaks.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(peer.clone());
         router.clone().oneshot(request.map(Body::new))
     });
@@ -183,8 +195,18 @@ where
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection ended early");
+    // Hyper's own timeout begins only once it knows which HTTP is spoken.
+    let silence = async {
+        sleep(limits.header_timeout).await;
+        if spoken.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        ended = watcher.watch(connection) => if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        },
+        () = silence => tracing::debug!("a connection brought no request"),
     }
 }
 

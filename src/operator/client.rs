@@ -64,15 +64,13 @@ pub struct Answer {
 impl Client {
     /// One request. `path` begins with a slash and is already encoded.
     pub async fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, ClientError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "localhost");
-        if let Self::Remote { authority, key } = self {
-            request = request
+        let request = Request::builder().method(method).uri(path);
+        let request = match self {
+            Self::Local(_) | Self::Within(_) => request.header(header::HOST, "localhost"),
+            Self::Remote { authority, key } => request
                 .header(header::HOST, authority)
-                .header(header::AUTHORIZATION, format!("Bearer {key}"));
-        }
+                .header(header::AUTHORIZATION, format!("Bearer {key}")),
+        };
         let request = request.body(Body::from(body)).map_err(unreachable)?;
         let (status, body) = match self {
             Self::Local(path) => over(UnixStream::connect(path).await.map_err(unreachable)?, request).await?,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Extension, Path, RawQuery, State},
+    extract::{Extension, RawQuery, State},
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     OperatorDoor,
-    input::Params,
+    input::{Params, Path},
     render::{Failure, json_response},
 };
 use crate::{

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Extension, Path, RawQuery, State},
+    extract::{Extension, RawQuery, State},
     http::StatusCode,
     response::Response,
 };
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     OperatorDoor,
-    input::{Params, bad},
+    input::{Params, Path, bad},
     render::{Failure, json_response},
 };
 use crate::{

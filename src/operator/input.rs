@@ -1,9 +1,13 @@
 //! What operators send: ids in a path, parameters in a query, bodies.
 
-use axum::{body::Body, http::HeaderMap};
+use axum::{
+    body::Body,
+    extract::{self, FromRequestParts},
+    http::{HeaderMap, request::Parts},
+};
 use serde::de::DeserializeOwned;
 
-use super::{MAX_BODY, OperatorDoor};
+use super::{MAX_BODY, OperatorDoor, render::Failure};
 use crate::{
     error::{Code, Error, Result},
     net::body,
@@ -55,6 +59,22 @@ impl Params {
             offset: self.number("offset")?.unwrap_or(0),
             limit: self.number::<usize>("limit")?.unwrap_or(100).clamp(1, MAX_PAGE),
         })
+    }
+}
+
+/// The captures of a path, with a refusal in this door's words where they can't be read.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Failure> {
+        match extract::Path::from_request_parts(parts, state).await {
+            Ok(extract::Path(captures)) => Ok(Self(captures)),
+            Err(error) => Err(bad("the path", "holds an escape that is not UTF-8")
+                .caused_by(error)
+                .into()),
+        }
     }
 }
 

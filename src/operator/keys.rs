@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Extension, Path, State},
+    extract::{Extension, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     OperatorDoor,
-    input::bad,
+    input::{Path, bad},
     render::{Failure, json_response},
 };
 use crate::{

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{Extension, Path, RawQuery, Request, State},
+    extract::{Extension, RawQuery, Request, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     OperatorDoor,
-    input::{Params, bad, ids},
+    input::{Params, Path, bad, ids},
     render::{NanoFailure, json_response, status},
 };
 use crate::{

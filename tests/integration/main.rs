@@ -13,9 +13,10 @@ mod enroll_links;
 mod identity;
 mod kill;
 mod layering;
+mod listeners;
 mod re_enroll;
 mod renewal;
+mod scep;
 mod signature;
 mod storage_battery;
-#[allow(dead_code)]
 mod support;

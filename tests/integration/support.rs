@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -30,9 +30,19 @@ use russet_sim::{
     profile::{EnrollmentProfile, IdentityPayload, ScepPayload},
     scep::{self, ScepOptions},
 };
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::watch,
+    task::JoinHandle,
+};
+use tokio_rustls::TlsConnector;
 
 /// A running server with a data directory of its own; both end with it.
 pub struct TestServer {
@@ -139,6 +149,52 @@ impl TestServer {
     /// Reloads certificates, as SIGHUP does.
     pub fn reload(&self) {
         self.reload.send(()).unwrap();
+    }
+
+    /// Begins to end the server in good order, without waiting for it.
+    pub fn begin_to_shut_down(&self) {
+        self.stop.send(true).unwrap();
+    }
+
+    /// `host:port` of the device listener.
+    pub fn authority(&self) -> &str {
+        self.url.split_once("://").unwrap().1
+    }
+
+    /// The CA that devices must trust to reach this server, PEM; empty in proxy mode.
+    pub fn anchor(&self) -> &[u8] {
+        &self.anchor
+    }
+
+    /// A connection to the device listener that is not HTTP yet, within TLS if the listener has it.
+    pub async fn wire(&self) -> Wire {
+        let stream = TcpStream::connect(self.authority()).await.unwrap();
+        if self.url.starts_with("http:") {
+            return Wire::over(stream);
+        }
+        let config = Arc::new(self.tls_client());
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        Wire::over(TlsConnector::from(config).connect(name, stream).await.unwrap())
+    }
+
+    /// A TLS client that trusts this server and has no certificate.
+    pub fn tls_client(&self) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        for anchor in CertificateDer::pem_slice_iter(&self.anchor) {
+            roots.add(anchor.unwrap()).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+
+    /// The enrollments, as the native API lists them.
+    pub async fn enrollments(&self) -> Vec<Value> {
+        let answer = self.ask(Method::GET, "/v1/enrollments", Vec::new()).await;
+        answer["enrollments"].as_array().unwrap().clone()
     }
 
     /// The enrollment address that is open in development.
@@ -331,6 +387,85 @@ impl TestServer {
     }
 }
 
+/// Bytes in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection on which a test can say what no HTTP client would.
+pub struct Wire(Box<dyn Stream>);
+
+impl Wire {
+    /// Over an open stream.
+    pub fn over(stream: impl Stream + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+
+    /// Sends bytes, which must be taken.
+    pub async fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        assert!(self.try_say(bytes).await, "the server has hung up");
+    }
+
+    /// Sends bytes; whether they were taken.
+    pub async fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        let sent = async {
+            self.0.write_all(bytes.as_ref()).await?;
+            self.0.flush().await
+        };
+        promptly("sending", sent).await.is_ok()
+    }
+
+    /// All that comes before the server hangs up.
+    pub async fn hear(&mut self) -> String {
+        let mut heard = Vec::new();
+        // A connection that is reset has still said what it has said.
+        let _ = promptly("the end of the connection", self.0.read_to_end(&mut heard)).await;
+        String::from_utf8_lossy(&heard).into_owned()
+    }
+
+    /// What comes up to `end`.
+    pub async fn hear_until(&mut self, end: &str) -> String {
+        let mut heard = Vec::new();
+        while !heard.ends_with(end.as_bytes()) {
+            let byte = promptly(&format!("{end:?}"), self.0.read_u8()).await;
+            heard.push(byte.unwrap_or_else(|error| {
+                panic!(
+                    "{error} after {:?}, before {end:?}",
+                    String::from_utf8_lossy(&heard)
+                )
+            }));
+        }
+        String::from_utf8_lossy(&heard).into_owned()
+    }
+}
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What `future` comes to; it must not take long.
+pub async fn promptly<F: Future>(what: &str, future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} took too long"))
+}
+
+/// Waits until `condition` holds; it must before long.
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let holds = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    promptly(what, holds).await;
+}
+
+/// Bytes of memory that this process holds.
+pub fn resident_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
 /// A development configuration on free ports.
 pub fn development() -> Config {
     let mut config = Config::default();
@@ -376,17 +511,6 @@ pub fn manual_clock(before_now: Duration) -> Clock {
 /// The fingerprint of an identity as the operator API shows it.
 pub fn fingerprint(identity: &Identity) -> String {
     identity.fingerprint().unwrap().to_lowercase()
-}
-
-/// Waits until `condition` holds, and not for ever.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
-    let holds = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let deadline = tokio::time::timeout(Duration::from_secs(20), holds).await;
-    assert!(deadline.is_ok(), "{what}: not within 20 seconds");
 }
 
 /// RSA keys are dear in a debug build: the tests of one process share a few, in turn. Each enrollment still gets a
