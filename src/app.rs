@@ -22,6 +22,7 @@ use crate::{
     data_dir::{DataDir, DataDirError},
     http::{self, DeviceDoor, ProxyTrust},
     net::{
+        body::Bodies,
         serve::{self, Limits},
         tls::{self, TlsError, TlsSource},
     },
@@ -200,6 +201,7 @@ impl App {
             profile_template(data_dir, config, &ca, device_address)?,
         ));
 
+        let bodies = Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),
             check_ins: Arc::clone(&check_ins),
@@ -213,7 +215,7 @@ impl App {
             enrollments: Arc::clone(&enrollments),
             identities: known,
             signature_skew: config.identity.signature_skew,
-            body_timeout: config.server.body_timeout,
+            bodies: bodies.clone(),
             proxy: proxy_trust(config)?,
             development: config.dev.enabled,
         };
@@ -228,7 +230,7 @@ impl App {
             push_certificates: PushCertificates::new(Arc::clone(&store), sealer),
             metrics: metrics.clone(),
             ready_at: Default::default(),
-            body_timeout: config.server.body_timeout,
+            bodies,
         };
         let results_kept = Duration::from_secs(u64::from(config.retention.results_days) * 24 * 3600);
         Ok(Self {

@@ -24,6 +24,9 @@ pub enum ConfigError {
     /// Not TOML, an unknown key, or a value of the wrong type.
     #[error("{0}")]
     Unreadable(Box<figment::Error>),
+    /// The data directory has not been set up.
+    #[error("{} is not there", .0.display())]
+    Missing(PathBuf),
     /// Readable, but it can't be meant.
     #[error("{key}: {problem}")]
     Invalid {
@@ -311,8 +314,12 @@ pub struct Dev {
 }
 
 impl Config {
-    /// Reads `data_dir/russet.toml` (it may be absent) and the environment, and checks the result.
+    /// Reads `data_dir/russet.toml` and the environment, and checks the result.
     pub fn load(data_dir: &Path) -> Result<Self, ConfigError> {
+        let file = data_dir.join(FILE_NAME);
+        if !file.exists() {
+            return Err(ConfigError::Missing(file));
+        }
         let config: Self = figment(data_dir)
             .extract()
             .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;

@@ -76,9 +76,10 @@ pub enum Verb {
 
 /// `russet init`
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("form").required(true).args(["dev", "domain"]))]
 pub struct InitArgs {
     /// For one's own machine: a development PKI, open enrollment, an admin key in a file.
-    #[arg(long, conflicts_with = "domain", required_unless_present = "domain")]
+    #[arg(long)]
     pub dev: bool,
     /// The host name under which devices will reach this server.
     #[arg(long)]

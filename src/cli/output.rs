@@ -4,8 +4,12 @@
 use serde_json::{Value, json};
 
 use crate::{
-    app::StartError, config::ConfigError, data_dir::DataDirError, error::Error,
-    operator::client::ClientError, setup::SetUpError,
+    app::StartError,
+    config::ConfigError,
+    data_dir::DataDirError,
+    error::{Code, Error},
+    operator::client::ClientError,
+    setup::SetUpError,
 };
 
 /// It failed.
@@ -56,8 +60,13 @@ impl From<ClientError> for CliError {
                     .or(body["code"].as_str())
                     .unwrap_or("refused")
                     .to_owned();
+                let exit = if code == Code::ApiKeyExists.as_str() {
+                    EXIT_EXISTS
+                } else {
+                    EXIT_REFUSED
+                };
                 Self {
-                    exit: EXIT_REFUSED,
+                    exit,
                     code,
                     message,
                     step,
@@ -73,12 +82,11 @@ impl From<ClientError> for CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
-        Self::new(
-            EXIT_FAILED,
-            "bad_config",
-            error,
-            "Correct russet.toml or the RUSSET_* variable; `russet config check` tells more.",
-        )
+        let step = match error {
+            ConfigError::Missing(_) => "Is --data right? `russet init` sets up a new data directory.",
+            _ => "Correct what the message names, in russet.toml or in its RUSSET_* variable.",
+        };
+        Self::new(EXIT_FAILED, "bad_config", error, step)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    net::{body, serve::Peer},
+    net::serve::Peer,
     protocol::mdm::{self, MessageError},
     service::checkin::Reply,
 };
@@ -56,9 +56,10 @@ async fn check_in(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let body = body::read(headers, body, MAX_CHECK_IN, door.body_timeout).await?;
+    let claim = door.claim(peer, headers)?;
+    let body = door.bodies.read(headers, body, MAX_CHECK_IN).await?;
     let now = door.clock.now();
-    let certificate = door.identify(peer, headers, &body, now)?;
+    let certificate = door.verify(claim, &body, now)?;
     let (sender, message) = mdm::decode_check_in(&body).map_err(bad_message)?;
     let message_type = message.message_type();
     let reply = door
@@ -83,9 +84,10 @@ async fn check_in(
 }
 
 async fn report(door: &DeviceDoor, peer: &Peer, headers: &HeaderMap, body: Body) -> Result<Response> {
-    let body = body::read(headers, body, MAX_REPORT, door.body_timeout).await?;
+    let claim = door.claim(peer, headers)?;
+    let body = door.bodies.read(headers, body, MAX_REPORT).await?;
     let now = door.clock.now();
-    let certificate = door.identify(peer, headers, &body, now)?;
+    let certificate = door.verify(claim, &body, now)?;
     let (sender, report) = mdm::decode_report(&body).map_err(bad_message)?;
     metrics::counter!("russet_connects_total").increment(1);
     Ok(

@@ -16,9 +16,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error},
-    protocol::ids::{SerialNumber, Udid},
-    service::enrollment::ProfileRequest,
-    storage::MadeFor,
+    service::enrollment::{ProfileRequest, made_for},
 };
 
 /// Query parameters that this server reads; all others go on into the profile's ServerURL.
@@ -36,19 +34,14 @@ pub(super) async fn open(
     if wants_page(&headers, &query) {
         return Ok(page::enroll(&query, door.development));
     }
-    let made_for = match (parameter(&query, "udid"), parameter(&query, "serial")) {
-        (None, None) => MadeFor::Anyone,
-        (udid, serial) => MadeFor::Device {
-            udid: udid.map(Udid::new),
-            serial: serial.map(SerialNumber::new),
-        },
-    };
+    let made_for = made_for(parameter(&query, "udid"), parameter(&query, "serial"))?;
     if method == Method::HEAD {
         return Ok(StatusCode::OK.into_response());
     }
     let request = ProfileRequest {
         made_for,
         url_params: passed_on(&query),
+        topic: None,
     };
     let profile = door.enrollments.profile(&request, door.clock.now()).await?;
     Ok(profile_response(profile))
@@ -92,13 +85,31 @@ fn profile_response(profile: Vec<u8>) -> Response {
     response
 }
 
-/// Browsers name HTML; device agents and scripts do not.
+/// What chat programs and mail gateways call themselves when they look at a link before its reader does.
+const PREVIEWS: [&str; 9] = [
+    "bot",
+    "crawler",
+    "facebookexternalhit",
+    "mozilla/",
+    "preview",
+    "scanner",
+    "skype",
+    "spider",
+    "whatsapp",
+];
+
+/// Browsers name HTML, and previews name themselves; device agents and scripts do neither.
 fn wants_page(headers: &HeaderMap, query: &str) -> bool {
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .unwrap_or_default();
-    accept.contains("text/html") && parameter(query, "download").is_none()
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let agent = text(header::USER_AGENT).to_ascii_lowercase();
+    let is_page =
+        text(header::ACCEPT).contains("text/html") || PREVIEWS.iter().any(|name| agent.contains(name));
+    is_page && parameter(query, "download").is_none()
 }
 
 fn parameter(query: &str, name: &str) -> Option<String> {

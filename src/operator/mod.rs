@@ -11,10 +11,7 @@ mod links;
 mod nanomdm;
 mod render;
 
-use std::{
-    sync::{Arc, atomic::AtomicI64},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::AtomicI64};
 
 use axum::{
     Router, middleware,
@@ -24,7 +21,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::{
     clock::Clock,
-    net::log,
+    net::{body::Bodies, log},
     service::{
         checkin::CheckIns, commands::Commands, enrollment::Enrollments, keys::Keys, push::Pushes,
         push_certificates::PushCertificates,
@@ -58,8 +55,8 @@ pub struct OperatorDoor {
     pub metrics: Option<PrometheusHandle>,
     /// When the store was last seen to work (milliseconds since the epoch).
     pub ready_at: AtomicI64,
-    /// For a body to arrive.
-    pub body_timeout: Duration,
+    /// Reads bodies.
+    pub bodies: Bodies,
 }
 
 /// The operator-facing routes.

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     OperatorDoor,
-    input::{Params, Path, bad, ids},
+    input::{MAX_PAGE, Params, Path, bad, ids},
     render::{NanoFailure, json_response, status},
 };
 use crate::{
@@ -272,8 +272,8 @@ pub(super) async fn migration(
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Query {
-    filter: QueryFilter,
-    options: QueryOptions,
+    filter: Option<QueryFilter>,
+    options: Option<QueryOptions>,
 }
 
 #[derive(Default, Deserialize)]
@@ -331,6 +331,7 @@ pub(super) async fn query(
     operator.require(Scope::Read)?;
     let page = Params::parse(query.as_deref()).page()?;
     let Query { filter, options } = door.json(&headers, body).await?;
+    let (filter, options) = (filter.unwrap_or_default(), options.unwrap_or_default());
     if options.include_unlock_token {
         // A secret that can open a device belongs in the command that uses it, not in a list.
         return Err(bad(
@@ -364,11 +365,7 @@ impl OperatorDoor {
     async fn query_row(&self, row: EnrollmentRow, with_certificate: bool) -> Result<QueryRow, NanoFailure> {
         let device_cert = match row.record.identity.filter(|_| with_certificate) {
             None => None,
-            Some(identity) => self
-                .store
-                .certificate_der(&identity)
-                .await?
-                .map(|der| STANDARD.encode(der)),
+            Some(identity) => self.store.certificate_der(&identity).await?.map(|der| pem(&der)),
         };
         let user = row.record.user.map(|user| QueryUser {
             user_short_name: user.short_name,
@@ -389,6 +386,20 @@ impl OperatorDoor {
     }
 }
 
+/// A certificate as PEM, which is what the draft's client calls the field's content.
+fn pem(der: &[u8]) -> String {
+    let base64 = STANDARD.encode(der);
+    let lines: Vec<_> = base64
+        .as_bytes()
+        .chunks(64)
+        .map(String::from_utf8_lossy)
+        .collect();
+    format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines.join("\n")
+    )
+}
+
 /// `GET /v1/queue/{id}`.
 pub(super) async fn queue(
     State(door): State<Arc<OperatorDoor>>,
@@ -397,7 +408,9 @@ pub(super) async fn queue(
     RawQuery(query): RawQuery,
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Read)?;
-    let page = Params::parse(query.as_deref()).page()?;
+    // A command may hold secrets, such as a challenge that makes its bearer this device.
+    let with_payload = operator.require(Scope::Command).is_ok();
+    let page = Params::parse(query.as_deref()).page_of(MAX_PAGE)?;
     if door.store.enrollment(&id).await?.is_none() {
         return Err(Error::with(Code::EnrollmentUnknown, id).into());
     }
@@ -409,7 +422,7 @@ pub(super) async fn queue(
             json!({
                 "command_uuid": row.record.uuid,
                 "request_type": row.record.request_type,
-                "command": STANDARD.encode(row.payload),
+                "command": with_payload.then(|| STANDARD.encode(row.payload)),
                 "state": row.state,
                 "priority": row.record.priority,
                 "enqueued_at": row.record.enqueued_at.to_rfc3339(),

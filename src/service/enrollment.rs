@@ -11,7 +11,8 @@ use crate::{
         secret::{self, Secret},
     },
     protocol::{
-        ids::{EnrollmentId, Topic},
+        ids::{EnrollmentId, SerialNumber, Topic, Udid},
+        mdm::device_identifier,
         profile::{Anchor, EnrollmentProfile, MdmPayload, ScepPayload},
         time::Timestamp,
     },
@@ -42,6 +43,27 @@ pub struct ProfileRequest {
     pub made_for: MadeFor,
     /// Go into ServerURL and CheckInURL, and come back with every request.
     pub url_params: BTreeMap<String, String>,
+    /// The topic that the device has already and can't change; a new enrollment gets that of the latest push
+    /// certificate.
+    pub topic: Option<Topic>,
+}
+
+/// For the device with this UDID and serial number, as far as they are given; for anyone if neither is.
+pub fn made_for(udid: Option<String>, serial: Option<String>) -> Result<MadeFor> {
+    let checked = |key: &'static str, value: Option<String>| {
+        let value = value.map(|value| value.trim().to_owned());
+        match value.as_deref().map(|value| device_identifier(key, value)) {
+            Some(Err(error)) => Err(Error::with(Code::BadParameter, &error)),
+            _ => Ok(value),
+        }
+    };
+    Ok(match (checked("udid", udid)?, checked("serial", serial)?) {
+        (None, None) => MadeFor::Anyone,
+        (udid, serial) => MadeFor::Device {
+            udid: udid.map(Udid::new),
+            serial: serial.map(SerialNumber::new),
+        },
+    })
 }
 
 /// Makes enrollment profiles and links.
@@ -86,7 +108,10 @@ impl Enrollments {
             let detail = format!("query parameters of a profile may take {MAX_URL_QUERY} bytes");
             return Err(Error::with(Code::BadParameter, detail));
         }
-        let topic = self.topic().await?;
+        let topic = match &request.topic {
+            Some(topic) => topic.clone(),
+            None => self.topic().await?,
+        };
         let challenge = Secret::generate().map_err(Error::internal)?;
         self.store
             .add_challenge(ChallengeRecord {
@@ -144,6 +169,7 @@ impl Enrollments {
                     &ProfileRequest {
                         made_for: link.made_for,
                         url_params,
+                        topic: None,
                     },
                     now,
                 )
@@ -162,6 +188,7 @@ impl Enrollments {
                 enrollment: enrollment.clone(),
             },
             url_params: row.record.url_params,
+            topic: row.record.push.map(|push| push.topic),
         };
         self.profile(&request, now).await
     }

@@ -234,7 +234,7 @@ impl Issuer {
     /// Signs what was granted. The record decides serial number, subject and validity, so that a repetition after a
     /// crash gives the same certificate.
     async fn sign(&self, record: &IssuanceRecord, csr: &Csr) -> Result<Vec<u8>> {
-        let name = common_name(record);
+        let name = common_name(&self.name(record).await?);
         let subject = [
             SubjectAttribute::Organization(self.settings.organization.clone()),
             SubjectAttribute::CommonName(name.clone()),
@@ -266,6 +266,23 @@ impl Issuer {
             .await?;
         tracing::info!(identity = %issued.fingerprint, made_for = ?record.made_for, "identity issued");
         Ok(issued.der)
+    }
+
+    /// Whom the certificate is for: the serial number where it is known, so that a renewal keeps the subject.
+    async fn name(&self, record: &IssuanceRecord) -> Result<String> {
+        Ok(match &record.made_for {
+            MadeFor::Anyone => format!("device {}", record.serial),
+            MadeFor::Device { udid, serial } => serial
+                .as_ref()
+                .map(ToString::to_string)
+                .or_else(|| udid.as_ref().map(ToString::to_string))
+                .unwrap_or_default(),
+            MadeFor::Renewal { enrollment } => {
+                let row = self.store.enrollment(enrollment).await?;
+                let serial = row.and_then(|row| row.device.serial);
+                serial.map_or_else(|| enrollment.to_string(), |serial| serial.to_string())
+            }
+        })
     }
 
     /// CertPoll: only whoever holds the key of the request learns what became of it.
@@ -302,17 +319,7 @@ fn refusal_text(refusal: IssuanceRefusal) -> &'static str {
     }
 }
 
-/// Whom the certificate is for, in at most the 64 characters that a common name may have.
-fn common_name(record: &IssuanceRecord) -> String {
-    let name = match &record.made_for {
-        MadeFor::Anyone => format!("device {}", record.serial),
-        MadeFor::Device { udid, serial } => serial
-            .as_ref()
-            .map(|serial| serial.as_str())
-            .or(udid.as_ref().map(|udid| udid.as_str()))
-            .unwrap_or("device")
-            .to_owned(),
-        MadeFor::Renewal { enrollment } => enrollment.to_string(),
-    };
+/// A common name holds at most 64 characters (RFC 5280, appendix A.1).
+fn common_name(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
