@@ -102,7 +102,7 @@ async fn storm(url: String, client: Client, operator: Operator, ledger: Arc<Mute
         let uuid = uuid();
         let path = format!("/v1/enqueue/{id}?nopush=1");
         if operator
-            .request(Method::PUT, &path, command(&uuid, "DeviceInformation"))
+            .request(Method::PUT, &path, command(&uuid, "SecurityInfo"))
             .await
             .is_err()
         {
