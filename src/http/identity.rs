@@ -52,7 +52,7 @@ impl DeviceDoor {
                 self.signature_skew,
                 &self.identities,
             )
-            .map_err(|error| Error::with(Code::BadSignature, &error).caused_by(error));
+            .map_err(|error| Error::with(Code::BadSignature, error).caused_by(error));
         }
         if let Some(der) = &peer.certificate {
             return self.identities.identify(der).map_err(unreadable);
