@@ -72,7 +72,7 @@ impl DeviceDoor {
             Claim::Certificate(certificate) => Ok(certificate),
             Claim::Signature(signature) => {
                 verify_mdm_signature(signature, body, now, self.signature_skew, &self.identities)
-                    .map_err(|error| Error::with(Code::BadSignature, &error).caused_by(error))
+                    .map_err(|error| Error::with(Code::BadSignature, error).caused_by(error))
             }
         }
     }
