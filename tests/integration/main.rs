@@ -1,6 +1,7 @@
 //! Russet's tests through its doors, in one binary.
 
 mod catalogue;
+mod hostile;
 mod listeners;
 mod scep;
 mod storage_battery;
