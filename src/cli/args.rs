@@ -149,7 +149,7 @@ pub enum DeviceVerb {
     Cmd {
         /// Enrollment id, or serial number.
         id: String,
-        /// A RequestType without further keys, such as DeviceInformation.
+        /// A RequestType without further keys, such as SecurityInfo.
         #[arg(required_unless_present = "file")]
         request_type: Option<String>,
         /// A command plist; a CommandUUID is put in if it has none.
