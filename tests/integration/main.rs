@@ -3,6 +3,7 @@
 mod catalogue;
 mod hostile;
 mod listeners;
+mod operator_api;
 mod scep;
 mod storage_battery;
 #[allow(dead_code, unreachable_pub)]
