@@ -21,6 +21,9 @@ pub(super) const EXIT_REFUSED: u8 = 5;
 /// `doctor` found a problem.
 pub(super) const EXIT_PROBLEM: u8 = 6;
 
+/// What to do where a data directory is not what it should be.
+pub(super) const NO_SET_UP: &str = "Is --data right? `russet init` sets up a new data directory.";
+
 /// A failure of the command line.
 #[derive(Debug)]
 pub(super) struct CliError {
@@ -73,12 +76,14 @@ impl From<ClientError> for CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
-        Self::new(
-            EXIT_FAILED,
-            "bad_config",
-            error,
-            "Correct russet.toml or the RUSSET_* variable; `russet config check` tells more.",
-        )
+        let (code, step) = match error {
+            ConfigError::Missing(_) => ("not_set_up", NO_SET_UP),
+            ConfigError::Invalid { .. } | ConfigError::Unreadable(_) => (
+                "bad_config",
+                "Correct russet.toml or the RUSSET_* variable; `russet config check` tells more.",
+            ),
+        };
+        Self::new(EXIT_FAILED, code, error, step)
     }
 }
 
@@ -89,8 +94,7 @@ impl From<DataDirError> for CliError {
         } else {
             EXIT_FAILED
         };
-        let step = "Is --data right? `russet init` sets up a new data directory.";
-        Self::new(exit, "bad_data_directory", error, step)
+        Self::new(exit, "bad_data_directory", error, NO_SET_UP)
     }
 }
 
