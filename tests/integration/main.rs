@@ -1,6 +1,7 @@
 //! Russet's tests through its doors, in one binary.
 
 mod catalogue;
+mod command_line;
 mod hostile;
 mod listeners;
 mod operator_api;
