@@ -21,12 +21,12 @@ pub const FILE_NAME: &str = "russet.toml";
 /// Why a configuration can't be used. Each text names the key.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// There is no configuration file, and so no set-up.
+    #[error("there is no {}", .0.display())]
+    Missing(PathBuf),
     /// Not TOML, an unknown key, or a value of the wrong type.
     #[error("{0}")]
     Unreadable(Box<figment::Error>),
-    /// The data directory has not been set up.
-    #[error("{} is not there", .0.display())]
-    Missing(PathBuf),
     /// Readable, but it can't be meant.
     #[error("{key}: {problem}")]
     Invalid {
@@ -316,11 +316,7 @@ pub struct Dev {
 impl Config {
     /// Reads `data_dir/russet.toml` and the environment, and checks the result.
     pub fn load(data_dir: &Path) -> Result<Self, ConfigError> {
-        let file = data_dir.join(FILE_NAME);
-        if !file.exists() {
-            return Err(ConfigError::Missing(file));
-        }
-        let config: Self = figment(data_dir)
+        let config: Self = figment(data_dir)?
             .extract()
             .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
         config.check()?;
@@ -441,7 +437,7 @@ impl Config {
 
     /// Every setting as `section.key`, its value, and where it comes from (`default`, the file, the environment).
     pub fn origins(data_dir: &Path) -> Result<BTreeMap<String, (serde_json::Value, String)>, ConfigError> {
-        let figment = figment(data_dir);
+        let figment = figment(data_dir)?;
         let config: Self = figment
             .extract()
             .map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
@@ -470,7 +466,11 @@ impl Config {
     }
 }
 
-fn figment(data_dir: &Path) -> Figment {
+fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
+    let file = data_dir.join(FILE_NAME);
+    if !file.exists() {
+        return Err(ConfigError::Missing(file));
+    }
     // RUSSET_API_KEY and RUSSET_DATA belong to the command line: every setting has a section.
     let sections = [
         "server",
@@ -485,7 +485,7 @@ fn figment(data_dir: &Path) -> Figment {
     ];
     let of_a_section =
         move |key: &figment::value::UncasedStr| sections.iter().any(|s| key.starts_with(&format!("{s}__")));
-    Figment::from(Serialized::defaults(Config::default()))
-        .merge(Toml::file_exact(data_dir.join(FILE_NAME)))
-        .merge(Env::prefixed("RUSSET_").filter(of_a_section).split("__"))
+    Ok(Figment::from(Serialized::defaults(Config::default()))
+        .merge(Toml::file_exact(file))
+        .merge(Env::prefixed("RUSSET_").filter(of_a_section).split("__")))
 }

@@ -150,7 +150,7 @@ pub enum DeviceVerb {
     Cmd {
         /// Enrollment id, or serial number.
         id: String,
-        /// A RequestType without further keys, such as DeviceInformation.
+        /// A RequestType that needs no further keys, such as SecurityInfo; DeviceInformation asks for the usual ones.
         #[arg(required_unless_present = "file")]
         request_type: Option<String>,
         /// A command plist; a CommandUUID is put in if it has none.

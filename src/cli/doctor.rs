@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use super::{
     args::Cli,
-    output::{CliError, EXIT_PROBLEM, Output},
+    output::{CliError, EXIT_PROBLEM, NO_SET_UP, Output},
     remote,
 };
 use crate::{
     clock::Clock,
-    config::{Config, TlsMode},
+    config::{Config, ConfigError, TlsMode},
     data_dir::DataDir,
     net::tls,
     pki::certificate::Certificate,
@@ -42,7 +42,12 @@ fn finding(level: Level, what: impl Into<String>, step: &'static str) -> Finding
 pub(super) async fn run(cli: &Cli, output: Output, data_dir: &DataDir) -> Result<(), CliError> {
     let now = Clock::system().now();
     let mut findings = Vec::new();
-    match Config::load(data_dir.root()) {
+    let config = Config::load(data_dir.root());
+    let is_set_up = !matches!(config, Err(ConfigError::Missing(_)));
+    match config {
+        Err(error @ ConfigError::Missing(_)) => {
+            findings.push(finding(Level::Fail, error.to_string(), NO_SET_UP));
+        }
         Err(error) => {
             findings.push(finding(
                 Level::Fail,
@@ -62,7 +67,9 @@ pub(super) async fn run(cli: &Cli, output: Output, data_dir: &DataDir) -> Result
             findings.extend(certificate(data_dir, &config, now));
         }
     }
-    findings.extend(server(cli, now).await);
+    if is_set_up {
+        findings.extend(server(cli, now).await);
+    }
 
     let mut problem = false;
     let mut rows = Vec::new();

@@ -25,6 +25,9 @@ pub(super) const EXIT_REFUSED: u8 = 5;
 /// `doctor` found a problem.
 pub(super) const EXIT_PROBLEM: u8 = 6;
 
+/// What to do where a data directory is not what it should be.
+pub(super) const NO_SET_UP: &str = "Is --data right? `russet init` sets up a new data directory.";
+
 /// A failure of the command line.
 #[derive(Debug)]
 pub(super) struct CliError {
@@ -82,11 +85,14 @@ impl From<ClientError> for CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
-        let step = match error {
-            ConfigError::Missing(_) => "Is --data right? `russet init` sets up a new data directory.",
-            _ => "Correct what the message names, in russet.toml or in its RUSSET_* variable.",
+        let (code, step) = match error {
+            ConfigError::Missing(_) => ("not_set_up", NO_SET_UP),
+            ConfigError::Invalid { .. } | ConfigError::Unreadable(_) => (
+                "bad_config",
+                "Correct what the message names, in russet.toml or in its RUSSET_* variable.",
+            ),
         };
-        Self::new(EXIT_FAILED, "bad_config", error, step)
+        Self::new(EXIT_FAILED, code, error, step)
     }
 }
 
@@ -97,8 +103,7 @@ impl From<DataDirError> for CliError {
         } else {
             EXIT_FAILED
         };
-        let step = "Is --data right? `russet init` sets up a new data directory.";
-        Self::new(exit, "bad_data_directory", error, step)
+        Self::new(exit, "bad_data_directory", error, NO_SET_UP)
     }
 }
 

@@ -118,7 +118,7 @@ fn content(headers: &HeaderMap) -> Result<Content> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok(Content::Plist);
     };
-    let value = value.to_str().unwrap_or_default();
+    let value = value.to_str().map_err(|_| Error::new(Code::BadContentType))?;
     let media_type = value
         .split(';')
         .next()

@@ -46,6 +46,11 @@ struct ApiResult {
     command_uuid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_type: Option<String>,
+    /// Ours: the name of a failure of the whole, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'static str>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -82,9 +87,10 @@ impl ApiResult {
 
     /// A failure of the whole: bad input is the caller's fault and says so in its status.
     fn refuse(error: &Error, no_push: bool) -> Response {
-        let text = format!("{}. {}", error.message(), error.code().step());
         let result = Self {
-            command_error: Some(text),
+            command_error: Some(error.message()),
+            code: Some(error.code().as_str()),
+            step: Some(error.code().step()),
             no_push,
             ..Self::default()
         };
@@ -124,6 +130,8 @@ pub(super) async fn enqueue(
             let result = ApiResult {
                 no_push,
                 command_error: Some("must enqueue or push".into()),
+                code: Some(Code::BadParameter.as_str()),
+                step: Some("Send a command, or leave nopush out."),
                 ..ApiResult::default()
             };
             return Ok(result.respond(ids.len()));
@@ -220,7 +228,10 @@ pub(super) async fn push_certificate(
     operator.require(Scope::Read)?;
     let params = Params::parse(query.as_deref());
     let Some(topic) = params.get("topic") else {
-        let body = json!({ "error": "missing required query parameter: topic" });
+        let code = Code::BadParameter;
+        let body = json!({
+            "error": "missing required query parameter: topic", "code": code.as_str(), "step": code.step(),
+        });
         return Ok(json_response(StatusCode::BAD_REQUEST, &body));
     };
     let facts = door.push_certificates.facts(&Topic::new(topic)).await?;

@@ -20,7 +20,7 @@ use crate::{
         declarations,
         identity::{Identities, Purpose, refused},
     },
-    storage::{Rule, Ruling, Sealed, Storage},
+    storage::{EnrollmentRecord, Rule, Ruling, Sealed, Storage},
 };
 
 /// What a secret is sealed for, so that one can't be passed off as another.
@@ -138,16 +138,13 @@ impl CheckIns {
             }
             CheckIn::TokenUpdate(message) => {
                 // A repeated migration must find the enrollment as its own identity does.
-                let device = self.store.enrollment(&sender.device).await?;
-                let device =
-                    device.ok_or_else(|| Error::with(Code::NotEnrolled, "migrate its Authenticate first"))?;
-                if !device.record.migrated && !sender.id.is_user_channel() {
-                    return Err(Error::with(Code::EnrollmentAlive, "it already speaks for itself"));
-                }
-                envelope.identity = device.record.identity;
+                envelope.identity = self.migrating(&sender.device, &sender.id).await?.identity;
                 self.token_update(envelope, message).await.map(drop)
             }
-            CheckIn::SetBootstrapToken(token) => self.set_bootstrap_token(envelope, token).await.map(drop),
+            CheckIn::SetBootstrapToken(token) => {
+                self.migrating(&sender.device, &sender.device).await?;
+                self.set_bootstrap_token(envelope, token).await.map(drop)
+            }
             other => Err(Error::with(
                 Code::BadMessage,
                 format!(
@@ -156,6 +153,17 @@ impl CheckIns {
                 ),
             )),
         }
+    }
+
+    /// The device that a migration brings more of. What a live device's `channel` has said itself is never replaced;
+    /// a user that it has not brought along yet may still come.
+    async fn migrating(&self, device: &EnrollmentId, channel: &EnrollmentId) -> Result<EnrollmentRecord> {
+        let row = self.store.enrollment(device).await?;
+        let device = row.ok_or_else(|| Error::with(Code::NotEnrolled, "migrate its Authenticate first"))?;
+        if !device.record.migrated && self.store.enrollment(channel).await?.is_some() {
+            return Err(Error::with(Code::EnrollmentAlive, "it already speaks for itself"));
+        }
+        Ok(device.record)
     }
 
     async fn authenticate(&self, envelope: Envelope, message: Authenticate) -> Result<Reply> {

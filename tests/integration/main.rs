@@ -6,14 +6,17 @@
 mod catalogue;
 mod checkin;
 mod checkin_answers;
+mod command_line;
 mod command_order;
 mod commands;
 mod enroll;
 mod enroll_links;
+mod hostile;
 mod identity;
 mod kill;
 mod layering;
 mod listeners;
+mod operator_api;
 mod re_enroll;
 mod renewal;
 mod scep;

@@ -1,0 +1,92 @@
+//! The operator API: NanoMDM's endpoints as its tools know them, and the native resources next to them.
+
+mod keys;
+mod migration;
+mod nanomdm;
+mod native;
+mod query;
+mod sweep;
+
+use axum::http::Method;
+use russet_sim::{Client, Request, encode::base64};
+use serde_json::Value;
+
+use crate::support::TestServer;
+
+/// An answer as it came: status, headers that matter, JSON (null if it is none), text.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    content_type: String,
+    www_authenticate: Option<String>,
+    allow: Option<String>,
+    json: Value,
+    text: String,
+}
+
+/// A request with this `Authorization`, if any.
+async fn ask_as(
+    server: &TestServer,
+    authorization: Option<&str>,
+    method: Method,
+    path: &str,
+    body: impl Into<Vec<u8>>,
+) -> Answer {
+    let url = format!("http://{}{path}", server.operator_authority);
+    let mut request = Request::new(method, &url).body(body.into());
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization).unwrap();
+    }
+    let response = Client::plain().send(request, None).await.unwrap();
+    let header = |name: &str| {
+        let value = response.headers.get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    };
+    let text = String::from_utf8(response.body.to_vec()).unwrap();
+    Answer {
+        status: response.status,
+        content_type: header("content-type").unwrap_or_default(),
+        www_authenticate: header("www-authenticate"),
+        allow: header("allow"),
+        json: serde_json::from_str(&text).unwrap_or_default(),
+        text,
+    }
+}
+
+/// A request with the admin key, as NanoMDM's tools send it.
+async fn ask(server: &TestServer, method: Method, path: &str, body: impl Into<Vec<u8>>) -> Answer {
+    let authorization = basic("nanomdm", &server.key);
+    ask_as(server, Some(&authorization), method, path, body).await
+}
+
+fn basic(user: &str, key: &str) -> String {
+    format!("Basic {}", base64(format!("{user}:{key}").as_bytes()))
+}
+
+fn bearer(key: &str) -> String {
+    format!("Bearer {key}")
+}
+
+/// A key with these scopes, that expires at this time if any.
+async fn new_key(server: &TestServer, name: &str, scopes: &[&str], expires_at: Option<&str>) -> String {
+    let body = serde_json::json!({ "name": name, "scopes": scopes, "expires_at": expires_at });
+    let answer = ask(server, Method::POST, "/v1/apikeys", body.to_string()).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    answer.json["key"].as_str().unwrap().to_owned()
+}
+
+/// The failure's name. Every failure has one, with a text and a next step, in the native form or in NanoMDM's.
+#[track_caller]
+fn code(answer: &Answer) -> &str {
+    assert!(answer.status >= 400, "{answer:?}");
+    assert_eq!(answer.content_type, "application/json", "{answer:?}");
+    let json = &answer.json;
+    let text = |value: &Value| value.as_str().is_some_and(|text| text.len() > 5);
+    let (code, message, step) = match &json["error"] {
+        Value::Object(error) => (&error["code"], &error["message"], &error["step"]),
+        Value::String(_) => (&json["code"], &json["error"], &json["step"]),
+        _ => (&json["code"], &json["command_error"], &json["step"]),
+    };
+    assert!(text(message) && text(step), "{answer:?}");
+    code.as_str().unwrap_or_else(|| panic!("no code: {answer:?}"))
+}
