@@ -138,7 +138,8 @@ impl TestServer {
 
     /// Ends the server in good order.
     pub async fn shut_down(mut self) -> TempDir {
-        self.stop.send(true).unwrap();
+        // It may have ended already.
+        let _ = self.stop.send(true);
         tokio::time::timeout(Duration::from_secs(20), &mut self.running)
             .await
             .expect("it drains")
@@ -153,7 +154,8 @@ impl TestServer {
 
     /// Begins to end the server in good order, without waiting for it.
     pub fn begin_to_shut_down(&self) {
-        self.stop.send(true).unwrap();
+        // It may have ended already.
+        let _ = self.stop.send(true);
     }
 
     /// `host:port` of the device listener.

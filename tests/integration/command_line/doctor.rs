@@ -34,15 +34,15 @@ async fn a_domains_set_up_is_warned_of_what_is_missing() {
         .run(&["init", "--domain", "mdm.example.com"])
         .await
         .ended(DONE);
-    let said = place.run(&["doctor"]).await.ended(DONE);
+    let said = place.run(&["doctor"]).await.ended(PROBLEM);
     assert!(
-        said.out.contains("[warn] there is no push certificate"),
+        said.out.contains("[FAIL] there is no push certificate"),
         "{said:?}"
     );
     assert!(said.out.contains("Russet's own CA"), "{said:?}");
     assert!(said.out.contains("next: "), "{said:?}");
     let variables = [("RUSSET_ENROLL__OPEN", "true")];
-    let said = place.run_with(&["doctor"], &variables).await.ended(DONE);
+    let said = place.run_with(&["doctor"], &variables).await.ended(PROBLEM);
     assert!(said.out.contains("enroll.open is on"), "{said:?}");
 }
 

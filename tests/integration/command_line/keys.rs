@@ -1,6 +1,6 @@
 //! `russet apikey`, with the server running and without; and `--server`, which needs one.
 
-use super::{DONE, FAILED, Place, REFUSED, UNREACHABLE, USAGE};
+use super::{DONE, EXISTS, FAILED, Place, REFUSED, UNREACHABLE, USAGE};
 
 #[tokio::test]
 async fn keys_are_made_listed_and_removed_with_the_server_running_and_without() {
@@ -27,7 +27,7 @@ async fn keys_are_made_listed_and_removed_with_the_server_running_and_without() 
                 .any(|key| key["name"] == name)
         );
 
-        let again = place.run(&create).await.ended(REFUSED);
+        let again = place.run(&create).await.ended(EXISTS);
         assert!(
             again.err.contains("code: api_key_exists") && again.err.contains("next: "),
             "{again:?}"
@@ -35,7 +35,7 @@ async fn keys_are_made_listed_and_removed_with_the_server_running_and_without() 
         let removed = place.run(&["apikey", "remove", name]).await.ended(DONE);
         assert_eq!(removed.out, format!("{name} removed\n"));
         let gone = place.run(&["apikey", "remove", name]).await.ended(REFUSED);
-        assert!(gone.err.contains("code: not_found"), "{gone:?}");
+        assert!(gone.err.contains("code: api_key_unknown"), "{gone:?}");
         if let Some(server) = server {
             server.stop().await;
         }

@@ -186,7 +186,7 @@ async fn a_removed_key_opens_nothing_and_its_name_is_free_again() {
     let answer = ask_as(&server, Some(&first), Method::GET, "/v1/enrollments", "").await;
     assert_eq!(answer.status, 401);
     let again = ask(&server, Method::DELETE, "/v1/apikeys/ci", "").await;
-    assert_eq!((again.status, code(&again)), (404, "not_found"));
+    assert_eq!((again.status, code(&again)), (404, "api_key_unknown"));
 
     let second = bearer(&new_key(&server, "ci", &["read"], None).await);
     assert_eq!(

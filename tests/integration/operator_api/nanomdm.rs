@@ -233,7 +233,7 @@ async fn a_push_is_answered_for_each_id() {
     );
 }
 
-/// Ids are taken apart at commas before they are decoded, so that an id may hold one.
+/// Clients that escape a path's segment escape its commas too.
 #[tokio::test]
 async fn an_id_may_be_escaped() {
     let server = TestServer::start().await;
@@ -250,5 +250,7 @@ async fn an_id_may_be_escaped() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(server.queue(&user).await.len(), 1);
     let odd = ask(&server, Method::PUT, "/v1/push/a%2Cb", "").await;
-    assert!(odd.json["status"]["a,b"].is_object(), "{}", odd.text);
+    for id in ["a", "b"] {
+        assert!(odd.json["status"][id].is_object(), "{}", odd.text);
+    }
 }

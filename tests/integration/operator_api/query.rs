@@ -37,12 +37,10 @@ async fn an_enrollment_has_the_drafts_fields() {
         own["device"]["serial_number"],
         json!(device.hardware.serial_number)
     );
-    let certificate = STANDARD
-        .decode(own["device"]["device_cert"].as_str().unwrap())
-        .unwrap();
+    let certificate = own["device"]["device_cert"].as_str().unwrap();
     assert_eq!(
-        certificate,
-        device.identity().unwrap().certificate.to_der().unwrap()
+        certificate.as_bytes(),
+        device.identity().unwrap().certificate.to_pem().unwrap()
     );
     let users = row(&user);
     assert_eq!(users["type"], "User");

@@ -34,7 +34,7 @@ async fn a_renewal_signed_by_the_present_identity_speaks_for_the_same_enrollment
     let mut caller = Caller::new(&server).await;
     let transaction = renewal(&identity_of(&device), &device.hardware.serial_number);
     let renewed = caller.send(&transaction).await.unwrap();
-    assert_eq!(common_name(&renewed.certificate), device.hardware.udid);
+    assert_eq!(common_name(&renewed.certificate), device.hardware.serial_number);
 
     device.client.disconnect();
     device.set_identity(renewed);
@@ -52,7 +52,7 @@ async fn k_s9_a_pkcsreq_signed_by_an_identity_is_a_renewal_of_that_device_only()
     let mut transaction = renewal(&identity_of(&device), "a name of its own");
     transaction.message_type = message_type::PKCS_REQ.into();
     let renewed = caller.send(&transaction).await.unwrap();
-    assert_eq!(common_name(&renewed.certificate), device.hardware.udid);
+    assert_eq!(common_name(&renewed.certificate), device.hardware.serial_number);
 
     // What came of it opens nothing of another device's, by any message.
     let own = identity_of(&other);
@@ -91,7 +91,7 @@ async fn k_s8_a_renewal_signed_by_anything_but_a_living_identity_is_refused() {
     for (who, signer, expected) in [
         ("foreign CA", &foreign, BAD_CERT_ID),
         ("self-signed", &self_signed, BAD_CERT_ID),
-        ("never bound", &unbound, BAD_REQUEST),
+        ("never bound", &unbound, BAD_CERT_ID),
         ("the CA's own certificate", &pretender, super::BAD_MESSAGE_CHECK),
     ] {
         let transaction = renewal(signer, name);
