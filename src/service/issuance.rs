@@ -94,7 +94,7 @@ impl Issuer {
                     &refusal.reason.to_string(),
                 );
             }
-            Err(RequestError::Undecodable(error)) => return Err(Error::with(Code::BadPkiMessage, &error)),
+            Err(RequestError::Undecodable(error)) => return Err(Error::with(Code::BadPkiMessage, error)),
         };
         let verdict = match &request.content {
             Content::Certification(csr) => self.certify(&request, csr, now).await?,
