@@ -22,6 +22,7 @@ use crate::{
     data_dir::{DataDir, DataDirError},
     http::{self, DeviceDoor, ProxyTrust},
     net::{
+        body::Bodies,
         serve::{self, Limits},
         tls::{self, TlsError, TlsSource},
     },
@@ -78,7 +79,7 @@ pub enum StartError {
 }
 
 /// How many judged certificates are kept in memory, at about a kilobyte each.
-const KNOWN_IDENTITIES: usize = 20_000;
+const KNOWN_IDENTITIES: usize = 16_384;
 
 /// The server, ready to run.
 #[derive(Debug)]
@@ -91,6 +92,7 @@ pub struct App {
     limits: Limits,
     clock: Clock,
     store: Arc<dyn Storage>,
+    metrics: Option<PrometheusHandle>,
 }
 
 /// Bound listeners. Port 0 has become a real one.
@@ -199,6 +201,7 @@ impl App {
             profile_template(data_dir, config, &ca, device_address)?,
         ));
 
+        let bodies = Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),
             check_ins: Arc::clone(&check_ins),
@@ -212,7 +215,7 @@ impl App {
             enrollments: Arc::clone(&enrollments),
             identities: known,
             signature_skew: config.identity.signature_skew,
-            body_timeout: config.server.body_timeout,
+            bodies: bodies.clone(),
             proxy: proxy_trust(config)?,
             development: config.dev.enabled,
         };
@@ -225,8 +228,9 @@ impl App {
             keys: Keys::new(Arc::clone(&store)),
             pushes: Pushes,
             push_certificates: PushCertificates::new(Arc::clone(&store), sealer),
-            metrics,
-            body_timeout: config.server.body_timeout,
+            metrics: metrics.clone(),
+            ready_at: Default::default(),
+            bodies,
         };
         let results_kept = Duration::from_secs(u64::from(config.retention.results_days) * 24 * 3600);
         Ok(Self {
@@ -242,6 +246,7 @@ impl App {
             },
             clock,
             store,
+            metrics,
         })
     }
 
@@ -295,7 +300,7 @@ impl App {
             path
         });
         let mut upkeep = tokio::time::interval(Upkeep::INTERVAL);
-        let mut certificates = tokio::time::interval(Duration::from_secs(5));
+        let mut often = tokio::time::interval(Duration::from_secs(5));
         let mut reload_open = true;
         loop {
             tokio::select! {
@@ -305,7 +310,11 @@ impl App {
                         tracing::error!(source = ?std::error::Error::source(&error), "housekeeping failed: {error}");
                     }
                 }
-                _ = certificates.tick() => {
+                _ = often.tick() => {
+                    // Samples pile up until they are put into their histograms.
+                    if let Some(metrics) = &self.metrics {
+                        metrics.run_upkeep();
+                    }
                     for source in [&self.device_tls, &self.operator_tls].into_iter().flatten() {
                         report_reload(source.reload_if_changed());
                     }

@@ -64,6 +64,8 @@ macro_rules! codes {
 codes! {
     ApiKeyExists = "api_key_exists", Conflict,
         "There is an API key of that name.", "Choose another name, or remove the old key with `russet apikey remove`.";
+    ApiKeyUnknown = "api_key_unknown", NotFound,
+        "There is no API key of that name.", "List them with `russet apikey list`.";
     BadBody = "bad_body", Malformed,
         "The body can't be read.", "Compare it with the documentation of this endpoint.";
     BadCertificateFile = "bad_certificate_file", Malformed,

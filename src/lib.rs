@@ -1,4 +1,66 @@
-//! Russet, an Apple MDM protocol server.
+//! Russet, an Apple MDM protocol server: enrollment over HTTPS, identities by SCEP, check-ins, commands.
+//!
+//! # The shape of the code
+//!
+//! ```text
+//! main → cli → app → { http, operator } → service → { storage, pki } → protocol → error
+//!                            net ↗ (listening, TLS, bodies: what both doors stand on)
+//! ```
+//!
+//! A group uses itself and the groups to its right; groups in the same braces do not see each other. A test holds the
+//! code to it.
+//!
+//! | group | what it is |
+//! |---|---|
+//! | [`cli`] | the command line; `main.rs` only calls it |
+//! | [`app`] | the object graph, and running it; [`setup`] makes a new [`data_dir`], [`config`] is parsed once |
+//! | [`http`] | the device-facing door |
+//! | [`operator`] | the human-facing door |
+//! | [`net`] | listeners, TLS, limits, request log |
+//! | [`service`] | the rules; knows traits, never HTTP or a database |
+//! | [`storage`] | what is remembered: traits with their contracts, and the backends behind them |
+//! | [`pki`] | CMS, SCEP, certificates, secrets; pure |
+//! | [`protocol`] | wire types and Apple's catalogue; pure |
+//! | [`error`] | the one error vocabulary, with a next step for each failure |
+//!
+//! # Rules that carry weight
+//!
+//! * **Durable before 2xx.** Every [`storage`] method is one event; it happens whole or not at all, and it is on disk
+//!   when it returns.
+//! * **Devices never see 401.** It would unenroll them. [`http`] has its own rendering of errors, in which it can't occur.
+//! * **One certificate, one device.** Who may speak for whom is decided by pure functions in [`service::admission`],
+//!   which the store calls inside its transaction.
+//! * **Nothing of a living enrollment is touched by a message that could be a mistake**: a re-enrollment takes effect
+//!   with its `TokenUpdate`, a renewal keeps everything.
+//! * **Time is an argument.** Only [`clock`] reads it (and [`net::log`], for durations).
+//! * **No input stops the process.** Bodies are bounded ([`net::body`]), property lists and CMS are read within limits
+//!   ([`protocol::plist`], [`pki::ber`]).
+//!
+//! # One request through it: `TokenUpdate`
+//!
+//! 1. [`net::serve`] accepts the connection; [`net::tls`] has the possession of the client certificate proven, and
+//!    judges nothing.
+//! 2. [`http::device`] tells a check-in from a report, reads the body within its limit, and finds the certificate that
+//!    the request comes from (signature, TLS, or a trusted proxy's header).
+//! 3. [`protocol::mdm`] decodes the message and normalises the sender's id.
+//! 4. [`service::checkin`] asks [`service::identity`] whether this certificate speaks for that device, seals the unlock
+//!    token ([`pki::seal`]), and hands [`service::admission::token_update`] to
+//! 5. [`storage::EnrollmentStore::check_in`], which shows it what is stored, writes what it decides in one durable step,
+//!    and returns. The device gets an empty 200.
+//!
+//! # SCEP enrollment
+//!
+//! [`http::enroll`] hands out a signed profile ([`protocol::profile`]) whose challenge is remembered with the device it
+//! was made for ([`service::enrollment`]). The device's request arrives at [`http::scep`]; [`pki::scep`] verifies and
+//! opens it; [`service::issuance`] has the store decide and remember the issuance *before* [`pki::ca`] signs, so that a
+//! repeated request gets the same certificate and a crash in between costs nothing.
+//!
+//! # Commands
+//!
+//! [`operator`]'s `/v1/enqueue` goes to [`service::commands::Commands::enqueue`], which stores one command for all its
+//! targets in one step. A device's report goes to [`service::commands::Commands::report`];
+//! [`storage::CommandStore::report_and_next`] stores the result and finds the next command in one step, at a cost that
+//! does not depend on history.
 
 pub mod app;
 pub mod cli;

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+// sled replaces small values all the time; in glibc's heap the holes they leave add up to more than the data.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     ExitCode::from(russet::cli::run().await)

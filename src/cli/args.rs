@@ -76,9 +76,10 @@ pub enum Verb {
 
 /// `russet init`
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("form").required(true).args(["dev", "domain"]))]
 pub struct InitArgs {
     /// For one's own machine: a development PKI, open enrollment, an admin key in a file.
-    #[arg(long, conflicts_with = "domain", required_unless_present = "domain")]
+    #[arg(long)]
     pub dev: bool,
     /// The host name under which devices will reach this server.
     #[arg(long)]
@@ -149,7 +150,7 @@ pub enum DeviceVerb {
     Cmd {
         /// Enrollment id, or serial number.
         id: String,
-        /// A RequestType without further keys, such as SecurityInfo.
+        /// A RequestType that needs no further keys, such as SecurityInfo; DeviceInformation asks for the usual ones.
         #[arg(required_unless_present = "file")]
         request_type: Option<String>,
         /// A command plist; a CommandUUID is put in if it has none.

@@ -192,8 +192,8 @@ async fn server(cli: &Cli, now: Timestamp) -> Vec<Finding> {
         Err(error) => {
             return vec![finding(
                 Level::Fail,
-                format!("the store can't be reached: {}", error.message),
-                "Is another process holding it?",
+                format!("the server can't be opened: {}", error.message),
+                "Mend that first; if another process holds the store, end it.",
             )];
         }
     };
@@ -215,7 +215,7 @@ async fn server(cli: &Cli, now: Timestamp) -> Vec<Finding> {
                 .unwrap_or_default();
             if all.is_empty() {
                 findings.push(finding(
-                    Level::Warn,
+                    Level::Fail,
                     "there is no push certificate: no device can enroll",
                     "PUT its PEM and key to /v1/pushcert.",
                 ));

@@ -15,6 +15,7 @@ use crate::{
     clock::Clock,
     config::{Config, FILE_NAME, TlsMode},
     data_dir::{DEV_API_KEY, DEVICE_CA, DataDir, DataDirError, TLS_CA},
+    net::tls::TlsSource,
     setup,
 };
 
@@ -25,6 +26,11 @@ pub(super) async fn run(args: &InitArgs, output: Output, data_dir: &DataDir) -> 
     }
     let config = configuration(args);
     config.check()?;
+    if args.tls_cert.is_some() {
+        // Before anything is written: a data directory is set up once.
+        TlsSource::load(config.tls.certificate.clone(), config.tls.key.clone(), false)
+            .map_err(|error| CliError::usage(error.to_string()))?;
+    }
     setup::set_up(data_dir, &config, &Clock::system()).await?;
     report(args, output, data_dir, &config);
     Ok(())

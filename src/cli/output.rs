@@ -4,8 +4,12 @@
 use serde_json::{Value, json};
 
 use crate::{
-    app::StartError, config::ConfigError, data_dir::DataDirError, error::Error,
-    operator::client::ClientError, setup::SetUpError,
+    app::StartError,
+    config::ConfigError,
+    data_dir::DataDirError,
+    error::{Code, Error},
+    operator::client::ClientError,
+    setup::SetUpError,
 };
 
 /// It failed.
@@ -59,8 +63,13 @@ impl From<ClientError> for CliError {
                     .or(body["code"].as_str())
                     .unwrap_or("refused")
                     .to_owned();
+                let exit = if code == Code::ApiKeyExists.as_str() {
+                    EXIT_EXISTS
+                } else {
+                    EXIT_REFUSED
+                };
                 Self {
-                    exit: EXIT_REFUSED,
+                    exit,
                     code,
                     message,
                     step,
@@ -80,7 +89,7 @@ impl From<ConfigError> for CliError {
             ConfigError::Missing(_) => ("not_set_up", NO_SET_UP),
             ConfigError::Invalid { .. } | ConfigError::Unreadable(_) => (
                 "bad_config",
-                "Correct russet.toml or the RUSSET_* variable; `russet config check` tells more.",
+                "Correct what the message names, in russet.toml or in its RUSSET_* variable.",
             ),
         };
         Self::new(EXIT_FAILED, code, error, step)

@@ -20,6 +20,21 @@ use crate::{
     service::keys::Scope,
 };
 
+/// What DeviceInformation asks for unless a file says otherwise: Apple requires a list.
+const DEVICE_INFORMATION: [&str; 11] = [
+    "AvailableDeviceCapacity",
+    "BatteryLevel",
+    "BuildVersion",
+    "DeviceCapacity",
+    "DeviceName",
+    "IsSupervised",
+    "ModelName",
+    "OSVersion",
+    "ProductName",
+    "SerialNumber",
+    "UDID",
+];
+
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -288,7 +303,11 @@ fn command(request_type: Option<&str>, file: Option<&std::path::Path>) -> Result
         dictionary.insert("CommandUUID".into(), uuid.into());
         return xml(&dictionary);
     }
-    let body = plist::Dictionary::from_iter([("RequestType", request_type.unwrap_or_default())]);
+    let mut body = plist::Dictionary::from_iter([("RequestType", request_type.unwrap_or_default())]);
+    if request_type == Some("DeviceInformation") {
+        let queries = DEVICE_INFORMATION.iter().map(|query| plist::Value::from(*query));
+        body.insert("Queries".into(), queries.collect::<Vec<_>>().into());
+    }
     let mut dictionary = plist::Dictionary::new();
     dictionary.insert("Command".into(), body.into());
     dictionary.insert("CommandUUID".into(), uuid.into());

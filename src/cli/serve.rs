@@ -1,5 +1,7 @@
 //! `russet serve`.
 
+use std::io::IsTerminal as _;
+
 use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -80,6 +82,7 @@ fn log(output: Output) {
     let filter = EnvFilter::try_from_env("RUSSET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // A second subscriber in one process is a test's affair, and the first one serves.
     let _ = if output.json {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    net::{body, serve::Peer},
+    net::serve::Peer,
     protocol::mdm::{self, MessageError},
     service::checkin::Reply,
 };
@@ -56,14 +56,21 @@ async fn check_in(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let body = body::read(headers, body, MAX_CHECK_IN, door.body_timeout).await?;
+    let claim = door.claim(peer, headers)?;
+    let body = door.bodies.read(headers, body, MAX_CHECK_IN).await?;
     let now = door.clock.now();
-    let certificate = door.identify(peer, headers, &body, now)?;
+    let certificate = door.verify(claim, &body, now)?;
     let (sender, message) = mdm::decode_check_in(&body).map_err(bad_message)?;
     let message_type = message.message_type();
     let reply = door
         .check_ins
-        .check_in(&sender, message, &certificate, url_params(query.as_deref()), now)
+        .check_in(
+            &sender,
+            message,
+            &certificate,
+            url_params(query.as_deref().unwrap_or_default()),
+            now,
+        )
         .await;
     let result = if reply.is_ok() { "ok" } else { "refused" };
     metrics::counter!("russet_checkins_total", "type" => message_type, "result" => result).increment(1);
@@ -77,9 +84,10 @@ async fn check_in(
 }
 
 async fn report(door: &DeviceDoor, peer: &Peer, headers: &HeaderMap, body: Body) -> Result<Response> {
-    let body = body::read(headers, body, MAX_REPORT, door.body_timeout).await?;
+    let claim = door.claim(peer, headers)?;
+    let body = door.bodies.read(headers, body, MAX_REPORT).await?;
     let now = door.clock.now();
-    let certificate = door.identify(peer, headers, &body, now)?;
+    let certificate = door.verify(claim, &body, now)?;
     let (sender, report) = mdm::decode_report(&body).map_err(bad_message)?;
     metrics::counter!("russet_connects_total").increment(1);
     Ok(
@@ -132,9 +140,9 @@ fn content(headers: &HeaderMap) -> Result<Content> {
 }
 
 /// The URL's query parameters; of a repeated one the first counts.
-fn url_params(query: Option<&str>) -> BTreeMap<String, String> {
+pub(super) fn url_params(query: &str) -> BTreeMap<String, String> {
     let mut params = BTreeMap::new();
-    for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         params
             .entry(key.into_owned())
             .or_insert_with(|| value.into_owned());

@@ -1,6 +1,6 @@
 //! `/enroll`: the enrollment profile, or for a browser a page that says what it is.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{Path, RawQuery, State, rejection::PathRejection},
@@ -9,14 +9,14 @@ use axum::{
 };
 
 use super::{
-    DeviceDoor, page,
+    DeviceDoor,
+    device::url_params,
+    page,
     render::{Failure, typed},
 };
 use crate::{
     error::{Code, Error},
-    protocol::ids::{SerialNumber, Udid},
-    service::enrollment::ProfileRequest,
-    storage::MadeFor,
+    service::enrollment::{ProfileRequest, made_for},
 };
 
 /// Query parameters that this server reads; all others go on into the profile's ServerURL.
@@ -30,23 +30,18 @@ pub(super) async fn open(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let query = query.unwrap_or_default();
-    door.enrollments.check_open()?;
+    door.enrollments.check_open().await?;
     if wants_page(&headers, &query) {
         return Ok(page::enroll(&query, door.development));
     }
-    let made_for = match (parameter(&query, "udid"), parameter(&query, "serial")) {
-        (None, None) => MadeFor::Anyone,
-        (udid, serial) => MadeFor::Device {
-            udid: udid.map(Udid::new),
-            serial: serial.map(SerialNumber::new),
-        },
-    };
+    let made_for = made_for(parameter(&query, "udid"), parameter(&query, "serial"))?;
     if method == Method::HEAD {
         return Ok(StatusCode::OK.into_response());
     }
     let request = ProfileRequest {
         made_for,
-        url_query: passed_on(&query),
+        url_params: passed_on(&query),
+        topic: None,
     };
     let profile = door.enrollments.profile(&request, door.clock.now()).await?;
     Ok(profile_response(profile))
@@ -90,13 +85,31 @@ fn profile_response(profile: Vec<u8>) -> Response {
     response
 }
 
-/// Browsers name HTML; device agents and scripts do not.
+/// What chat programs and mail gateways call themselves when they look at a link before its reader does.
+const PREVIEWS: [&str; 9] = [
+    "bot",
+    "crawler",
+    "facebookexternalhit",
+    "mozilla/",
+    "preview",
+    "scanner",
+    "skype",
+    "spider",
+    "whatsapp",
+];
+
+/// Browsers name HTML, and previews name themselves; device agents and scripts do neither.
 fn wants_page(headers: &HeaderMap, query: &str) -> bool {
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .unwrap_or_default();
-    accept.contains("text/html") && parameter(query, "download").is_none()
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let agent = text(header::USER_AGENT).to_ascii_lowercase();
+    let is_page =
+        text(header::ACCEPT).contains("text/html") || PREVIEWS.iter().any(|name| agent.contains(name));
+    is_page && parameter(query, "download").is_none()
 }
 
 fn parameter(query: &str, name: &str) -> Option<String> {
@@ -106,14 +119,10 @@ fn parameter(query: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-fn passed_on(query: &str) -> String {
-    let mut serializer = form_urlencoded::Serializer::new(String::new());
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        if !OWN_PARAMETERS.contains(&key.as_ref()) {
-            serializer.append_pair(&key, &value);
-        }
-    }
-    serializer.finish()
+fn passed_on(query: &str) -> BTreeMap<String, String> {
+    let mut params = url_params(query);
+    params.retain(|key, _| !OWN_PARAMETERS.contains(&key.as_str()));
+    params
 }
 
 impl From<Code> for Failure {

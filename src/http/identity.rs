@@ -16,6 +16,7 @@ use crate::{
         pem,
     },
     protocol::time::Timestamp,
+    service::identity::Identities,
 };
 
 const MDM_SIGNATURE: HeaderName = HeaderName::from_static("mdm-signature");
@@ -29,38 +30,51 @@ pub struct ProxyTrust {
     pub header: Option<HeaderName>,
 }
 
+/// What a request's headers and connection say of its sender, before its body has been read.
+pub(super) enum Claim<'a> {
+    /// A certificate of the device CA, whose possession was proven to us or to the proxy.
+    Certificate(Arc<ClientCertificate>),
+    /// A signature that has yet to be verified over the body.
+    Signature(&'a [u8]),
+}
+
 impl DeviceDoor {
-    /// The certificate a request comes from.
+    /// Who a request claims to come from. Without an identity that could open anything there is no claim, and no reason
+    /// to read a body.
     ///
     /// A signature goes before the connection's certificate: a device that renews its identity may well sign with the
     /// new one on a connection that it opened with the old one.
-    pub(super) fn identify(
+    pub(super) fn claim<'a>(&self, peer: &Peer, headers: &'a HeaderMap) -> Result<Claim<'a>> {
+        if let Some(signature) = headers.get(MDM_SIGNATURE) {
+            return Ok(Claim::Signature(signature.as_bytes()));
+        }
+        let handed_over = match &peer.certificate {
+            Some(_) => None,
+            None => self.handed_over(peer, headers)?,
+        };
+        let der = peer.certificate.as_deref().or(handed_over.as_deref());
+        let der = der.ok_or_else(|| Error::new(Code::IdentityMissing))?;
+        let certificate = self.identities.identify(der).map_err(|error: IdentityError| {
+            Error::with(Code::CertificateNotTrusted, "it can't be read").caused_by(error)
+        })?;
+        Identities::trusted(&certificate, self.clock.now())?;
+        Ok(Claim::Certificate(certificate))
+    }
+
+    /// The certificate that a claim has come true for.
+    pub(super) fn verify(
         &self,
-        peer: &Peer,
-        headers: &HeaderMap,
+        claim: Claim<'_>,
         body: &[u8],
         now: Timestamp,
     ) -> Result<Arc<ClientCertificate>> {
-        let unreadable = |error: IdentityError| {
-            Error::with(Code::CertificateNotTrusted, "it can't be read").caused_by(error)
-        };
-        if let Some(signature) = headers.get(MDM_SIGNATURE) {
-            return verify_mdm_signature(
-                signature.as_bytes(),
-                body,
-                now,
-                self.signature_skew,
-                &self.identities,
-            )
-            .map_err(|error| Error::with(Code::BadSignature, &error).caused_by(error));
+        match claim {
+            Claim::Certificate(certificate) => Ok(certificate),
+            Claim::Signature(signature) => {
+                verify_mdm_signature(signature, body, now, self.signature_skew, &self.identities)
+                    .map_err(|error| Error::with(Code::BadSignature, error).caused_by(error))
+            }
         }
-        if let Some(der) = &peer.certificate {
-            return self.identities.identify(der).map_err(unreadable);
-        }
-        if let Some(der) = self.handed_over(peer, headers)? {
-            return self.identities.identify(&der).map_err(unreadable);
-        }
-        Err(Error::new(Code::IdentityMissing))
     }
 
     /// The certificate in the proxy's header. From anyone but a trusted proxy the header counts as absent.

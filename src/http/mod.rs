@@ -16,7 +16,7 @@ use axum::{
 
 use crate::{
     clock::Clock,
-    net::log,
+    net::{body::Bodies, log},
     pki::identity::IdentityCache,
     service::{checkin::CheckIns, commands::Commands, enrollment::Enrollments, issuance::Issuer},
 };
@@ -45,8 +45,8 @@ pub struct DeviceDoor {
     pub identities: Arc<IdentityCache>,
     /// How far a signature's time may lie from ours.
     pub signature_skew: Duration,
-    /// For a body to arrive.
-    pub body_timeout: Duration,
+    /// Reads bodies.
+    pub bodies: Bodies,
     /// Set when a proxy terminates TLS.
     pub proxy: Option<ProxyTrust>,
     /// Whether this is a development server, for the page that says what this is.

@@ -19,7 +19,6 @@ use super::{
 };
 use crate::{
     error::{Code, Error},
-    net::body,
     pki::scep::CAPABILITIES,
 };
 
@@ -40,7 +39,7 @@ pub(super) async fn scep(
         )),
         Some("PKIOperation") => {
             let message = if method == Method::POST {
-                body::read(&headers, body, MAX_SCEP, door.body_timeout).await?
+                door.bodies.read(&headers, body, MAX_SCEP).await?
             } else {
                 message_of(&query)?
             };

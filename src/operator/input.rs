@@ -10,13 +10,12 @@ use serde::de::DeserializeOwned;
 use super::{MAX_BODY, OperatorDoor, render::Failure};
 use crate::{
     error::{Code, Error, Result},
-    net::body,
     protocol::{ids::EnrollmentId, time::Timestamp},
     storage::Page,
 };
 
 /// More rows than this are never in one answer.
-const MAX_PAGE: usize = 1_000;
+pub(super) const MAX_PAGE: usize = 1_000;
 
 /// A request's query parameters.
 #[derive(Clone, Debug, Default)]
@@ -52,12 +51,18 @@ impl Params {
         self.get(name).map(parse).transpose()
     }
 
-    /// `limit`, `offset` and `cursor`.
+    /// `limit`, `offset` and `cursor`; 100 rows unless another limit is given.
     pub(super) fn page(&self) -> Result<Page> {
+        self.page_of(100)
+    }
+
+    /// The same, with so many rows unless another limit is given.
+    pub(super) fn page_of(&self, usual: usize) -> Result<Page> {
+        let limit = self.number::<usize>("limit")?.filter(|limit| *limit > 0);
         Ok(Page {
             cursor: self.get("cursor").map(str::to_owned),
             offset: self.number("offset")?.unwrap_or(0),
-            limit: self.number::<usize>("limit")?.unwrap_or(100).clamp(1, MAX_PAGE),
+            limit: limit.unwrap_or(usual).min(MAX_PAGE),
         })
     }
 }
@@ -83,15 +88,15 @@ pub(super) fn bad(name: &str, problem: &str) -> Error {
     Error::with(Code::BadParameter, format!("{name} {problem}"))
 }
 
-/// The ids of a path segment, separated by commas; a comma inside an id is written `%2C`. Repetitions are dropped.
+/// The ids of a path segment, separated by commas. Repetitions are dropped.
 pub(super) fn ids(segment: &str) -> Result<Vec<EnrollmentId>> {
+    let segment = percent_encoding::percent_decode_str(segment)
+        .decode_utf8()
+        .map_err(|_| bad("the path", "holds an id that is not UTF-8"))?;
     let mut ids = Vec::new();
     let mut seen = std::collections::HashSet::new();
-    for part in segment.split(',').filter(|part| !part.is_empty()) {
-        let id = percent_encoding::percent_decode_str(part)
-            .decode_utf8()
-            .map_err(|_| bad("the path", "holds an id that is not UTF-8"))?;
-        if seen.insert(id.to_string()) {
+    for id in segment.split(',').filter(|id| !id.is_empty()) {
+        if seen.insert(id) {
             ids.push(EnrollmentId::new(id));
         }
     }
@@ -105,13 +110,16 @@ pub(super) fn ids(segment: &str) -> Result<Vec<EnrollmentId>> {
 impl OperatorDoor {
     /// A body, whole.
     pub(super) async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Vec<u8>> {
-        body::read(headers, body, MAX_BODY, self.body_timeout).await
+        self.bodies.read(headers, body, MAX_BODY).await
     }
 
     /// A JSON body; an empty one reads as `{}`.
     pub(super) async fn json<T: DeserializeOwned>(&self, headers: &HeaderMap, body: Body) -> Result<T> {
         let body = self.body(headers, body).await?;
         let body = if body.is_empty() { &b"{}"[..] } else { &body };
-        serde_json::from_slice(body).map_err(|error| Error::with(Code::BadBody, &error))
+        // By way of a map: serde would take an array for a struct.
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(body).map_err(|error| Error::with(Code::BadBody, &error))?;
+        serde_json::from_value(object.into()).map_err(|error| Error::with(Code::BadBody, &error))
     }
 }

@@ -16,10 +16,9 @@ use super::{
     input::bad,
     render::{Failure, json_response},
 };
-use crate::{
-    protocol::ids::{SerialNumber, Udid},
-    service::keys::{Operator, Scope},
-    storage::MadeFor,
+use crate::service::{
+    enrollment::made_for,
+    keys::{Operator, Scope},
 };
 
 /// A link that nobody has used after this long is worth nothing. Longest, and the usual.
@@ -29,8 +28,8 @@ const USUAL_TTL: Duration = Duration::from_secs(24 * 3600);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewLink {
-    udid: Option<Udid>,
-    serial: Option<SerialNumber>,
+    udid: Option<String>,
+    serial: Option<String>,
     ttl_seconds: Option<u64>,
 }
 
@@ -47,10 +46,7 @@ pub(super) async fn create(
     if ttl.is_zero() || ttl > MAX_TTL {
         return Err(bad("ttl_seconds", "lies outside 1 second to 30 days").into());
     }
-    let made_for = match (new.udid, new.serial) {
-        (None, None) => MadeFor::Anyone,
-        (udid, serial) => MadeFor::Device { udid, serial },
-    };
+    let made_for = made_for(new.udid, new.serial)?;
     let now = door.clock.now();
     let answer = json!({ "made_for": &made_for, "expires_at": now.plus(ttl).to_rfc3339() });
     let url = door.enrollments.create_link(made_for, ttl, now).await?;

@@ -11,7 +11,7 @@ mod links;
 mod nanomdm;
 mod render;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::{Arc, atomic::AtomicI64};
 
 use axum::{
     Router, middleware,
@@ -21,7 +21,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::{
     clock::Clock,
-    net::log,
+    net::{body::Bodies, log},
     service::{
         checkin::CheckIns, commands::Commands, enrollment::Enrollments, keys::Keys, push::Pushes,
         push_certificates::PushCertificates,
@@ -53,8 +53,10 @@ pub struct OperatorDoor {
     pub push_certificates: PushCertificates,
     /// The figures for `/metrics`.
     pub metrics: Option<PrometheusHandle>,
-    /// For a body to arrive.
-    pub body_timeout: Duration,
+    /// When the store was last seen to work (milliseconds since the epoch).
+    pub ready_at: AtomicI64,
+    /// Reads bodies.
+    pub bodies: Bodies,
 }
 
 /// The operator-facing routes.

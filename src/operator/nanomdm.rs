@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     OperatorDoor,
-    input::{Params, Path, bad, ids},
+    input::{MAX_PAGE, Params, Path, bad, ids},
     render::{NanoFailure, json_response, status},
 };
 use crate::{
@@ -67,8 +67,8 @@ struct ApiStatus {
 }
 
 impl ApiResult {
-    /// 200 when all went well, 207 when some did, 500 when none did.
-    fn respond(self) -> Response {
+    /// 200 when it went well for all `ids`, 207 when for some, 500 when for none.
+    fn respond(self, ids: usize) -> Response {
         let failed = self
             .status
             .values()
@@ -79,7 +79,7 @@ impl ApiResult {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             0 => StatusCode::OK,
-            _ if failed == self.status.len() => StatusCode::INTERNAL_SERVER_ERROR,
+            _ if failed == ids => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::MULTI_STATUS,
         };
         json_response(code, &self)
@@ -110,7 +110,7 @@ pub(super) async fn push(
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Command)?;
     let ids = ids(last_segment(&request))?;
-    Ok(door.push_all(&ids).await?.respond())
+    Ok(door.push_all(&ids).await?.respond(ids.len()))
 }
 
 /// `/v1/enqueue/{ids}`: queues the command in the body, and wakes the enrollments unless `nopush` is given.
@@ -134,9 +134,9 @@ pub(super) async fn enqueue(
                 step: Some("Send a command, or leave nopush out."),
                 ..ApiResult::default()
             };
-            return Ok(result.respond());
+            return Ok(result.respond(ids.len()));
         }
-        return Ok(door.push_all(&ids).await?.respond());
+        return Ok(door.push_all(&ids).await?.respond(ids.len()));
     }
     let options = EnqueueOptions {
         priority: params.number("priority")?.unwrap_or(0),
@@ -157,6 +157,7 @@ pub(super) async fn enqueue(
         request_type: Some(report.request_type),
         ..ApiResult::default()
     };
+    let asked = report.targets.len();
     let told = report.targets.into_iter().map(|target| {
         let mut one = ApiStatus {
             warnings: target.warnings,
@@ -173,7 +174,7 @@ pub(super) async fn enqueue(
     result.status.extend(told.filter(|(_, one)| {
         one.command_error.is_some() || one.push_result.is_some() || !one.warnings.is_empty()
     }));
-    Ok(result.respond())
+    Ok(result.respond(asked))
 }
 
 impl OperatorDoor {
@@ -282,8 +283,8 @@ pub(super) async fn migration(
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Query {
-    filter: QueryFilter,
-    options: QueryOptions,
+    filter: Option<QueryFilter>,
+    options: Option<QueryOptions>,
 }
 
 #[derive(Default, Deserialize)]
@@ -341,6 +342,7 @@ pub(super) async fn query(
     operator.require(Scope::Read)?;
     let page = Params::parse(query.as_deref()).page()?;
     let Query { filter, options } = door.json(&headers, body).await?;
+    let (filter, options) = (filter.unwrap_or_default(), options.unwrap_or_default());
     if options.include_unlock_token {
         // A secret that can open a device belongs in the command that uses it, not in a list.
         return Err(bad(
@@ -374,11 +376,7 @@ impl OperatorDoor {
     async fn query_row(&self, row: EnrollmentRow, with_certificate: bool) -> Result<QueryRow, NanoFailure> {
         let device_cert = match row.record.identity.filter(|_| with_certificate) {
             None => None,
-            Some(identity) => self
-                .store
-                .certificate_der(&identity)
-                .await?
-                .map(|der| STANDARD.encode(der)),
+            Some(identity) => self.store.certificate_der(&identity).await?.map(|der| pem(&der)),
         };
         let user = row.record.user.map(|user| QueryUser {
             user_short_name: user.short_name,
@@ -399,6 +397,20 @@ impl OperatorDoor {
     }
 }
 
+/// A certificate as PEM, which is what the draft's client calls the field's content.
+fn pem(der: &[u8]) -> String {
+    let base64 = STANDARD.encode(der);
+    let lines: Vec<_> = base64
+        .as_bytes()
+        .chunks(64)
+        .map(String::from_utf8_lossy)
+        .collect();
+    format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines.join("\n")
+    )
+}
+
 /// `GET /v1/queue/{id}`.
 pub(super) async fn queue(
     State(door): State<Arc<OperatorDoor>>,
@@ -407,7 +419,9 @@ pub(super) async fn queue(
     RawQuery(query): RawQuery,
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Read)?;
-    let page = Params::parse(query.as_deref()).page()?;
+    // A command may hold secrets, such as a challenge that makes its bearer this device.
+    let with_payload = operator.require(Scope::Command).is_ok();
+    let page = Params::parse(query.as_deref()).page_of(MAX_PAGE)?;
     if door.store.enrollment(&id).await?.is_none() {
         return Err(Error::with(Code::EnrollmentUnknown, id).into());
     }
@@ -419,7 +433,7 @@ pub(super) async fn queue(
             json!({
                 "command_uuid": row.record.uuid,
                 "request_type": row.record.request_type,
-                "command": STANDARD.encode(row.payload),
+                "command": with_payload.then(|| STANDARD.encode(row.payload)),
                 "state": row.state,
                 "priority": row.record.priority,
                 "enqueued_at": row.record.enqueued_at.to_rfc3339(),

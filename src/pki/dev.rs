@@ -50,12 +50,7 @@ pub struct PushPems {
 /// A fresh TLS authority and a server certificate for `localhost`, `127.0.0.1`, `::1` and `names` (host names or
 /// addresses), both P-256.
 pub fn tls(names: &[&str], now: Timestamp) -> Result<TlsPems, DevError> {
-    let mut authority = params(
-        Vec::new(),
-        "Russet development authority",
-        now,
-        AUTHORITY_VALIDITY,
-    )?;
+    let mut authority = params(Vec::new(), "Russet TLS CA", now, AUTHORITY_VALIDITY)?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
@@ -67,7 +62,7 @@ pub fn tls(names: &[&str], now: Timestamp) -> Result<TlsPems, DevError> {
             all.push((*name).to_owned());
         }
     }
-    let mut server = params(all, "Russet development server", now, SERVER_VALIDITY)?;
+    let mut server = params(all, "Russet server", now, SERVER_VALIDITY)?;
     server.is_ca = IsCa::ExplicitNoCa;
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -63,8 +63,6 @@ pub struct ClientCertificate {
     pub not_after: Timestamp,
     /// The certified key.
     pub public_key: PublicKey,
-    /// The certificate, as DER.
-    pub der: Vec<u8>,
     origin: Origin,
 }
 
@@ -136,7 +134,6 @@ impl TrustAnchors {
             not_before: certificate.not_before,
             not_after: certificate.not_after,
             public_key: certificate.public_key()?,
-            der: der.to_vec(),
             origin,
         })
     }
@@ -163,7 +160,7 @@ struct Generations {
 }
 
 impl IdentityCache {
-    /// A cache of at most about `capacity` certificates (some 3 KB each).
+    /// A cache of at most about `capacity` certificates (about 1 KB each).
     pub fn new(anchors: TrustAnchors, capacity: usize) -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
         Self {

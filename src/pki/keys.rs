@@ -120,29 +120,36 @@ impl PublicKey {
         let (algorithm, parameters) = reader.algorithm()?;
         let key = reader.bit_string()?;
         reader.finish()?;
-        let curve = parameters
-            .filter(|element| element.tag == tag::OID)
-            .map(|element| element.value);
-        let numbers = if algorithm == oid::RSA_ENCRYPTION.as_bytes() {
+        if algorithm == oid::RSA_ENCRYPTION.as_bytes() {
             let mut numbers = Reader::single(key, tag::SEQUENCE)?.reader();
             let modulus = asn1::unsigned(numbers.read(tag::INTEGER)?.value)?.to_vec();
             let exponent = asn1::unsigned(numbers.read(tag::INTEGER)?.value)?.to_vec();
             numbers.finish()?;
-            Numbers::Rsa { modulus, exponent }
-        } else if algorithm == oid::EC_PUBLIC_KEY.as_bytes() && curve == Some(oid::P256.as_bytes()) {
-            Numbers::P256
-        } else if algorithm == oid::EC_PUBLIC_KEY.as_bytes() && curve == Some(oid::P384.as_bytes()) {
-            Numbers::P384
-        } else {
+            let spki = asn1::sequence(&[asn1::algorithm(&oid::RSA_ENCRYPTION), asn1::bit_string(key)]);
+            return Ok(Self {
+                spki,
+                numbers: Numbers::Rsa { modulus, exponent },
+            });
+        }
+        if algorithm != oid::EC_PUBLIC_KEY.as_bytes() {
             return Err(KeyError::Unsupported);
-        };
+        }
+        let curve = parameters
+            .filter(|element| element.tag == tag::OID)
+            .map(|element| element.value);
+        let (numbers, curve) = [(Numbers::P256, oid::P256), (Numbers::P384, oid::P384)]
+            .into_iter()
+            .find(|(_, oid)| curve == Some(oid.as_bytes()))
+            .ok_or(KeyError::Unsupported)?;
+        let algorithm = asn1::sequence(&[asn1::oid(&oid::EC_PUBLIC_KEY), asn1::oid(&curve)]);
         Ok(Self {
-            spki: spki.to_vec(),
+            spki: asn1::sequence(&[algorithm, asn1::bit_string(key)]),
             numbers,
         })
     }
 
-    /// The DER of the SubjectPublicKeyInfo.
+    /// The DER of the SubjectPublicKeyInfo, in one form for one key: whatever parameters the sender put beside an
+    /// RSA key are gone, so that equal keys are equal and nothing of a sender's choice is certified.
     pub fn spki(&self) -> &[u8] {
         &self.spki
     }
@@ -345,5 +352,19 @@ mod tests {
             signature_goes_with(oid::SHA1_WITH_RSA.as_bytes(), sha256),
             Err(KeyError::Unsupported)
         );
+    }
+
+    /// K-S6: parameters that a sender hides beside its key don't reach a certificate.
+    #[test]
+    fn a_key_has_one_form() {
+        let key = SigningKey::generate_rsa().unwrap().public_key().unwrap();
+        let mut fields = Reader::new(key.spki()).sequence().unwrap();
+        fields.algorithm().unwrap();
+        let numbers = fields.any().unwrap().raw;
+        for parameters in [&[][..], b"\x05\x00", b"\x04\x04junk"] {
+            let algorithm = asn1::sequence(&[&asn1::oid(&oid::RSA_ENCRYPTION), parameters]);
+            let spki = asn1::sequence(&[&algorithm, numbers]);
+            assert_eq!(PublicKey::from_spki(&spki).unwrap(), key);
+        }
     }
 }

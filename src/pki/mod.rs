@@ -1,6 +1,11 @@
 //! Bytes and keys: CMS, SCEP, certificates, and the secrets at rest.
 //!
 //! Pure: nothing here reads a clock, a socket or a store. Time is an argument; randomness comes from aws-lc-rs.
+//!
+//! From the bottom up: [`asn1`] and [`ber`] walk and write encodings, [`cipher`], [`keys`] and [`weak_key`] are the
+//! algorithms, [`certificate`] and [`cms`] the structures. On these stand the device authority ([`ca`]) with its
+//! protocol ([`scep`]), and the judgement of clients ([`identity`], [`mdm_signature`]). [`seal`] and [`secret`] keep
+//! things quiet; [`pem`], [`push_cert`] and [`dev`] are the operator's side.
 
 pub mod asn1;
 pub mod ber;

@@ -220,7 +220,7 @@ macro_rules! channel_of {
 /// Decodes a check-in (`CheckInURL`).
 pub fn decode_check_in(body: &[u8]) -> Result<(Sender, CheckIn), MessageError> {
     let keys: CheckInKeys = decode(body)?;
-    if keys.status.is_some() && keys.message_type.is_none() {
+    if keys.status.is_some() {
         return Err(MessageError::WrongEndpoint("Status"));
     }
     let message_type = keys
@@ -282,11 +282,10 @@ pub fn decode_check_in(body: &[u8]) -> Result<(Sender, CheckIn), MessageError> {
 /// Decodes a message to the command URL (`ServerURL`).
 pub fn decode_report(body: &[u8]) -> Result<(Sender, CommandReport), MessageError> {
     let keys: ReportKeys = decode(body)?;
-    let status = match (keys.status, keys.message_type) {
-        (Some(status), _) => status,
-        (None, Some(_)) => return Err(MessageError::WrongEndpoint("MessageType")),
-        (None, None) => return Err(MessageError::Missing("Status")),
-    };
+    if keys.message_type.is_some() {
+        return Err(MessageError::WrongEndpoint("MessageType"));
+    }
+    let status = keys.status.ok_or(MessageError::Missing("Status"))?;
     let sender = channel_of!(keys).normalise()?;
     let status = match status.as_str() {
         "Acknowledged" => ReportStatus::Acknowledged,
@@ -341,14 +340,14 @@ impl Channel<'_> {
                     Some(user_id) => Some((user_id, EnrollmentKind::User)),
                     None => None,
                 };
-                (device_part("UDID", udid)?, EnrollmentKind::Device, user)
+                (device_identifier("UDID", udid)?, EnrollmentKind::Device, user)
             }
             (None, Some(id)) => {
                 let user = self
                     .enrollment_user_id
                     .map(|user| (user, EnrollmentKind::UserEnrollment));
                 (
-                    device_part("EnrollmentID", id)?,
+                    device_identifier("EnrollmentID", id)?,
                     EnrollmentKind::UserEnrollmentDevice,
                     user,
                 )
@@ -381,10 +380,13 @@ fn identifier<'a>(key: &'static str, value: &'a str) -> Result<&'a str, MessageE
     fits.then_some(value).ok_or(MessageError::BadIdentifier(key))
 }
 
-/// A device's id may hold no colon: `A:B` would read as user `B` of device `A`.
-fn device_part<'a>(key: &'static str, value: &'a str) -> Result<&'a str, MessageError> {
+/// Checks an identifier of a device: not empty, not too long, without control characters.
+///
+/// It may hold no colon (`A:B` would read as user `B` of device `A`) and no comma (which separates ids in
+/// the operator API).
+pub fn device_identifier<'a>(key: &'static str, value: &'a str) -> Result<&'a str, MessageError> {
     identifier(key, value).and_then(|id| {
-        (!id.contains(':'))
+        (!id.contains([':', ',']))
             .then_some(id)
             .ok_or(MessageError::BadIdentifier(key))
     })

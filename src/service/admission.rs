@@ -5,7 +5,7 @@
 
 use crate::{
     protocol::{
-        ids::{EnrollmentId, EnrollmentKind, Fingerprint},
+        ids::{EnrollmentId, EnrollmentKind, Fingerprint, Udid},
         mdm::{Authenticate, DeviceFacts, TokenUpdate},
         time::Timestamp,
     },
@@ -65,19 +65,27 @@ pub fn authenticate(envelope: &Envelope, message: &Authenticate, situation: &Sit
             ruling => ruling,
         };
     }
-    if existing.allow_reenroll || existing.identity == Some(identity) {
+    if existing.identity == Some(identity) {
         return fresh(envelope, message, Some(bound), situation);
     }
-    let renewal = match certificate.made_for {
-        MadeFor::Anyone => return Ruling::Refuse(Refusal::Alive),
-        MadeFor::Device { .. } => false,
-        MadeFor::Renewal { .. } => true,
-    };
+    let awaited = existing
+        .pending
+        .as_ref()
+        .filter(|pending| pending.identity == identity);
+    if certificate.enrollment.is_some() && awaited.is_none() {
+        // It spoke here before, or was to, and has been replaced.
+        return Ruling::Refuse(Refusal::NotBound);
+    }
+    if !existing.allow_reenroll && !made_for_record(certificate, existing, envelope.kind) {
+        return Ruling::Refuse(Refusal::Alive);
+    }
+    let renewal = matches!(certificate.made_for, MadeFor::Renewal { .. });
     let pending = PendingAuthenticate {
         identity,
         renewal,
         device: message.device.clone(),
-        queue_watermark: situation.last_sequence,
+        // A repeated message: what was queued since the first one is for the new enrollment.
+        queue_watermark: awaited.map_or(situation.last_sequence, |pending| pending.queue_watermark),
         at: envelope.at,
     };
     Ruling::Write(Box::new(Change {
@@ -161,14 +169,47 @@ fn made_for(certificate: &CertificateRecord, id: &EnrollmentId, device: &DeviceF
     if certificate.enrollment.as_ref().is_some_and(|bound| bound != id) {
         return Err(Refusal::BoundElsewhere);
     }
-    let fits = match &certificate.made_for {
+    fits(&certificate.made_for, id, device)
+        .then_some(())
+        .ok_or(Refusal::MadeForAnother)
+}
+
+/// Whether `certificate` was made for the device that is enrolled already. What the message claims does not count
+/// here: a device could claim another's id beside the serial number that its own certificate was made for.
+fn made_for_record(
+    certificate: &CertificateRecord,
+    existing: &EnrollmentRecord,
+    kind: EnrollmentKind,
+) -> bool {
+    let recorded = DeviceFacts {
+        udid: (existing.kind == EnrollmentKind::Device).then(|| Udid::new(existing.id.as_str())),
+        ..existing.device.clone()
+    };
+    existing.kind == kind
+        && certificate.made_for != MadeFor::Anyone
+        && fits(&certificate.made_for, &existing.id, &recorded)
+}
+
+/// Whether something made for `made_for` is right for the enrollment `id` of a device with these facts. Whatever both
+/// sides state must agree, and something must be stated by both: not every client sends a serial number.
+fn fits(made_for: &MadeFor, id: &EnrollmentId, device: &DeviceFacts) -> bool {
+    match made_for {
         MadeFor::Anyone => true,
         MadeFor::Device { udid, serial } => {
-            (udid.is_none() || *udid == device.udid) && (serial.is_none() || *serial == device.serial)
+            let same = |bound: &str, stated: &str| bound.eq_ignore_ascii_case(stated);
+            let udids = udid
+                .as_ref()
+                .zip(device.udid.as_ref())
+                .map(|(a, b)| same(a.as_str(), b.as_str()));
+            let serials = serial
+                .as_ref()
+                .zip(device.serial.as_ref())
+                .map(|(a, b)| same(a.as_str(), b.as_str()));
+            let agreed = [udids, serials];
+            agreed.contains(&Some(true)) && !agreed.contains(&Some(false))
         }
         MadeFor::Renewal { enrollment } => enrollment == id,
-    };
-    fits.then_some(()).ok_or(Refusal::MadeForAnother)
+    }
 }
 
 /// `TokenUpdate` with its unlock token already sealed.

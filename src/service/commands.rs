@@ -117,14 +117,7 @@ impl Commands {
         device: &EnrollmentRow,
         now: Timestamp,
     ) -> Result<Option<Delivery>> {
-        // Only a device that is held can be released, so that no other one pays for the look-up.
-        let releases = status == ReportStatus::Acknowledged
-            && device.record.awaiting_configuration
-            && self
-                .store
-                .command(&uuid)
-                .await?
-                .is_some_and(|command| command.request_type == "DeviceConfigured");
+        let releases = status == ReportStatus::Acknowledged && self.releases(sender, device, &uuid).await?;
         let report = Report {
             enrollment: sender.id.clone(),
             uuid,
@@ -142,10 +135,29 @@ impl Commands {
         }
         if releases && recorded == Recorded::Stored {
             self.store
-                .check_in(&sender.device, None, Box::new(admission::configured))
+                .check_in(&sender.id, None, Box::new(admission::configured))
                 .await?;
         }
         Ok(next)
+    }
+
+    /// Whether the command ends the sender's hold in Setup Assistant: `DeviceConfigured` a device's,
+    /// `UserConfigured` that of a Shared iPad's user.
+    async fn releases(&self, sender: &Sender, device: &EnrollmentRow, uuid: &CommandUuid) -> Result<bool> {
+        // Only who is held can be released, so that nobody else pays for the look-up of the command.
+        let (held, request_type) = if sender.id.is_user_channel() {
+            let user = self.store.enrollment(&sender.id).await?;
+            let held = user.is_some_and(|user| user.record.awaiting_configuration);
+            (held, "UserConfigured")
+        } else {
+            (device.record.awaiting_configuration, "DeviceConfigured")
+        };
+        Ok(held
+            && self
+                .store
+                .command(uuid)
+                .await?
+                .is_some_and(|command| command.request_type == request_type))
     }
 
     /// Queues one command for many enrollments.

@@ -1,7 +1,7 @@
 //! Enrollment profiles, and who gets one: anyone where enrollment is open, the bearer of a one-time link, and a
 //! device that is to renew its identity.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::{
     config::Enroll,
@@ -11,7 +11,8 @@ use crate::{
         secret::{self, Secret},
     },
     protocol::{
-        ids::{EnrollmentId, Topic},
+        ids::{EnrollmentId, SerialNumber, Topic, Udid},
+        mdm::device_identifier,
         profile::{Anchor, EnrollmentProfile, MdmPayload, ScepPayload},
         time::Timestamp,
     },
@@ -40,8 +41,29 @@ pub struct ProfileTemplate {
 pub struct ProfileRequest {
     /// Goes into the challenge.
     pub made_for: MadeFor,
-    /// Goes into ServerURL and CheckInURL, and comes back with every request; URL-encoded, without `?`.
-    pub url_query: String,
+    /// Go into ServerURL and CheckInURL, and come back with every request.
+    pub url_params: BTreeMap<String, String>,
+    /// The topic that the device has already and can't change; a new enrollment gets that of the latest push
+    /// certificate.
+    pub topic: Option<Topic>,
+}
+
+/// For the device with this UDID and serial number, as far as they are given; for anyone if neither is.
+pub fn made_for(udid: Option<String>, serial: Option<String>) -> Result<MadeFor> {
+    let checked = |key: &'static str, value: Option<String>| {
+        let value = value.map(|value| value.trim().to_owned());
+        match value.as_deref().map(|value| device_identifier(key, value)) {
+            Some(Err(error)) => Err(Error::with(Code::BadParameter, &error)),
+            _ => Ok(value),
+        }
+    };
+    Ok(match (checked("udid", udid)?, checked("serial", serial)?) {
+        (None, None) => MadeFor::Anyone,
+        (udid, serial) => MadeFor::Device {
+            udid: udid.map(Udid::new),
+            serial: serial.map(SerialNumber::new),
+        },
+    })
 }
 
 /// Makes enrollment profiles and links.
@@ -70,10 +92,10 @@ impl Enrollments {
         }
     }
 
-    /// Refuses where enrollment is not open to everyone.
-    pub fn check_open(&self) -> Result<()> {
+    /// Refuses where enrollment is not open to everyone, or nobody can enroll.
+    pub async fn check_open(&self) -> Result<()> {
         if self.template.enroll.open {
-            Ok(())
+            self.topic().await.map(drop)
         } else {
             Err(Error::new(Code::EnrollmentClosed))
         }
@@ -81,11 +103,15 @@ impl Enrollments {
 
     /// A signed enrollment profile with a fresh challenge.
     pub async fn profile(&self, request: &ProfileRequest, now: Timestamp) -> Result<Vec<u8>> {
-        if request.url_query.len() > MAX_URL_QUERY {
+        let url_query = url_query(&request.url_params);
+        if url_query.len() > MAX_URL_QUERY {
             let detail = format!("query parameters of a profile may take {MAX_URL_QUERY} bytes");
             return Err(Error::with(Code::BadParameter, detail));
         }
-        let topic = self.topic().await?;
+        let topic = match &request.topic {
+            Some(topic) => topic.clone(),
+            None => self.topic().await?,
+        };
         let challenge = Secret::generate().map_err(Error::internal)?;
         self.store
             .add_challenge(ChallengeRecord {
@@ -95,7 +121,7 @@ impl Enrollments {
                 expires_at: now.plus(self.template.challenge_ttl),
             })
             .await?;
-        let profile = self.build(topic, &challenge, request);
+        let profile = self.build(topic, &challenge, &request.made_for, &url_query);
         let plist = profile.to_plist().map_err(Error::internal)?;
         self.signer.sign(&plist, now).map_err(Error::internal)
     }
@@ -125,7 +151,12 @@ impl Enrollments {
     }
 
     /// Uses a link up and hands out its profile.
-    pub async fn profile_by_link(&self, secret: &str, url_query: String, now: Timestamp) -> Result<Vec<u8>> {
+    pub async fn profile_by_link(
+        &self,
+        secret: &str,
+        url_params: BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> Result<Vec<u8>> {
         // Checked first: a link must not be spent on a profile that can't be made.
         self.topic().await?;
         match self
@@ -137,7 +168,8 @@ impl Enrollments {
                 self.profile(
                     &ProfileRequest {
                         made_for: link.made_for,
-                        url_query,
+                        url_params,
+                        topic: None,
                     },
                     now,
                 )
@@ -151,14 +183,14 @@ impl Enrollments {
     pub async fn renewal_profile(&self, enrollment: &EnrollmentId, now: Timestamp) -> Result<Vec<u8>> {
         let row = self.store.enrollment(enrollment).await?;
         let row = row.ok_or_else(|| Error::with(Code::EnrollmentUnknown, enrollment))?;
-        // ServerURL can't change once a device is enrolled, and so its parameters can't.
-        let url_query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&row.record.url_params)
-            .finish();
-        let made_for = MadeFor::Renewal {
-            enrollment: enrollment.clone(),
+        let request = ProfileRequest {
+            made_for: MadeFor::Renewal {
+                enrollment: enrollment.clone(),
+            },
+            url_params: row.record.url_params,
+            topic: row.record.push.map(|push| push.topic),
         };
-        self.profile(&ProfileRequest { made_for, url_query }, now).await
+        self.profile(&request, now).await
     }
 
     /// The topic of new enrollments: that of the push certificate stored last.
@@ -171,14 +203,20 @@ impl Enrollments {
             .ok_or_else(|| Error::new(Code::NoPushCertificate))
     }
 
-    fn build(&self, topic: Topic, challenge: &Secret, request: &ProfileRequest) -> EnrollmentProfile {
+    fn build(
+        &self,
+        topic: Topic,
+        challenge: &Secret,
+        made_for: &MadeFor,
+        url_query: &str,
+    ) -> EnrollmentProfile {
         let template = &self.template;
         let enroll = &template.enroll;
-        let url = |path: &str| match request.url_query.as_str() {
+        let url = |path: &str| match url_query {
             "" => format!("{}{path}", template.base_url),
             query => format!("{}{path}?{query}", template.base_url),
         };
-        let name = match &request.made_for {
+        let name = match made_for {
             MadeFor::Anyone => "device".to_owned(),
             MadeFor::Device { udid, serial } => serial
                 .as_ref()
@@ -219,4 +257,12 @@ impl Enrollments {
             },
         }
     }
+}
+
+/// The parameters in one form only: ServerURL can't change once a device is enrolled, so that a renewal, which has
+/// nothing but the parameters, must find the same text again.
+fn url_query(params: &BTreeMap<String, String>) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(params)
+        .finish()
 }

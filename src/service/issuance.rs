@@ -11,6 +11,7 @@ use crate::{
     error::{Code, Error, Result},
     pki::{
         ca::{DeviceAuthority, SubjectAttribute, Template, random_serial},
+        certificate::Certificate,
         cipher::LegacyCiphers,
         identity::{IdentityCache, Standing},
         keys::PublicKey,
@@ -21,6 +22,7 @@ use crate::{
         ids::{EnrollmentId, SerialNumber},
         time::Timestamp,
     },
+    service::admission,
     storage::{
         Authority, CertificateRecord, EnrollmentFilter, Issuance, IssuanceRecord, IssuanceRefusal,
         IssuanceRequest, MadeFor, Page, SecretHash, Storage,
@@ -135,6 +137,10 @@ impl Issuer {
             .await?;
         Ok(match issuance {
             Issuance::Granted(record) => Verdict::Issued(self.sign(&record, csr).await?),
+            Issuance::Issued(_, der) if has_expired(&der, now) => Verdict::Refused(Refused(
+                FailInfo::BadRequest,
+                "this key's certificate has expired; ask with a new key",
+            )),
             Issuance::Issued(_, der) => Verdict::Issued(der),
             Issuance::Refused(refusal) => {
                 Verdict::Refused(Refused(FailInfo::BadRequest, refusal_text(refusal)))
@@ -156,6 +162,12 @@ impl Issuer {
                 return Ok(Err(Refused(
                     FailInfo::BadCertId,
                     "the signing identity is not valid",
+                )));
+            }
+            if !self.speaks(&known).await? {
+                return Ok(Err(Refused(
+                    FailInfo::BadCertId,
+                    "the signing identity speaks for no enrollment",
                 )));
             }
             if self.names_another(csr, known.enrollment.as_ref()).await? {
@@ -191,6 +203,17 @@ impl Issuer {
         }))
     }
 
+    /// Whether the identity is its enrollment's present one: what has been replaced gets no successor.
+    async fn speaks(&self, known: &CertificateRecord) -> Result<bool> {
+        let Some(enrollment) = &known.enrollment else {
+            return Ok(false);
+        };
+        let row = self.store.enrollment(enrollment).await?;
+        Ok(row.is_some_and(|row| {
+            admission::standing(known.fingerprint, Some(known), &row.record) == admission::Standing::Speaks
+        }))
+    }
+
     /// Whether the common name asked for is the id or serial number of an enrollment other than `own`. The server
     /// chooses the subject in any case; a renewal that names another device is a mistake or worse.
     async fn names_another(&self, csr: &Csr, own: Option<&EnrollmentId>) -> Result<bool> {
@@ -211,7 +234,7 @@ impl Issuer {
     /// Signs what was granted. The record decides serial number, subject and validity, so that a repetition after a
     /// crash gives the same certificate.
     async fn sign(&self, record: &IssuanceRecord, csr: &Csr) -> Result<Vec<u8>> {
-        let name = common_name(record);
+        let name = common_name(&self.name(record).await?);
         let subject = [
             SubjectAttribute::Organization(self.settings.organization.clone()),
             SubjectAttribute::CommonName(name.clone()),
@@ -245,6 +268,23 @@ impl Issuer {
         Ok(issued.der)
     }
 
+    /// Whom the certificate is for: the serial number where it is known, so that a renewal keeps the subject.
+    async fn name(&self, record: &IssuanceRecord) -> Result<String> {
+        Ok(match &record.made_for {
+            MadeFor::Anyone => format!("device {}", record.serial),
+            MadeFor::Device { udid, serial } => serial
+                .as_ref()
+                .map(ToString::to_string)
+                .or_else(|| udid.as_ref().map(ToString::to_string))
+                .unwrap_or_default(),
+            MadeFor::Renewal { enrollment } => {
+                let row = self.store.enrollment(enrollment).await?;
+                let serial = row.and_then(|row| row.device.serial);
+                serial.map_or_else(|| enrollment.to_string(), |serial| serial.to_string())
+            }
+        })
+    }
+
     /// CertPoll: only whoever holds the key of the request learns what became of it.
     async fn poll(&self, request: &Request) -> Result<Verdict> {
         let key_hash = key_hash(&request.signer_key);
@@ -262,6 +302,10 @@ fn key_hash(key: &PublicKey) -> SecretHash {
     hash.into()
 }
 
+fn has_expired(der: &[u8], now: Timestamp) -> bool {
+    Certificate::parse(der).is_ok_and(|certificate| certificate.not_after <= now)
+}
+
 fn count(result: &'static str) {
     metrics::counter!("russet_scep_total", "result" => result).increment(1);
 }
@@ -275,17 +319,7 @@ fn refusal_text(refusal: IssuanceRefusal) -> &'static str {
     }
 }
 
-/// Whom the certificate is for, in at most the 64 characters that a common name may have.
-fn common_name(record: &IssuanceRecord) -> String {
-    let name = match &record.made_for {
-        MadeFor::Anyone => format!("device {}", record.serial),
-        MadeFor::Device { udid, serial } => serial
-            .as_ref()
-            .map(|serial| serial.as_str())
-            .or(udid.as_ref().map(|udid| udid.as_str()))
-            .unwrap_or("device")
-            .to_owned(),
-        MadeFor::Renewal { enrollment } => enrollment.to_string(),
-    };
+/// A common name holds at most 64 characters (RFC 5280, appendix A.1).
+fn common_name(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }

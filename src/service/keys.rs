@@ -144,10 +144,7 @@ impl Keys {
         if self.store.remove_api_key(name).await? {
             Ok(())
         } else {
-            Err(Error::with(
-                Code::NotFound,
-                format!("no API key is called {name:?}"),
-            ))
+            Err(Error::with(Code::ApiKeyUnknown, format!("{name:?}")))
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What the server remembers: the role traits, and their contracts.
 //!
 //! Every method is one protocol event or one operator's action. It happens whole or not at all, and a method that
-//! changes anything is **durable when it returns**: the caller may answer 2xx. Each can be carried out in one
-//! PostgreSQL transaction; none needs a second call to be complete.
+//! changes anything is **durable when it returns**: the caller may answer 2xx. A method that only reads sees durable
+//! state only. Each can be carried out in one PostgreSQL transaction; none needs a second call to be complete.
 //!
 //! Rules do not live here. Where a decision needs what is stored, the caller hands in a pure function
 //! ([`Rule`]) which the backend calls inside its transaction, possibly more than once.
@@ -27,7 +27,8 @@ use crate::{
 /// Why the store could not do it. The text of a cause never reaches a device or an operator's answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Try again later: disk full, I/O error, connection lost, shutting down.
+    /// Try again later: disk full, I/O error, connection lost, overload, shutting down. Whether a change has happened
+    /// is unknown then; asking for it again does no harm.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What is stored can't be read back.
@@ -86,7 +87,8 @@ pub enum Refusal {
 /// What a check-in changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Replaces the enrollment's record (or makes it).
+    /// Replaces the enrollment's record (or makes it). If it says [`EnrollmentState::CheckedOut`], its unfinished
+    /// commands are closed as cancelled. Whatever this change closes is closed at the record's `updated_at`.
     pub enrollment: EnrollmentRecord,
     /// Replaces the certificate's record (or makes it).
     pub certificate: Option<CertificateRecord>,
@@ -195,7 +197,8 @@ pub trait EnrollmentStore: Send + Sync {
     /// One enrollment.
     async fn enrollment(&self, id: &EnrollmentId) -> StoreResult<Option<EnrollmentRow>>;
 
-    /// Enrollments that match, ordered by id (bytes). The rows of one page are one moment's.
+    /// Enrollments that match, ordered by id (bytes). Each row is one moment's; what changes while a page is read may
+    /// show in its later rows only.
     async fn enrollments(
         &self,
         filter: &EnrollmentFilter,
@@ -344,7 +347,7 @@ pub struct IssuanceRequest {
     pub key_hash: SecretHash,
     /// The SCEP transactionID.
     pub transaction_id: String,
-    /// The serial number it will get, unless it is a repetition.
+    /// The serial number it will get, unless it is a repetition. Unique among all issuances.
     pub serial: String,
     /// When it came.
     pub at: Timestamp,
@@ -383,10 +386,13 @@ pub trait CertificateStore: Send + Sync {
     /// Decides on a request for a certificate, and remembers the decision, in one step. Of many requests with one
     /// challenge, one key wins; a repetition of that one with the same key gets [`Issuance::Granted`] or
     /// [`Issuance::Issued`] again. The same holds per identity and key for renewals and per challenge and key for
-    /// static ones. [`Authority::Identity`] is granted only to a certificate that is bound and not revoked.
+    /// static ones; a repetition may come after the challenge's time, but not after it was purged.
+    /// [`Authority::Identity`] is granted only to a certificate that is bound and not revoked, also in repetition.
     async fn begin_issuance(&self, request: IssuanceRequest) -> StoreResult<Issuance>;
 
-    /// Remembers the certificate that was signed for `issuance`, with its DER.
+    /// Remembers the certificate that was signed for `issuance`, with its DER. If a repetition was signed at the same
+    /// time, both certificates are remembered and the first is what later repetitions get; a certificate that is
+    /// known already keeps its record, for it may have been bound since.
     async fn complete_issuance(
         &self,
         issuance: &IssuanceRecord,

@@ -229,7 +229,7 @@ pub struct NewCommand {
     pub request_type: String,
     /// The plist, to be delivered byte for byte.
     pub payload: Vec<u8>,
-    /// The enrollments it is for, without repetition.
+    /// The enrollments it is for; one that is named twice gets it once.
     pub targets: Vec<EnrollmentId>,
     /// Higher goes first; within one priority the order of enqueueing holds. 0 is the ordinary one.
     pub priority: u8,

@@ -1,10 +1,14 @@
 //! A whole server in this process, over real TLS on a free port, and simulated devices that know the way to it.
 
+pub mod certificates;
+pub mod messages;
+
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc,
-        atomic::{AtomicU16, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -16,9 +20,16 @@ use russet::{
     config::Config,
     data_dir::{DEV_API_KEY, DataDir, TLS_CA},
     operator::client::{Answer, Client as OperatorClient, ClientError},
+    protocol::time::Timestamp,
     setup,
 };
-use russet_sim::{Client, Device, Kind};
+use russet_sim::{
+    Channel, Client, Device, Kind, Request, Response,
+    encode::base64,
+    pki::identity::Identity,
+    profile::{EnrollmentProfile, IdentityPayload, ScepPayload},
+    scep::{self, ScepOptions},
+};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
@@ -47,6 +58,7 @@ pub struct TestServer {
     pub clock: Clock,
     /// The data directory.
     pub data: DataDir,
+    addresses: (SocketAddr, SocketAddr),
     anchor: Vec<u8>,
     folder: Option<TempDir>,
     stop: watch::Sender<bool>,
@@ -103,6 +115,7 @@ impl TestServer {
             operator_authority: operator.to_string(),
             key,
             clock,
+            addresses: (address, operator),
             anchor: std::fs::read(data.path(TLS_CA)).unwrap_or_default(),
             data,
             folder: Some(folder),
@@ -112,12 +125,14 @@ impl TestServer {
         }
     }
 
-    /// Ends the server in good order and starts it again on the same data directory, with other settings.
+    /// Ends the server in good order and starts it again where it was, on the same data directory, with other
+    /// settings.
     pub async fn restart(self, change: impl FnOnce(&mut Config)) -> Self {
         let (data, clock) = (self.data.clone(), self.clock.clone());
-        let folder = self.shut_down().await;
         let mut config = development();
+        (config.server.device_listen, config.server.operator_listen) = self.addresses;
         change(&mut config);
+        let folder = self.shut_down().await;
         Self::run(folder, data, config, clock).await
     }
 
@@ -199,7 +214,7 @@ impl TestServer {
     /// A new device.
     pub fn device(&self, kind: Kind) -> Device {
         let mut device = Device::new(kind, self.client()).unwrap();
-        device.use_key(rsa_key());
+        device.use_key(shared_key());
         device
     }
 
@@ -211,6 +226,65 @@ impl TestServer {
             .await
             .expect("the device enrolls");
         device
+    }
+
+    /// A device that holds the profile at `url` and an identity, and has not said a word yet.
+    pub async fn equipped(&self, kind: Kind, url: &str) -> Device {
+        let mut device = self.device(kind);
+        let profile = device.fetch_profile(url).await.unwrap();
+        let mut saved = device.save().unwrap();
+        saved.enrollment_profile = Some(base64(&profile));
+        let mut device = Device::restore(saved, self.client()).unwrap();
+        device.set_identity(self.identity(&scep_payload(&profile)).await);
+        device
+    }
+
+    /// A new identity from the profile at `url`, for whomever that was made.
+    pub async fn new_identity(&self, url: &str) -> Identity {
+        let profile = self.device(Kind::IPhone).fetch_profile(url).await.unwrap();
+        self.identity(&scep_payload(&profile)).await
+    }
+
+    async fn identity(&self, payload: &ScepPayload) -> Identity {
+        let options = ScepOptions::default();
+        scep::enrol(&mut self.client(), payload, &shared_key(), &options, None)
+            .await
+            .expect("the CA issues an identity")
+    }
+
+    /// A new identity by RenewalReq, signed with the present one.
+    pub async fn renewed_identity(&self, device: &Device) -> russet_sim::Result<Identity> {
+        let payload = scep_payload(&device.enrollment().unwrap().raw);
+        let options = ScepOptions::default();
+        scep::enrol(
+            &mut self.client(),
+            &payload,
+            &shared_key(),
+            &options,
+            device.identity(),
+        )
+        .await
+    }
+
+    /// The same device once more, with connections of its own: what it was before it got a new identity, or the other
+    /// of two that speak at once.
+    pub fn twin(&self, device: &Device) -> Device {
+        Device::restore(device.save().unwrap(), device.client.fresh()).unwrap()
+    }
+
+    /// A request to the device-facing door.
+    pub async fn request(
+        &self,
+        method: Method,
+        url: &str,
+        accept: &str,
+        identity: Option<&Identity>,
+    ) -> Response {
+        let request = Request::new(method, url).header("accept", accept).unwrap();
+        self.client()
+            .send(request, identity)
+            .await
+            .expect("the server answers")
     }
 
     /// A request to the operator API that must succeed.
@@ -231,15 +305,30 @@ impl TestServer {
         self.operator.request(method, path, body.into()).await
     }
 
+    /// The status with which the operator API refuses a request.
+    pub async fn refusal(&self, method: Method, path: &str, body: impl Into<Vec<u8>>) -> u16 {
+        match self.try_ask(method, path, body).await {
+            Err(ClientError::Refused { status, .. }) => status,
+            other => panic!("{path} was not refused: {other:?}"),
+        }
+    }
+
+    /// Whether an enrollment of this id was ever heard of.
+    pub async fn knows(&self, id: &str) -> bool {
+        let path = format!("/v1/enrollments/{id}");
+        self.try_ask(Method::GET, &path, Vec::new()).await.is_ok()
+    }
+
     /// Queues a command without further keys; its UUID.
     pub async fn enqueue(&self, id: &str, request_type: &str) -> String {
+        self.enqueue_with(id, request_type, "").await
+    }
+
+    /// Queues a command without further keys, with parameters such as `&priority=3`; its UUID.
+    pub async fn enqueue_with(&self, ids: &str, request_type: &str, parameters: &str) -> String {
         let uuid = uuid();
-        self.ask(
-            Method::PUT,
-            &format!("/v1/enqueue/{id}?nopush=1"),
-            command(&uuid, request_type),
-        )
-        .await;
+        let path = format!("/v1/enqueue/{ids}?nopush=1{parameters}");
+        self.ask(Method::PUT, &path, command(&uuid, request_type)).await;
         uuid
     }
 
@@ -247,6 +336,20 @@ impl TestServer {
     pub async fn enrollment(&self, id: &str) -> Value {
         self.ask(Method::GET, &format!("/v1/enrollments/{id}"), Vec::new())
             .await
+    }
+
+    /// All that the operator API tells of a device, its user `ada` and their queues, but for the latest contact.
+    pub async fn everything_about(&self, device: &Device) -> Value {
+        let mut told = Vec::new();
+        for channel in [Channel::Device, Channel::User("ada".into())] {
+            let id = device.enrollment_id(&channel);
+            if self.knows(&id).await {
+                let mut shown = self.enrollment(&id).await;
+                shown["last_seen"] = Value::Null;
+                told.push(json!({ "enrollment": shown, "queue": self.queue(&id).await }));
+            }
+        }
+        told.into()
     }
 
     /// The UUIDs of one enrollment's queue, in order.
@@ -390,17 +493,32 @@ pub fn uuid() -> String {
     uuid::Uuid::new_v4().to_string().to_uppercase()
 }
 
-/// RSA keys are dear in a debug build: tests of one process share a few, in turn. Each enrollment still gets a
-/// certificate of its own.
-pub fn rsa_key() -> openssl::pkey::PKey<openssl::pkey::Private> {
-    use std::sync::LazyLock;
+/// The SCEP payload of an enrollment profile.
+pub fn scep_payload(profile: &[u8]) -> ScepPayload {
+    match EnrollmentProfile::parse(profile).unwrap().identity {
+        IdentityPayload::Scep(payload) => payload,
+        IdentityPayload::Pkcs12(_) => panic!("the identity does not come by SCEP"),
+    }
+}
 
-    type Keys = Vec<openssl::pkey::PKey<openssl::pkey::Private>>;
-    static KEYS: LazyLock<Keys> = LazyLock::new(|| {
-        (0..4)
-            .map(|_| russet_sim::pki::csr::rsa_key(2048).unwrap())
-            .collect()
-    });
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    KEYS[usize::from(NEXT.fetch_add(1, Ordering::Relaxed)) % KEYS.len()].clone()
+/// A clock that the test moves, some time before the present: what the server issues must be valid for the device,
+/// which goes by the machine's clock.
+pub fn manual_clock(before_now: Duration) -> Clock {
+    let seconds = Clock::system().now().minus(before_now).seconds();
+    Clock::manual(Timestamp::from_seconds(seconds))
+}
+
+/// The fingerprint of an identity as the operator API shows it.
+pub fn fingerprint(identity: &Identity) -> String {
+    identity.fingerprint().unwrap().to_lowercase()
+}
+
+/// RSA keys are dear in a debug build: the tests of one process share a few, in turn. Each enrollment still gets a
+/// certificate of its own.
+pub fn shared_key() -> openssl::pkey::PKey<openssl::pkey::Private> {
+    static KEYS: [OnceLock<openssl::pkey::PKey<openssl::pkey::Private>>; 4] = [const { OnceLock::new() }; 4];
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    KEYS[NEXT.fetch_add(1, Ordering::Relaxed) % KEYS.len()]
+        .get_or_init(|| russet_sim::pki::csr::rsa_key(2048).unwrap())
+        .clone()
 }

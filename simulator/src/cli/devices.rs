@@ -1,6 +1,7 @@
 //! `russet-sim device …`: devices one step at a time.
 
-use russet_sim::{Channel, Client, Device, Error};
+use russet_sim::pki::csr::rsa_key;
+use russet_sim::{Channel, Client, Device, Error, Step};
 
 use super::Failure;
 use super::args::{DeviceVerb, ProfileUrl, Server, State, Which};
@@ -60,6 +61,11 @@ pub(crate) async fn enroll_one(
     device: &mut Device,
     profile: &ProfileUrl,
 ) -> Result<(), Error> {
+    // Made beforehand, so that the time printed is the server's and the network's.
+    device.use_key(rsa_key(2048).map_err(|problem| Error {
+        step: Step::SetUp,
+        problem,
+    })?);
     let url = if profile.bind {
         device.bound_url(&profile.url)
     } else {
@@ -97,6 +103,14 @@ pub(crate) async fn connect_one(output: Output, device: &mut Device) -> Result<(
         let result = device.connect_on(&channel).await;
         for handled in device.handled() {
             output.handled(device, &channel, handled);
+        }
+        if device
+            .handled()
+            .iter()
+            .any(|h| h.request_type == "DeclarativeManagement")
+            && let Some(outcome) = device.synchronised()
+        {
+            output.synchronised(device, outcome);
         }
         result?;
         if !device.is_enrolled() {

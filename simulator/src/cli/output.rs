@@ -1,5 +1,8 @@
 //! What the verbs print: a line of text, or a JSON object, for each device.
 
+use std::io::Write;
+
+use russet_sim::device::Synchronised;
 use russet_sim::{Channel, Device, Enrolled, Error, Handled};
 use serde_json::{Value, json};
 
@@ -77,14 +80,36 @@ impl Output {
         );
     }
 
+    pub(crate) fn synchronised(self, device: &Device, outcome: &Result<Synchronised, Error>) {
+        let serial = &device.hardware.serial_number;
+        match outcome {
+            Ok(done) => self.line(
+                format!(
+                    "{} declarations: {} fetched, {} removed",
+                    label(device),
+                    done.fetched.len(),
+                    done.removed.len()
+                ),
+                json!({
+                    "event": "synchronised",
+                    "serial": serial,
+                    "up_to_date": done.up_to_date,
+                    "fetched": done.fetched,
+                    "removed": done.removed,
+                }),
+            ),
+            Err(error) => self.failed(device, error),
+        }
+    }
+
     pub(crate) fn failed(self, device: &Device, error: &Error) {
         let next = next_step(error);
         if self.json {
             let serial = &device.hardware.serial_number;
             let error = json!({ "step": error.step, "status": error.status(), "cause": error.to_string(), "next": next });
-            println!(
-                "{}",
-                json!({ "event": "failed", "serial": serial, "error": error })
+            self.line(
+                String::new(),
+                json!({ "event": "failed", "serial": serial, "error": error }),
             );
         } else {
             eprintln!("{} failed at {error}\n  next: {next}", label(device));
@@ -92,10 +117,10 @@ impl Output {
     }
 
     pub(crate) fn line(self, text: String, json: Value) {
-        if self.json {
-            println!("{json}")
-        } else {
-            println!("{text}")
+        let line = if self.json { json.to_string() } else { text };
+        if writeln!(std::io::stdout(), "{line}").is_err() {
+            // Whoever reads has had enough.
+            std::process::exit(0);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `russet-sim run`: a mixed set of devices that live as long as the command.
 
-use russet_sim::pki::csr::rsa_key;
-use russet_sim::{Device, Error, Kind, Step};
+use russet_sim::{Device, Kind};
 use tokio::sync::oneshot;
 
 use super::Failure;
@@ -20,11 +19,6 @@ pub(crate) async fn main(options: Run, json: bool) -> Result<(), Failure> {
     for kind in KINDS.into_iter().cycle().take(options.count as usize) {
         let mut device = Device::new(kind, client.fresh())?;
         device.options.present = options.server.present();
-        // Made beforehand, so that the time printed is the server's and the network's.
-        device.use_key(rsa_key(2048).map_err(|problem| Error {
-            step: Step::SetUp,
-            problem,
-        })?);
         let result = enroll_one(output, &mut device, &options.profile).await;
         let enrolled = result.is_ok();
         tally.count(output, &device, result);

@@ -27,7 +27,13 @@ struct Command {
 }
 
 pub(super) async fn run(settings: &Settings) -> Result<Report> {
-    let devices = fleet::enrolled(settings).await?;
+    let mut devices = fleet::enrolled(settings).await?;
+    if settings.scenario == Scenario::Roundtrip {
+        // What an earlier storm left in the queues would come before the commands of this one.
+        for device in &mut devices {
+            device.connect().await?;
+        }
+    }
     let rounds = settings.count.div_ceil(devices.len());
     let mut ready = Vec::new();
     for device in &devices {
@@ -38,13 +44,11 @@ pub(super) async fn run(settings: &Settings) -> Result<Report> {
         let operator = Target::of(settings, &settings.operator)
             .await
             .at(Step::Operator)?;
-        let requests = ready
-            .iter()
-            .flat_map(|r| r.commands.iter().map(|c| c.enqueue.clone()))
-            .collect();
-        let workers = deal(requests, settings.connections)
+        // One worker queues all commands of a device, for their order is the order of the answers.
+        let of_device = |r: &Ready| r.commands.iter().map(|c| c.enqueue.clone()).collect::<Vec<_>>();
+        let workers = deal(ready.iter().map(of_device).collect(), settings.connections)
             .into_iter()
-            .map(|r| enqueue(operator.clone(), r));
+            .map(|devices| enqueue(operator.clone(), devices.concat()));
         let queued = phase("enqueue", settings, workers).await?;
         if let Some(cause) = queued.first_error {
             return Err(Problem::State(format!(
@@ -168,14 +172,20 @@ async fn enqueue(operator: Target, requests: Vec<Vec<u8>>) -> Tally {
     tally
 }
 
-/// One connection's work: its devices in turn, so many operations or until the time is over.
+/// One connection's work: its devices in turn, so many operations (for `roundtrip` all that is queued) or until the time
+/// is over.
 async fn work(scenario: Scenario, mut mine: Vec<Ready>, share: usize, limit: Option<Duration>) -> Tally {
     let mut tally = Tally::default();
     let Some(first) = mine.first() else { return tally };
     let mut wire = Kept::new(first.target.clone());
     let since = Stopwatch::start();
     let devices = mine.len();
-    for operation in 0..share {
+    let queued = mine.iter().map(|r| r.commands.len()).sum();
+    for operation in 0..if scenario == Scenario::Roundtrip {
+        queued
+    } else {
+        share
+    } {
         if limit.is_some_and(|l| since.elapsed() > l) {
             break;
         }

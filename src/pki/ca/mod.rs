@@ -256,7 +256,7 @@ pub fn fingerprint(der: &[u8]) -> Fingerprint {
     Fingerprint::new(bytes)
 }
 
-/// A fresh serial number: 127 random bits, in hexadecimal.
+/// A fresh serial number: 126 random bits in 16 octets, in hexadecimal.
 pub fn random_serial() -> Result<String, CaError> {
     let mut serial = [0; 16];
     rand::fill(&mut serial).map_err(|_| KeyError::Unusable)?;

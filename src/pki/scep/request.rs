@@ -8,7 +8,7 @@ use crate::{
         ca::{CaError, DeviceAuthority, fingerprint},
         certificate::{Certificate, name_text},
         cipher::{ContentCipher, LegacyCiphers},
-        cms::{CmsError, EnvelopedData, SignedData, SignerInfo},
+        cms::{CmsError, EnvelopedData, Recipient, SignedData, SignerInfo},
         keys::PublicKey,
         oid,
         weak_key::{self, WeakKey},
@@ -216,7 +216,7 @@ fn signer<'a>(signed: &SignedData<'a>, info: &SignerInfo<'a>) -> Result<(&'a [u8
 
 fn decrypt(
     envelope: &[u8],
-    recipient: &crate::pki::cms::Recipient<'_>,
+    recipient: &Recipient<'_>,
     options: &Options,
 ) -> Result<(ContentCipher, Vec<u8>), Reason> {
     let der = ber::to_der(envelope).map_err(CmsError::from)?;

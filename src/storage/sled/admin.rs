@@ -20,19 +20,19 @@ use crate::{
 impl AdminStore for SledStorage {
     async fn add_api_key(&self, key: ApiKeyRecord) -> StoreResult<bool> {
         self.write(move |transaction| {
-            let name = Key::ApiKeyName(key.name.clone());
+            let name = Key::ApiName(key.name.clone());
             if transaction.view().get(&name)?.is_some() {
                 return Ok(false);
             }
             transaction.put_record(&name, &key.hash)?;
-            transaction.put_record(&Key::ApiKey(key.hash), &key)?;
+            transaction.put_record(&Key::ApiSecret(key.hash), &key)?;
             Ok(true)
         })
         .await
     }
 
     async fn api_key(&self, hash: &SecretHash) -> StoreResult<Option<ApiKeyRecord>> {
-        self.shared.read(|view, _| view.record(&Key::ApiKey(*hash)))
+        self.shared.read(|view, _| view.record(&Key::ApiSecret(*hash)))
     }
 
     async fn api_keys(&self) -> StoreResult<Vec<ApiKeyRecord>> {
@@ -40,7 +40,7 @@ impl AdminStore for SledStorage {
             let mut keys = Vec::new();
             for pair in view.scan(&Prefix::api_key_names()) {
                 let hash = decode(&pair?.1)?;
-                let key = view.record(&Key::ApiKey(hash))?;
+                let key = view.record(&Key::ApiSecret(hash))?;
                 keys.push(key.ok_or_else(|| fault::damaged("an API key is missing"))?);
             }
             Ok(keys)
@@ -48,13 +48,13 @@ impl AdminStore for SledStorage {
     }
 
     async fn remove_api_key(&self, name: &str) -> StoreResult<bool> {
-        let name = Key::ApiKeyName(name.to_owned());
+        let name = Key::ApiName(name.to_owned());
         self.write(move |transaction| {
             let Some(hash) = transaction.view().record(&name)? else {
                 return Ok(false);
             };
             transaction.remove(&name);
-            transaction.remove(&Key::ApiKey(hash));
+            transaction.remove(&Key::ApiSecret(hash));
             Ok(true)
         })
         .await

@@ -54,9 +54,9 @@ pub(super) enum Key {
     /// Index: the latest issuance with a SCEP transactionID.
     Transaction(String),
     /// An API key.
-    ApiKey(SecretHash),
+    ApiSecret(SecretHash),
     /// Index: API keys by name.
-    ApiKeyName(String),
+    ApiName(String),
     /// An enrollment link.
     EnrollLink(SecretHash),
     /// A push certificate.
@@ -143,8 +143,8 @@ impl Key {
                 .bytes(authority.as_bytes())
                 .bytes(key.0.as_bytes()),
             Self::Transaction(id) => Writer::new(kind::TRANSACTION).last(id),
-            Self::ApiKey(hash) => Writer::new(kind::API_KEY).bytes(hash.0.as_bytes()),
-            Self::ApiKeyName(name) => Writer::new(kind::API_KEY_NAME).last(name),
+            Self::ApiSecret(hash) => Writer::new(kind::API_KEY).bytes(hash.0.as_bytes()),
+            Self::ApiName(name) => Writer::new(kind::API_KEY_NAME).last(name),
             Self::EnrollLink(hash) => Writer::new(kind::ENROLL_LINK).bytes(hash.0.as_bytes()),
             Self::PushCertificate(topic) => Writer::new(kind::PUSH_CERTIFICATE).last(topic.as_str()),
         };
@@ -198,8 +198,8 @@ impl Key {
                 Self::Grant(grant, parts.digest()?, SecretHash(parts.digest()?))
             }
             kind::TRANSACTION => Self::Transaction(parts.last()?),
-            kind::API_KEY => Self::ApiKey(SecretHash(parts.digest()?)),
-            kind::API_KEY_NAME => Self::ApiKeyName(parts.last()?),
+            kind::API_KEY => Self::ApiSecret(SecretHash(parts.digest()?)),
+            kind::API_KEY_NAME => Self::ApiName(parts.last()?),
             kind::ENROLL_LINK => Self::EnrollLink(SecretHash(parts.digest()?)),
             kind::PUSH_CERTIFICATE => Self::PushCertificate(Topic::new(parts.last()?)),
             _ => return None,
@@ -404,8 +404,8 @@ mod tests {
                 15 => Key::Issuance(a),
                 16 => Key::Grant(GrantKind::Identity, digest, hash),
                 17 => Key::Transaction(a),
-                18 => Key::ApiKey(hash),
-                19 => Key::ApiKeyName(a),
+                18 => Key::ApiSecret(hash),
+                19 => Key::ApiName(a),
                 20 => Key::EnrollLink(hash),
                 _ => Key::PushCertificate(Topic::new(a)),
             }

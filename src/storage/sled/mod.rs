@@ -1,7 +1,7 @@
 //! The embedded backend, on [sled](https://docs.rs/sled/0.34.7), for one server with a disk of its own.
 //!
 //! One tree holds everything, under the keys of `keys.rs`; every change is one batch. Writers go through one thread
-//! (`committer.rs`), which makes a group of jobs durable with one sync. Readers read the tree directly and see durable
+//! (`committer.rs`, `worker.rs`), which makes a group of jobs durable with one sync. Readers read the tree directly and see durable
 //! state only (`shared.rs`).
 
 mod admin;
@@ -21,6 +21,7 @@ mod retention;
 mod shared;
 mod transaction;
 mod view;
+mod worker;
 
 use std::{
     fmt,
@@ -34,9 +35,10 @@ use async_trait::async_trait;
 pub use recovery::OpenError;
 
 use super::{Storage, StoreFigures, StoreResult};
-use committer::{Committer, Sync};
+use committer::Committer;
 use shared::Shared;
 use transaction::Transaction;
+use worker::{Sync, Worker};
 
 /// How to open a [`SledStorage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub struct SledOptions {
 impl Default for SledOptions {
     fn default() -> Self {
         Self {
-            cache_bytes: 32 * 1024 * 1024,
+            cache_bytes: 16 * 1024 * 1024,
         }
     }
 }
@@ -70,13 +72,14 @@ impl SledStorage {
     fn open_with(folder: &Path, options: SledOptions, sync: Sync) -> Result<Self, OpenError> {
         let opened = recovery::open(folder, options.cache_bytes)?;
         let shared = Arc::new(Shared::new(opened.db.clone(), opened.meta));
-        let committer = Committer::start(
+        let worker = Worker::new(
             folder.to_owned(),
             options.cache_bytes,
             opened,
             Arc::clone(&shared),
             sync,
-        )?;
+        );
+        let committer = Committer::start(worker)?;
         Ok(Self {
             folder: folder.to_owned(),
             shared,

@@ -12,6 +12,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use sled::Db;
@@ -23,8 +24,13 @@ use super::{
     meta::{Meta, SCHEMA, Sum},
 };
 
-/// So many records are read at each opening: all of them in a store of some 10,000 enrollments.
-const CHECKED_RECORDS: usize = 100_000;
+/// So many records are read at each opening: all of them in a store of some 1,000 enrollments. sled keeps what it has
+/// read in memory, whatever its cache is limited to, until some 16,000 further pages have been used.
+const CHECKED_RECORDS: usize = 10_000;
+
+/// How often a database that is in use is tried, and the time in between: a second in all.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The sled file that holds the data.
 const DATABASE: &str = "db";
@@ -95,12 +101,7 @@ pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Opened, OpenError>
 fn attempt(folder: &Path, cache_bytes: u64, checked_records: usize) -> Result<Opened, OpenError> {
     // sled answers some kinds of damage with a panic.
     catch_unwind(AssertUnwindSafe(|| {
-        let db = sled::Config::new()
-            .path(folder)
-            .cache_capacity(cache_bytes)
-            .flush_every_ms(None)
-            .open()
-            .map_err(|error| refused(folder, error))?;
+        let db = database(folder, cache_bytes)?;
         let file = File::open(folder.join(DATABASE))?;
         let (mut mark, expected) = Mark::open(folder)?;
         let meta = match db.get(Key::Meta.encode()).map_err(unreadable)? {
@@ -130,6 +131,31 @@ fn attempt(folder: &Path, cache_bytes: u64, checked_records: usize) -> Result<Op
         Ok(Opened { db, file, mark, meta })
     }))
     .unwrap_or_else(|_| Err(damaged("the database gave up on it")))
+}
+
+/// Opens sled's files. What this process has just closed stays locked until sled's own threads are done with it, so
+/// that a lock is believed only if it lasts.
+fn database(folder: &Path, cache_bytes: u64) -> Result<Db, OpenError> {
+    let config = sled::Config::new()
+        .path(folder)
+        .cache_capacity(cache_bytes)
+        .flush_every_ms(None);
+    let mut tries = LOCK_TRIES;
+    loop {
+        tries -= 1;
+        match config.open().map_err(|error| refused(folder, error)) {
+            Err(OpenError::InUse(_)) if tries > 0 => pause(),
+            result => return result,
+        }
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "nothing tells when a lock is free; the tries are counted"
+)]
+fn pause() {
+    std::thread::sleep(LOCK_PAUSE);
 }
 
 /// Writes the first commit.

@@ -116,7 +116,7 @@ impl Iterator for Scan<'_> {
             };
             let pair = Key::decode(&key)
                 .map(|key| (key, value))
-                .ok_or_else(|| unexpected_key());
+                .ok_or_else(unexpected_key);
             self.over = pair.is_err();
             return Some(pair);
         }

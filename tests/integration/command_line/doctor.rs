@@ -85,7 +85,7 @@ async fn where_nothing_is_set_up_doctor_says_so_and_makes_nothing() {
 async fn an_expired_certificate_is_a_problem_and_a_short_lived_one_a_warning() {
     let place = Place::development().await;
     for (days, code, mark) in [(0, PROBLEM, "[FAIL]"), (10, DONE, "[warn]")] {
-        let key = crate::support::rsa_key();
+        let key = crate::support::shared_key();
         let made = russet_sim::pki::identity::Identity::self_signed_as(&key, "localhost", days).unwrap();
         fs::write(place.path("tls.pem"), made.certificate.to_pem().unwrap()).unwrap();
         fs::write(place.path("tls-key.pem"), key.private_key_to_pem_pkcs8().unwrap()).unwrap();

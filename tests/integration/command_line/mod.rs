@@ -17,7 +17,7 @@ use russet_sim::{Client, Device, Kind};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{eventually, promptly, rsa_key};
+use crate::support::{eventually, promptly, shared_key};
 
 /// Exit codes, as `--help` lists them.
 const DONE: i32 = 0;
@@ -126,7 +126,7 @@ impl Place {
     fn device(&self, kind: Kind) -> Device {
         let anchor = std::fs::read(self.path("tls-ca.pem")).unwrap();
         let mut device = Device::new(kind, Client::trusting(&anchor).unwrap()).unwrap();
-        device.use_key(rsa_key());
+        device.use_key(shared_key());
         device
     }
 }

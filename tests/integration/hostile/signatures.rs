@@ -8,7 +8,7 @@ use russet_sim::{
 };
 
 use super::{Attacker, CHECK_IN, REPORT, code_of, stored};
-use crate::support::{TestServer, rsa_key};
+use crate::support::{TestServer, shared_key};
 
 /// A CMS SignedData with its signerInfo so many times.
 fn with_signers(cms: &[u8], times: usize) -> Vec<u8> {
@@ -86,7 +86,7 @@ async fn k_m1_a_strangers_signature_opens_nothing() {
     let server = TestServer::start().await;
     let mut attacker = Attacker::new(&server).await;
     let before = stored(&server).await;
-    let stranger = Identity::self_signed(&rsa_key()).unwrap();
+    let stranger = Identity::self_signed(&shared_key()).unwrap();
     let credentials = Credentials {
         signature: Some(stranger),
         ..Credentials::default()

@@ -97,7 +97,7 @@ async fn what_is_no_certificate_in_the_header_is_refused() {
         let response = idle(&server, &device, &[("client-cert", header)]).await;
         refused(&response, "certificate_not_trusted");
     }
-    let foreign = Identity::self_signed(&crate::support::rsa_key()).unwrap();
+    let foreign = Identity::self_signed(&crate::support::shared_key()).unwrap();
     let response = idle(&server, &device, &[("client-cert", rfc9440(&foreign))]).await;
     refused(&response, "certificate_not_trusted");
 }

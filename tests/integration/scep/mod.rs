@@ -24,7 +24,7 @@ use russet_sim::{
     scep::{certificate_request, get_ca_cert},
 };
 
-use crate::support::{TestServer, rsa_key};
+use crate::support::{TestServer, shared_key};
 
 /// failInfo's values (RFC 8894 §3.2.1.4).
 const BAD_ALG: &str = "0";
@@ -139,5 +139,5 @@ fn common_name(certificate: &X509) -> String {
 
 /// A fresh key of a size that is certified.
 fn key() -> PKey<Private> {
-    rsa_key()
+    shared_key()
 }

@@ -4,6 +4,7 @@
 //! them once; one line at the end of this file runs them all on a backend, each on a fresh store.
 
 mod admin;
+mod answers;
 mod certificates;
 mod commands;
 mod damage;
@@ -95,18 +96,6 @@ macro_rules! battery {
                     commands_are_offered_in_the_order_of_enqueueing_whatever_the_clock_says,
                     a_higher_priority_goes_first,
                     the_same_command_is_offered_until_it_is_answered,
-                    two_connections_pulling_one_queue_are_offered_the_same_command,
-                    a_report_finishes_the_command_and_names_the_next,
-                    error_and_format_error_finish_a_command,
-                    a_repeated_report_changes_nothing_and_still_names_the_next,
-                    two_simultaneous_reports_on_one_command_are_stored_once,
-                    a_report_on_an_unknown_command_stores_nothing_and_still_names_the_next,
-                    k_m5_a_report_on_another_enrollments_command_stores_nothing,
-                    not_now_offers_the_next_command_that_has_not_said_so,
-                    not_now_is_offered_again_on_the_next_contact,
-                    not_now_never_overwrites_a_result,
-                    an_answer_replaces_a_not_now,
-                    a_restart_between_enqueue_and_report_loses_nothing,
                     a_command_waits_for_its_not_before,
                     a_command_is_not_offered_from_its_expiry_on,
                     one_command_goes_to_many_enrollments_and_is_answered_by_each,
@@ -123,6 +112,20 @@ macro_rules! battery {
                     clearing_closes_every_unfinished_command,
                     long_payloads_and_answers_come_back_byte_for_byte,
                     sequence_numbers_are_never_used_twice,
+                ;
+                answers:
+                    two_connections_pulling_one_queue_are_offered_the_same_command,
+                    a_report_finishes_the_command_and_names_the_next,
+                    error_and_format_error_finish_a_command,
+                    a_repeated_report_changes_nothing_and_still_names_the_next,
+                    two_simultaneous_reports_on_one_command_are_stored_once,
+                    a_report_on_an_unknown_command_stores_nothing_and_still_names_the_next,
+                    k_m5_a_report_on_another_enrollments_command_stores_nothing,
+                    not_now_offers_the_next_command_that_has_not_said_so,
+                    not_now_is_offered_again_on_the_next_contact,
+                    not_now_never_overwrites_a_result,
+                    an_answer_replaces_a_not_now,
+                    a_restart_between_enqueue_and_report_loses_nothing,
                 ;
                 retention:
                     expiry_closes_what_is_over_and_no_more_than_asked,

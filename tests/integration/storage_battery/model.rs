@@ -248,11 +248,7 @@ async fn take(store: &dyn Storage, model: &mut Model, step: Step, now: i64) {
             renewed.enrollment.updated_at = at(now);
             renewed.close_commands_to = Some(watermark);
             renewed.users = Users::Remove;
-            let up_to = model
-                .targets
-                .values()
-                .find(|place| place.sequence == watermark_of(model, target));
-            let up_to = up_to.map_or(0, |place| place.sequence);
+            let up_to = first_sequence(model, target);
             model.close(
                 |_, id, place| id == target && place.sequence <= up_to,
                 CommandState::Cancelled,
@@ -298,7 +294,7 @@ async fn take(store: &dyn Storage, model: &mut Model, step: Step, now: i64) {
 }
 
 /// The sequence number (as the model counts) of the first command in a queue; 0 if it is empty.
-fn watermark_of(model: &Model, target: &str) -> u64 {
+fn first_sequence(model: &Model, target: &str) -> u64 {
     model
         .targets
         .iter()

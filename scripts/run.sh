@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# A development server with ten simulated devices: enrolls them, sends each a command, and keeps serving.
+set -euo pipefail
+
+data=${DATA:-dev-data}
+russet=${RUSSET:-target/release/russet}
+simulator=${SIMULATOR:-target/release/russet-sim}
+count=${COUNT:-10}
+pids=()
+
+stop() {
+    trap - EXIT INT TERM
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+}
+trap 'stop; exit 0' INT TERM
+trap stop EXIT
+
+step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+
+if [ -f "$data/russet.toml" ]; then
+    step "1. The development data directory $data is there already"
+else
+    step "1. Setting up the development data directory $data"
+    "$russet" init --dev --data "$data" --device-listen "$DEVICE_LISTEN" --operator-listen "$OPERATOR_LISTEN"
+fi
+
+step "2. Starting the server"
+log="$data/server.log"
+ready="$data/ready"
+: >"$ready"
+"$russet" serve --data "$data" >"$ready" 2>"$log" &
+server=$!
+pids+=("$server")
+for _ in $(seq 100); do
+    [ -s "$ready" ] && break
+    kill -0 "$server" 2>/dev/null || { cat "$log" >&2; exit 1; }
+    sleep 0.1
+done
+cat "$ready"
+device=$(sed -n 's/^russet ready: device \([^ ]*\).*/\1/p' "$ready")
+operator=$(sed -n 's/.* operator \([^ ]*\).*/\1/p' "$ready")
+
+step "3. Enrolling $count simulated devices"
+# The devices go on connecting until their standard input closes, which this pipe does with the script.
+pipe=$(mktemp -u)
+mkfifo "$pipe"
+exec 3<>"$pipe"
+rm "$pipe"
+: >"$data/devices.log"
+"$simulator" run --url "$device/enroll" --ca "$data/tls-ca.pem" --count "$count" --interval 1 <&3 \
+    >"$data/devices.log" 2>&1 &
+pids+=("$!")
+for _ in $(seq 600); do
+    enrolled=$(grep -c ' enrolled in ' "$data/devices.log" || true)
+    [ "$enrolled" -ge "$count" ] && break
+    sleep 0.1
+done
+grep ' enrolled in ' "$data/devices.log"
+
+step "4. Asking each for its DeviceInformation"
+# Only this run's devices: those of earlier runs are gone.
+grep ' enrolled in ' "$data/devices.log" | sed -n 's/.* \([^ ]*\) enrolled in .*/\1/p' | while read -r serial; do
+    answer=$("$russet" device cmd "$serial" DeviceInformation --wait 20 --data "$data" --json) || { echo "$answer"; continue; }
+    sed -n 's/.*"DeviceName":"\([^"]*\)".*"OSVersion":"\([^"]*\)".*/  \1, OS \2: acknowledged/p' <<<"$answer"
+done
+
+step "Russet is running. Ctrl-C ends it."
+cat <<TEXT
+  devices     $device        (enroll at $device/enroll; trust anchor $data/tls-ca.pem)
+  operator    $operator        (key in $data/dev-api-key)
+  server log  $log
+  try         $russet device list --data $data
+              $russet device cmd SERIAL SecurityInfo --wait --data $data
+              curl -u admin:\$(cat $data/dev-api-key) $operator/v1/enrollments
+TEXT
+wait "$server"
