@@ -31,8 +31,9 @@ use russet_sim::{
     scep::{self, ScepOptions},
 };
 use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::WantsClientCert,
+    pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, pem::PemObject as _},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -170,17 +171,34 @@ impl TestServer {
 
     /// A connection to the device listener that is not HTTP yet, within TLS if the listener has it.
     pub async fn wire(&self) -> Wire {
-        let stream = TcpStream::connect(self.authority()).await.unwrap();
         if self.url.starts_with("http:") {
-            return Wire::over(stream);
+            return Wire::over(TcpStream::connect(self.authority()).await.unwrap());
         }
-        let config = Arc::new(self.tls_client());
+        self.wire_with(self.tls_client()).await
+    }
+
+    /// The same, with this identity's certificate in TLS.
+    pub async fn wire_of(&self, identity: &Identity) -> Wire {
+        let certificate = CertificateDer::from(identity.certificate.to_der().unwrap());
+        let key = PrivatePkcs8KeyDer::from(identity.key.private_key_to_pkcs8().unwrap());
+        let config = self.tls_client_builder();
+        let config = config.with_client_auth_cert(vec![certificate], key.into());
+        self.wire_with(config.unwrap()).await
+    }
+
+    async fn wire_with(&self, config: ClientConfig) -> Wire {
+        let stream = TcpStream::connect(self.authority()).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();
-        Wire::over(TlsConnector::from(config).connect(name, stream).await.unwrap())
+        let connector = TlsConnector::from(Arc::new(config));
+        Wire::over(connector.connect(name, stream).await.unwrap())
     }
 
     /// A TLS client that trusts this server and has no certificate.
     pub fn tls_client(&self) -> ClientConfig {
+        self.tls_client_builder().with_no_client_auth()
+    }
+
+    fn tls_client_builder(&self) -> ConfigBuilder<ClientConfig, WantsClientCert> {
         let mut roots = RootCertStore::empty();
         for anchor in CertificateDer::pem_slice_iter(&self.anchor) {
             roots.add(anchor.unwrap()).unwrap();
@@ -190,7 +208,6 @@ impl TestServer {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
-            .with_no_client_auth()
     }
 
     /// The enrollments, as the native API lists them.

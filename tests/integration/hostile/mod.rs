@@ -2,6 +2,7 @@
 //! the server goes on.
 
 mod bodies;
+mod bombs;
 mod growth;
 mod random;
 mod routes;
@@ -94,4 +95,35 @@ async fn still_serves(server: &TestServer) {
     let mut device = server.enrolled(Kind::IPad).await;
     server.enqueue(&device.hardware.udid, "DeviceInformation").await;
     assert_eq!(device.connect().await.unwrap().len(), 1);
+}
+
+fn xml(content: &str) -> Vec<u8> {
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><plist version=\"1.0\">{content}</plist>").into_bytes()
+}
+
+fn dict(keys: &str) -> Vec<u8> {
+    xml(&format!("<dict>{keys}</dict>"))
+}
+
+fn text(key: &str, value: &str) -> String {
+    format!("<key>{key}</key><string>{value}</string>")
+}
+
+/// Sends each body to both doors: nothing may come of it.
+async fn refused_everywhere(bodies: Vec<(String, Vec<u8>)>) {
+    let server = TestServer::start().await;
+    let mut attacker = Attacker::new(&server).await;
+    let before = stored(&server).await;
+    for (what, body) in bodies {
+        for content_type in [CHECK_IN, REPORT] {
+            let response = attacker.send(content_type, body.clone()).await;
+            let code = code_of(&what, &response);
+            assert!(
+                ["bad_message", "body_too_large"].contains(&code.as_str()),
+                "{what}: {code}"
+            );
+        }
+    }
+    assert_eq!(stored(&server).await, before);
+    still_serves(&server).await;
 }

@@ -132,7 +132,7 @@ fn random_bodies_never_make_the_server_fail() {
 fn changed_messages_never_make_the_server_fail() {
     let (runtime, server, mut device) = together();
     let token_update = device.token_update_message(&russet_sim::Channel::Device).unwrap();
-    let messages = vec![
+    let messages = [
         device.authenticate_message().unwrap(),
         token_update,
         russet_sim::messages::idle(&device.ids(&russet_sim::Channel::Device)),

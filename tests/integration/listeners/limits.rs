@@ -199,3 +199,25 @@ async fn slots_of_connections_that_were_cut_off_come_back() {
     })
     .await;
 }
+
+/// A device's own connection has the same limits once its identity has got it past the door.
+#[tokio::test]
+async fn k_x6_a_devices_body_has_limits_too() {
+    let server = hasty().await;
+    let device = server.enrolled(Kind::Mac).await;
+    let identity = device.identity().unwrap();
+    for path in ["/mdm", "/checkin"] {
+        for (length, expected) in [("1000", "408"), ("99999999999", "413")] {
+            let mut wire = server.wire_of(identity).await;
+            wire.say(format!(
+                "PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n<plist>"
+            ))
+            .await;
+            let answer = wire.hear().await;
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {expected} ")),
+                "{path}: {answer}"
+            );
+        }
+    }
+}

@@ -55,10 +55,10 @@ async fn enrollments_are_listed_by_serial_and_state_and_in_pages() {
         (ids, answer.json["next_cursor"].as_str().map(str::to_owned))
     };
     assert_eq!(list("").await.0.len(), 2);
-    assert_eq!(list("?enabled=true").await.0, [here.hardware.udid.clone()]);
-    assert_eq!(list("?enabled=false").await.0, [gone.hardware.udid.clone()]);
+    assert_eq!(list("?enabled=true").await.0, [here.hardware.udid.as_str()]);
+    assert_eq!(list("?enabled=false").await.0, [gone.hardware.udid.as_str()]);
     let serial = format!("?serial={}", here.hardware.serial_number);
-    assert_eq!(list(&serial).await.0, [here.hardware.udid.clone()]);
+    assert_eq!(list(&serial).await.0, [here.hardware.udid.as_str()]);
     assert!(list("?serial=NOBODY").await.0.is_empty());
     let (first, cursor) = list("?limit=1").await;
     let (second, end) = list(&format!("?limit=1&cursor={}", cursor.unwrap())).await;
