@@ -157,7 +157,7 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             path: "db".into(),
-            cache_mib: 16,
+            cache_mib: 8,
         }
     }
 }
