@@ -470,7 +470,12 @@ mod tests {
 
     #[test]
     fn ids_are_normalised_as_nanomdm_does() {
-        let cases: [(&[(&str, &str)], &str, EnrollmentKind); 6] = [
+        type Case = (
+            &'static [(&'static str, &'static str)],
+            &'static str,
+            EnrollmentKind,
+        );
+        let cases: [Case; 6] = [
             (&[("UDID", "U1")], "U1", EnrollmentKind::Device),
             (
                 &[("UDID", "U1"), ("EnrollmentID", "E1")],
