@@ -43,7 +43,7 @@ const RESERVE: u64 = 16 * 1024 * 1024;
 pub(super) type Sync = Box<dyn FnMut(&File) -> io::Result<()> + Send>;
 
 /// How long a group that has begun to gather waits for its next job. A sync takes about as long on a good disk.
-const COMPANY: Duration = Duration::from_micros(150);
+const COMPANY: Duration = Duration::from_micros(200);
 
 /// The thread's own.
 pub(super) struct Worker {
