@@ -201,7 +201,7 @@ impl App {
             profile_template(data_dir, config, &ca, device_address)?,
         ));
 
-        let bodies = Bodies::new(config.server.body_timeout);
+        let bodies = || Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),
             check_ins: Arc::clone(&check_ins),
@@ -215,7 +215,8 @@ impl App {
             enrollments: Arc::clone(&enrollments),
             identities: known,
             signature_skew: config.identity.signature_skew,
-            bodies: bodies.clone(),
+            bodies: bodies(),
+            strangers_bodies: bodies(),
             proxy: proxy_trust(config)?,
             development: config.dev.enabled,
         };
@@ -230,7 +231,7 @@ impl App {
             push_certificates: PushCertificates::new(Arc::clone(&store), sealer),
             metrics: metrics.clone(),
             ready_at: Default::default(),
-            bodies,
+            bodies: bodies(),
         };
         let results_kept = Duration::from_secs(u64::from(config.retention.results_days) * 24 * 3600);
         Ok(Self {

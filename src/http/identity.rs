@@ -3,16 +3,16 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::DeviceDoor;
 use crate::{
     error::{Code, Error, Result},
-    net::serve::Peer,
+    net::{body::SMALL, serve::Peer},
     pki::{
         identity::{ClientCertificate, IdentityError},
-        mdm_signature::verify_mdm_signature,
+        mdm_signature::{MdmSignatureError, claimed_signer, verify_mdm_signature},
         pem,
     },
     protocol::time::Timestamp,
@@ -46,7 +46,12 @@ impl DeviceDoor {
     /// new one on a connection that it opened with the old one.
     pub(super) fn claim<'a>(&self, peer: &Peer, headers: &'a HeaderMap) -> Result<Claim<'a>> {
         if let Some(signature) = headers.get(MDM_SIGNATURE) {
-            return Ok(Claim::Signature(signature.as_bytes()));
+            let signature = signature.as_bytes();
+            if is_large(headers) {
+                let signer = claimed_signer(signature, &self.identities).map_err(bad_signature)?;
+                Identities::trusted(&signer, self.clock.now())?;
+            }
+            return Ok(Claim::Signature(signature));
         }
         let handed_over = match &peer.certificate {
             Some(_) => None,
@@ -72,7 +77,7 @@ impl DeviceDoor {
             Claim::Certificate(certificate) => Ok(certificate),
             Claim::Signature(signature) => {
                 verify_mdm_signature(signature, body, now, self.signature_skew, &self.identities)
-                    .map_err(|error| Error::with(Code::BadSignature, error).caused_by(error))
+                    .map_err(bad_signature)
             }
         }
     }
@@ -104,6 +109,20 @@ impl DeviceDoor {
             )),
         }
     }
+}
+
+fn bad_signature(error: MdmSignatureError) -> Error {
+    Error::with(Code::BadSignature, error).caused_by(error)
+}
+
+/// Whether a body is announced that takes part of the room for large ones. What comes in chunks is of unknown size.
+fn is_large(headers: &HeaderMap) -> bool {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok());
+    length
+        .and_then(|length| length.parse().ok())
+        .is_none_or(|length: usize| length > SMALL)
 }
 
 /// Reads RFC 9440 (`:base64 of DER:`) or URL-escaped PEM (nginx' `$ssl_client_escaped_cert`).

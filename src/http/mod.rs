@@ -45,8 +45,10 @@ pub struct DeviceDoor {
     pub identities: Arc<IdentityCache>,
     /// How far a signature's time may lie from ours.
     pub signature_skew: Duration,
-    /// Reads bodies.
+    /// Reads the bodies of devices with an identity.
     pub bodies: Bodies,
+    /// Reads the bodies of devices that have none yet, which can't take the others' room.
+    pub strangers_bodies: Bodies,
     /// Set when a proxy terminates TLS.
     pub proxy: Option<ProxyTrust>,
     /// Whether this is a development server, for the page that says what this is.

@@ -39,7 +39,7 @@ pub(super) async fn scep(
         )),
         Some("PKIOperation") => {
             let message = if method == Method::POST {
-                door.bodies.read(&headers, body, MAX_SCEP).await?
+                door.strangers_bodies.read(&headers, body, MAX_SCEP).await?
             } else {
                 message_of(&query)?
             };

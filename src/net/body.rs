@@ -1,6 +1,6 @@
 //! Bodies, read whole, never larger and never slower than allowed, and never too many large ones at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -13,16 +13,16 @@ use tokio::{sync::Semaphore, time::timeout};
 use crate::error::{Code, Error, Result};
 
 /// Bodies up to this size are read at once: the number of connections bounds them well enough. In bytes.
-const SMALL: usize = 64 * 1024;
+pub const SMALL: usize = 64 * 1024;
 
 /// All larger bodies that are being read share so much memory; further ones wait. In KiB.
 const ROOM: usize = 128 * 1024;
 
 /// Reads bodies.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Bodies {
     patience: Duration,
-    room: Arc<Semaphore>,
+    room: Semaphore,
 }
 
 impl Bodies {
@@ -30,7 +30,7 @@ impl Bodies {
     pub fn new(patience: Duration) -> Self {
         Self {
             patience,
-            room: Arc::new(Semaphore::new(ROOM)),
+            room: Semaphore::new(ROOM),
         }
     }
 

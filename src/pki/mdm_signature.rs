@@ -69,6 +69,18 @@ pub fn verify_mdm_signature(
     Ok(client)
 }
 
+/// The certificate that a header claims to be signed with. Nothing is verified: good for refusing early what could not
+/// be accepted, and for nothing else.
+pub fn claimed_signer(
+    header: &[u8],
+    identities: &IdentityCache,
+) -> Result<Arc<ClientCertificate>, MdmSignatureError> {
+    let ber = decode(header)?;
+    let der = ber::to_der(&ber).map_err(|error: BerError| CmsError::from(error))?;
+    let signed = SignedData::parse(&der)?;
+    Ok(identities.identify(signed.certificate_of(signed.sole_signer()?)?)?)
+}
+
 /// Standard base64, with or without padding and white space.
 fn decode(header: &[u8]) -> Result<Vec<u8>, MdmSignatureError> {
     let decoded = if header.iter().any(u8::is_ascii_whitespace) {

@@ -23,3 +23,4 @@ mod scep;
 mod signature;
 mod storage_battery;
 mod support;
+mod takeover;
