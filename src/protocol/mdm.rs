@@ -3,13 +3,17 @@
 //! Apple: "Check-in" and "Commands and Queries" of the MDM protocol. Both decoders are lenient about keys that they
 //! do not know and strict about the types of those they do.
 
+mod sender;
+
 use plist::Data;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
-    ids::{CommandUuid, EnrollmentId, EnrollmentKind, SerialNumber, Topic, Udid},
+    ids::{CommandUuid, SerialNumber, Topic, Udid},
     plist::{PlistError, decode},
 };
+use sender::Channel;
+pub use sender::{Sender, device_identifier};
 
 /// What `Authenticate` says of the device. All optional: each platform sends its own selection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,19 +91,6 @@ pub enum MessageError {
     /// A report where a check-in belongs, or the other way round.
     #[error("{0} does not belong at this endpoint")]
     WrongEndpoint(&'static str),
-}
-
-/// Who sent a message, normalised.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
-    /// The channel.
-    pub id: EnrollmentId,
-    /// The device channel: `id` itself, unless it is a user channel.
-    pub device: EnrollmentId,
-    /// What kind of channel it is.
-    pub kind: EnrollmentKind,
-    /// User channels only.
-    pub user: Option<UserFacts>,
 }
 
 /// A check-in message.
@@ -312,86 +303,6 @@ fn required_topic(topic: Option<String>) -> Result<Topic, MessageError> {
         .ok_or(MessageError::Missing("Topic"))
 }
 
-/// On a Shared iPad all users share this `UserID`; the short name tells them apart.
-const SHARED_IPAD_USER_ID: &str = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF";
-
-/// Longer identifiers than this are refused: a store's index could not hold them.
-const MAX_IDENTIFIER: usize = 512;
-
-/// The identification keys of a message.
-struct Channel<'a> {
-    udid: Option<&'a str>,
-    enrollment_id: Option<&'a str>,
-    user_id: Option<&'a str>,
-    enrollment_user_id: Option<&'a str>,
-    short_name: Option<&'a str>,
-    long_name: Option<&'a str>,
-}
-
-impl Channel<'_> {
-    fn normalise(self) -> Result<Sender, MessageError> {
-        let (device, device_kind, user) = match (self.udid, self.enrollment_id) {
-            (Some(udid), _) => {
-                let user = match self.user_id {
-                    Some(SHARED_IPAD_USER_ID) => {
-                        let name = self.short_name.ok_or(MessageError::Missing("UserShortName"))?;
-                        Some((name, EnrollmentKind::SharedIpad))
-                    }
-                    Some(user_id) => Some((user_id, EnrollmentKind::User)),
-                    None => None,
-                };
-                (device_identifier("UDID", udid)?, EnrollmentKind::Device, user)
-            }
-            (None, Some(id)) => {
-                let user = self
-                    .enrollment_user_id
-                    .map(|user| (user, EnrollmentKind::UserEnrollment));
-                (
-                    device_identifier("EnrollmentID", id)?,
-                    EnrollmentKind::UserEnrollmentDevice,
-                    user,
-                )
-            }
-            (None, None) => return Err(MessageError::Missing("UDID or EnrollmentID")),
-        };
-        let device = EnrollmentId::new(device);
-        Ok(match user {
-            None => Sender {
-                id: device.clone(),
-                device,
-                kind: device_kind,
-                user: None,
-            },
-            Some((user, kind)) => Sender {
-                id: device.user_channel(identifier("UserID", user)?),
-                device,
-                kind,
-                user: Some(UserFacts {
-                    short_name: self.short_name.map(str::to_owned),
-                    long_name: self.long_name.map(str::to_owned),
-                }),
-            },
-        })
-    }
-}
-
-fn identifier<'a>(key: &'static str, value: &'a str) -> Result<&'a str, MessageError> {
-    let fits = !value.is_empty() && value.len() <= MAX_IDENTIFIER && !value.chars().any(char::is_control);
-    fits.then_some(value).ok_or(MessageError::BadIdentifier(key))
-}
-
-/// Checks an identifier of a device: not empty, not too long, without control characters.
-///
-/// It may hold no colon (`A:B` would read as user `B` of device `A`) and no comma (which separates ids in
-/// the operator API).
-pub fn device_identifier<'a>(key: &'static str, value: &'a str) -> Result<&'a str, MessageError> {
-    identifier(key, value).and_then(|id| {
-        (!id.contains([':', ',']))
-            .then_some(id)
-            .ok_or(MessageError::BadIdentifier(key))
-    })
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct CheckInKeys {
@@ -453,7 +364,8 @@ struct ReportKeys {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{sender::SHARED_IPAD_USER_ID, *};
+    use crate::protocol::ids::EnrollmentKind;
 
     fn plist(keys: &str) -> Vec<u8> {
         format!("<?xml version=\"1.0\"?><plist version=\"1.0\"><dict>{keys}</dict></plist>").into_bytes()
