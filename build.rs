@@ -1,0 +1,28 @@
+//! Tells the tests what outside material is at hand, so that those which need it show as ignored where it is not.
+
+use std::{env, path::Path};
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=PATH");
+    for (name, variable, beside) in [
+        ("apple_schema", "RUSSET_APPLE_SCHEMA", "../shared/apple-schema"),
+        ("captures", "RUSSET_CAPTURES", "../shared/captures"),
+    ] {
+        println!("cargo:rerun-if-env-changed={variable}");
+        let place = env::var_os(variable).unwrap_or_else(|| beside.into());
+        tell(name, Path::new(&place).exists());
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    tell(
+        "strongswan_pki",
+        env::split_paths(&path).any(|folder| folder.join("pki").exists()),
+    );
+}
+
+fn tell(name: &str, present: bool) {
+    println!("cargo:rustc-check-cfg=cfg({name})");
+    if present {
+        println!("cargo:rustc-cfg={name}");
+    }
+}
