@@ -75,13 +75,20 @@ impl Server {
     }
 
     /// SIGKILL: no handler runs, no buffer is flushed.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    fn kill(self) {
+        drop(self);
     }
 
     fn client(&self) -> Client {
         Client::trusting(&std::fs::read(self.data.join("tls-ca.pem")).unwrap()).unwrap()
+    }
+}
+
+/// A round that fails must not leave its server behind.
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
