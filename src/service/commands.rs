@@ -20,7 +20,7 @@ use crate::{
         identity::{Identities, Purpose},
     },
     storage::{
-        Delivery, EnqueueOutcome, Enqueued, EnrollmentRow, EnrollmentState, NewCommand, Recorded, Report,
+        Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewCommand, Recorded, Report,
         Storage,
     },
 };
@@ -93,7 +93,7 @@ impl Commands {
             .speaks_for(certificate, &sender.device, Purpose::Any, now)
             .await?;
         self.contacts.note(&sender.id, now);
-        if device.record.state == EnrollmentState::CheckedOut {
+        if device.state == EnrollmentState::CheckedOut {
             return Ok(None);
         }
         match report {
@@ -114,7 +114,7 @@ impl Commands {
         uuid: CommandUuid,
         status: ReportStatus,
         payload: Vec<u8>,
-        device: &EnrollmentRow,
+        device: &EnrollmentRecord,
         now: Timestamp,
     ) -> Result<Option<Delivery>> {
         let releases = status == ReportStatus::Acknowledged && self.releases(sender, device, &uuid).await?;
@@ -143,14 +143,14 @@ impl Commands {
 
     /// Whether the command ends the sender's hold in Setup Assistant: `DeviceConfigured` a device's,
     /// `UserConfigured` that of a Shared iPad's user.
-    async fn releases(&self, sender: &Sender, device: &EnrollmentRow, uuid: &CommandUuid) -> Result<bool> {
+    async fn releases(&self, sender: &Sender, device: &EnrollmentRecord, uuid: &CommandUuid) -> Result<bool> {
         // Only who is held can be released, so that nobody else pays for the look-up of the command.
         let (held, request_type) = if sender.id.is_user_channel() {
             let user = self.store.enrollment(&sender.id).await?;
             let held = user.is_some_and(|user| user.record.awaiting_configuration);
             (held, "UserConfigured")
         } else {
-            (device.record.awaiting_configuration, "DeviceConfigured")
+            (device.awaiting_configuration, "DeviceConfigured")
         };
         Ok(held
             && self

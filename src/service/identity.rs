@@ -7,7 +7,7 @@ use crate::{
     pki::identity::{self, ClientCertificate},
     protocol::{ids::EnrollmentId, time::Timestamp},
     service::admission::{self, Standing},
-    storage::{CertificateRecord, EnrollmentRow, MadeFor, Refusal, Ruling, Storage},
+    storage::{CertificateRecord, EnrollmentRecord, MadeFor, Refusal, Ruling, Storage},
 };
 
 /// Judges certificates by what is stored.
@@ -50,24 +50,25 @@ impl Identities {
         device: &EnrollmentId,
         purpose: Purpose,
         now: Timestamp,
-    ) -> Result<EnrollmentRow> {
+    ) -> Result<EnrollmentRecord> {
         Self::trusted(certificate, now)?;
-        let row = self
-            .store
-            .enrollment(device)
-            .await?
-            .ok_or_else(|| Error::with(Code::NotEnrolled, "no Authenticate was seen from it"))?;
-        let known = self.store.certificate(&certificate.fingerprint).await?;
-        match admission::standing(certificate.fingerprint, known.as_ref(), &row.record) {
-            Standing::Speaks => Ok(row),
-            Standing::Pending if purpose == Purpose::TokenUpdate => Ok(row),
+        let (record, known) = self.store.standing(device, &certificate.fingerprint).await?;
+        let record =
+            record.ok_or_else(|| Error::with(Code::NotEnrolled, "no Authenticate was seen from it"))?;
+        match admission::standing(certificate.fingerprint, known.as_ref(), &record) {
+            Standing::Speaks => Ok(record),
+            Standing::Pending if purpose == Purpose::TokenUpdate => Ok(record),
             Standing::Pending => Err(Error::with(Code::NotEnrolled, "its TokenUpdate has not come yet")),
             Standing::Adoptable => self.adopt(certificate, device).await,
             Standing::Stranger => Err(Error::new(Code::CertificateNotBound)),
         }
     }
 
-    async fn adopt(&self, certificate: &ClientCertificate, device: &EnrollmentId) -> Result<EnrollmentRow> {
+    async fn adopt(
+        &self,
+        certificate: &ClientCertificate,
+        device: &EnrollmentId,
+    ) -> Result<EnrollmentRecord> {
         let record = CertificateRecord {
             fingerprint: certificate.fingerprint,
             serial: certificate.serial.clone(),
@@ -87,9 +88,8 @@ impl Identities {
             Ruling::Refuse(refusal) => Err(refused(refusal)),
             Ruling::Keep | Ruling::Write(_) => {
                 tracing::info!(enrollment = %device, identity = %certificate.fingerprint, "identity adopted");
-                self.store
-                    .enrollment(device)
-                    .await?
+                let row = self.store.enrollment(device).await?;
+                row.map(|row| row.record)
                     .ok_or_else(|| Error::new(Code::NotEnrolled))
             }
         }

@@ -194,6 +194,13 @@ pub trait EnrollmentStore: Send + Sync {
         rule: Rule,
     ) -> StoreResult<Ruling>;
 
+    /// An enrollment's record, and what is known of a certificate, of one moment. On the path of every request.
+    async fn standing(
+        &self,
+        id: &EnrollmentId,
+        identity: &Fingerprint,
+    ) -> StoreResult<(Option<EnrollmentRecord>, Option<CertificateRecord>)>;
+
     /// One enrollment.
     async fn enrollment(&self, id: &EnrollmentId) -> StoreResult<Option<EnrollmentRow>>;
 
@@ -406,7 +413,7 @@ pub trait CertificateStore: Send + Sync {
         transaction_id: &str,
     ) -> StoreResult<Option<(IssuanceRecord, Option<Vec<u8>>)>>;
 
-    /// One certificate's record. On the path of every request.
+    /// One certificate's record.
     async fn certificate(&self, fingerprint: &Fingerprint) -> StoreResult<Option<CertificateRecord>>;
 
     /// One certificate's DER.

@@ -132,6 +132,9 @@ fn print(phase: &Phase) {
         phase.max_ms,
         phase.errors
     );
+    if let Some(p99) = phase.request_p99_ms {
+        println!("            a single request: p99 {p99:.2} ms");
+    }
     if let Some(server) = &phase.server {
         println!(
             "            server: {:.3} ms CPU each, {:.2} cores, {:.0} MiB resident, {:.0} MiB at most",

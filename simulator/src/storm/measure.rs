@@ -44,6 +44,9 @@ pub struct Phase {
     pub p99_ms: f64,
     /// The longest operation.
     pub max_ms: f64,
+    /// 99 of 100 requests took no longer than this, where an operation is more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_p99_ms: Option<f64>,
     /// What the server's process used, if its id is known.
     pub server: Option<ServerUsage>,
 }
@@ -65,6 +68,8 @@ pub struct ServerUsage {
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     latencies: Vec<Duration>,
+    /// Of each request, where an operation is more than one.
+    requests: Vec<Duration>,
     errors: usize,
     first_error: Option<String>,
 }
@@ -85,8 +90,14 @@ impl Tally {
         }
     }
 
+    /// Notes how long one request of an operation took.
+    pub(super) fn request(&mut self, watch: Stopwatch) {
+        self.requests.push(watch.elapsed());
+    }
+
     fn merge(&mut self, other: Self) {
         self.latencies.extend(other.latencies);
+        self.requests.extend(other.requests);
         self.errors += other.errors;
         self.first_error = self.first_error.take().or(other.first_error);
     }
@@ -113,6 +124,7 @@ where
     let after = usage(())?;
 
     tally.latencies.sort();
+    tally.requests.sort();
     let operations = tally.latencies.len();
     let server = before.zip(after).map(|(before, after)| {
         let cpu_ms = (after.cpu_ms - before.cpu_ms) as f64;
@@ -133,6 +145,7 @@ where
         p50_ms: percentile(&tally.latencies, 50),
         p99_ms: percentile(&tally.latencies, 99),
         max_ms: percentile(&tally.latencies, 100),
+        request_p99_ms: (!tally.requests.is_empty()).then(|| percentile(&tally.requests, 99)),
         server,
     })
 }

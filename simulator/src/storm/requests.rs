@@ -192,7 +192,7 @@ async fn work(scenario: Scenario, mut mine: Vec<Ready>, share: usize, limit: Opt
         let device = &mut mine[operation % devices];
         let watch = Stopwatch::start();
         let result = match scenario {
-            Scenario::Roundtrip => roundtrip(&mut wire, device).await,
+            Scenario::Roundtrip => roundtrip(&mut wire, device, &mut tally).await,
             Scenario::TlsConnect => connect(device).await,
             Scenario::Idle | Scenario::Enroll => wire.exchange(&device.idle).await.map(drop),
         };
@@ -209,18 +209,23 @@ async fn connect(device: &Ready) -> Result<(), Problem> {
         .map(drop)
 }
 
-async fn roundtrip(wire: &mut Kept, device: &mut Ready) -> Result<(), Problem> {
+async fn roundtrip(wire: &mut Kept, device: &mut Ready, tally: &mut Tally) -> Result<(), Problem> {
     let command = device
         .commands
         .get(device.next)
         .ok_or_else(|| Problem::State("no command is left".into()))?;
     device.next += 1;
+    let watch = Stopwatch::start();
     let delivered = wire.exchange(&device.idle).await?;
+    tally.request(watch);
     if !delivered
         .windows(command.uuid.len())
         .any(|w| w == command.uuid.as_bytes())
     {
         return Err(Problem::protocol("another command than the one queued first"));
     }
-    wire.exchange(&command.result).await.map(drop)
+    let watch = Stopwatch::start();
+    wire.exchange(&command.result).await?;
+    tally.request(watch);
+    Ok(())
 }

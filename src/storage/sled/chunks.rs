@@ -81,13 +81,13 @@ fn count(length: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{protocol::ids::CommandUuid, storage::sled::meta::Meta};
+    use crate::storage::sled::meta::Meta;
 
     #[test]
     fn values_of_every_length_come_back_and_leave_nothing_behind() {
         let tree = sled::Config::new().temporary(true).open().unwrap();
         let mut transaction = Transaction::new(&tree, Meta::new());
-        let key = |piece| Key::Payload(CommandUuid::new("c"), piece);
+        let key = |piece| Key::Payload(1, piece);
         let lengths = [
             3 * PIECE,
             0,
@@ -105,6 +105,7 @@ mod tests {
         assert!(transaction.view().get(&key(1)).unwrap().is_none());
         remove(&mut transaction, key).unwrap();
         assert_eq!(get(&transaction.view(), key).unwrap(), None);
-        assert!(transaction.finish().0.values().all(Option::is_none));
+        let outcome = transaction.finish().unwrap();
+        assert!(outcome.writes.values().all(Option::is_none));
     }
 }

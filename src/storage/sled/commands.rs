@@ -60,15 +60,20 @@ impl CommandStore for SledStorage {
 
     async fn cancel(&self, uuid: &CommandUuid, id: &EnrollmentId, at: Timestamp) -> StoreResult<bool> {
         let (uuid, id) = (uuid.clone(), id.clone());
-        self.write(move |transaction| {
-            queue::close_if_open(transaction, &uuid, &id, CommandState::Cancelled, at)
-        })
+        self.write(
+            move |transaction| match queue::number(&transaction.view(), &uuid)? {
+                Some(number) => queue::close_if_open(transaction, number, &id, CommandState::Cancelled, at),
+                None => Ok(false),
+            },
+        )
         .await
     }
 
     async fn command(&self, uuid: &CommandUuid) -> StoreResult<Option<CommandRecord>> {
-        self.shared
-            .read(|view, _| view.record(&Key::Command(uuid.clone())))
+        self.shared.read(|view, _| match queue::number(&view, uuid)? {
+            Some(number) => view.record(&Key::Command(number)),
+            None => Ok(None),
+        })
     }
 
     async fn command_statuses(&self, uuid: &CommandUuid, page: &Page) -> StoreResult<Listing<CommandStatus>> {
@@ -78,8 +83,10 @@ impl CommandStore for SledStorage {
     }
 
     async fn command_result(&self, uuid: &CommandUuid, id: &EnrollmentId) -> StoreResult<Option<Vec<u8>>> {
-        self.shared
-            .read(|view, _| chunks::get(&view, |piece| Key::Answer(uuid.clone(), id.clone(), piece)))
+        self.shared.read(|view, _| match queue::number(&view, uuid)? {
+            Some(number) => chunks::get(&view, |piece| Key::Answer(number, id.clone(), piece)),
+            None => Ok(None),
+        })
     }
 
     async fn expire_commands(&self, now: Timestamp, limit: usize) -> StoreResult<usize> {

@@ -15,8 +15,8 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        Change, EnrollmentFilter, EnrollmentRecord, EnrollmentRow, EnrollmentState, EnrollmentStore, Listing,
-        Page, Rule, Ruling, Situation, StoreResult, Users,
+        CertificateRecord, Change, EnrollmentFilter, EnrollmentRecord, EnrollmentRow, EnrollmentState,
+        EnrollmentStore, Listing, Page, Rule, Ruling, Situation, StoreResult, Users,
     },
 };
 
@@ -37,6 +37,17 @@ impl EnrollmentStore for SledStorage {
             Ok(ruling)
         })
         .await
+    }
+
+    async fn standing(
+        &self,
+        id: &EnrollmentId,
+        identity: &Fingerprint,
+    ) -> StoreResult<(Option<EnrollmentRecord>, Option<CertificateRecord>)> {
+        self.shared.read(|view, _| {
+            let enrollment = view.record(&Key::Enrollment(id.clone()))?;
+            Ok((enrollment, view.record(&Key::Certificate(*identity))?))
+        })
     }
 
     async fn enrollment(&self, id: &EnrollmentId) -> StoreResult<Option<EnrollmentRow>> {

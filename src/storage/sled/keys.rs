@@ -3,6 +3,9 @@
 //! A key is one byte for its kind, then its parts. A text that is followed by another part is escaped (`00` becomes
 //! `00 FF`) and closed with `00 01`: it may hold any bytes, none is a prefix of another, and byte order stays the
 //! order of the texts. A text at the end stands as it is. Numbers are big-endian, so that their order is the keys'.
+//!
+//! What belongs to a command goes by its sequence number, not by its UUID: what is young, and therefore in use, then
+//! lies together in a few pages, instead of one in each page that the store has.
 
 use sled::IVec;
 
@@ -25,20 +28,22 @@ pub(super) enum Key {
     LastSeen(EnrollmentId),
     /// Index: the device channels with a serial number.
     Serial(SerialNumber, EnrollmentId),
-    /// A command, without payload and targets.
-    Command(CommandUuid),
+    /// Index: the sequence number of a command.
+    Sequence(CommandUuid),
+    /// A command, without payload and targets, by its sequence number.
+    Command(u64),
     /// A chunk of a command's payload.
-    Payload(CommandUuid, u32),
+    Payload(u64, u32),
     /// Where a command stands for one enrollment.
-    Target(CommandUuid, EnrollmentId),
+    Target(u64, EnrollmentId),
     /// An unfinished command in an enrollment's queue: priority and sequence number.
     Queued(EnrollmentId, u8, u64),
     /// A chunk of an enrollment's latest answer to a command.
-    Answer(CommandUuid, EnrollmentId, u32),
+    Answer(u64, EnrollmentId, u32),
     /// Index: unfinished commands by the time at which they expire.
-    Expiry(Timestamp, CommandUuid, EnrollmentId),
+    Expiry(Timestamp, u64, EnrollmentId),
     /// Index: finished commands by the time at which they finished.
-    Finished(Timestamp, CommandUuid, EnrollmentId),
+    Finished(Timestamp, u64, EnrollmentId),
     /// A certificate's record.
     Certificate(Fingerprint),
     /// A chunk of a certificate's DER.
@@ -87,6 +92,7 @@ mod kind {
     pub(super) const ANSWER: u8 = 0x24;
     pub(super) const EXPIRY: u8 = 0x25;
     pub(super) const FINISHED: u8 = 0x26;
+    pub(super) const SEQUENCE: u8 = 0x27;
     pub(super) const CERTIFICATE: u8 = 0x30;
     pub(super) const DER: u8 = 0x31;
     pub(super) const CHALLENGE: u8 = 0x32;
@@ -108,26 +114,27 @@ impl Key {
             Self::Enrollment(id) => Writer::new(kind::ENROLLMENT).last(id.as_str()),
             Self::LastSeen(id) => Writer::new(kind::LAST_SEEN).last(id.as_str()),
             Self::Serial(serial, id) => Writer::new(kind::SERIAL).text(serial.as_str()).last(id.as_str()),
-            Self::Command(uuid) => Writer::new(kind::COMMAND).last(uuid.as_str()),
-            Self::Payload(uuid, chunk) => Writer::new(kind::PAYLOAD)
-                .text(uuid.as_str())
+            Self::Sequence(uuid) => Writer::new(kind::SEQUENCE).last(uuid.as_str()),
+            Self::Command(number) => Writer::new(kind::COMMAND).number(*number),
+            Self::Payload(number, chunk) => Writer::new(kind::PAYLOAD)
+                .number(*number)
                 .bytes(&chunk.to_be_bytes()),
-            Self::Target(uuid, id) => Writer::new(kind::TARGET).text(uuid.as_str()).last(id.as_str()),
+            Self::Target(number, id) => Writer::new(kind::TARGET).number(*number).last(id.as_str()),
             Self::Queued(id, priority, sequence) => Writer::new(kind::QUEUED)
                 .text(id.as_str())
                 .bytes(&[u8::MAX - priority])
-                .bytes(&sequence.to_be_bytes()),
-            Self::Answer(uuid, id, chunk) => Writer::new(kind::ANSWER)
-                .text(uuid.as_str())
+                .number(*sequence),
+            Self::Answer(number, id, chunk) => Writer::new(kind::ANSWER)
+                .number(*number)
                 .text(id.as_str())
                 .bytes(&chunk.to_be_bytes()),
-            Self::Expiry(at, uuid, id) => Writer::new(kind::EXPIRY)
+            Self::Expiry(at, number, id) => Writer::new(kind::EXPIRY)
                 .time(*at)
-                .text(uuid.as_str())
+                .number(*number)
                 .last(id.as_str()),
-            Self::Finished(at, uuid, id) => Writer::new(kind::FINISHED)
+            Self::Finished(at, number, id) => Writer::new(kind::FINISHED)
                 .time(*at)
-                .text(uuid.as_str())
+                .number(*number)
                 .last(id.as_str()),
             Self::Certificate(fingerprint) => Writer::new(kind::CERTIFICATE).bytes(fingerprint.as_bytes()),
             Self::Der(fingerprint, chunk) => Writer::new(kind::DER)
@@ -160,29 +167,18 @@ impl Key {
             kind::ENROLLMENT => Self::Enrollment(EnrollmentId::new(parts.last()?)),
             kind::LAST_SEEN => Self::LastSeen(EnrollmentId::new(parts.last()?)),
             kind::SERIAL => Self::Serial(SerialNumber::new(parts.text()?), EnrollmentId::new(parts.last()?)),
-            kind::COMMAND => Self::Command(CommandUuid::new(parts.last()?)),
-            kind::PAYLOAD => Self::Payload(CommandUuid::new(parts.text()?), parts.u32()?),
-            kind::TARGET => Self::Target(CommandUuid::new(parts.text()?), EnrollmentId::new(parts.last()?)),
+            kind::SEQUENCE => Self::Sequence(CommandUuid::new(parts.last()?)),
+            kind::COMMAND => Self::Command(parts.u64()?),
+            kind::PAYLOAD => Self::Payload(parts.u64()?, parts.u32()?),
+            kind::TARGET => Self::Target(parts.u64()?, EnrollmentId::new(parts.last()?)),
             kind::QUEUED => {
                 let id = EnrollmentId::new(parts.text()?);
                 let [priority] = parts.array()?;
-                Self::Queued(id, u8::MAX - priority, u64::from_be_bytes(parts.array()?))
+                Self::Queued(id, u8::MAX - priority, parts.u64()?)
             }
-            kind::ANSWER => Self::Answer(
-                CommandUuid::new(parts.text()?),
-                EnrollmentId::new(parts.text()?),
-                parts.u32()?,
-            ),
-            kind::EXPIRY => Self::Expiry(
-                parts.time()?,
-                CommandUuid::new(parts.text()?),
-                EnrollmentId::new(parts.last()?),
-            ),
-            kind::FINISHED => Self::Finished(
-                parts.time()?,
-                CommandUuid::new(parts.text()?),
-                EnrollmentId::new(parts.last()?),
-            ),
+            kind::ANSWER => Self::Answer(parts.u64()?, EnrollmentId::new(parts.text()?), parts.u32()?),
+            kind::EXPIRY => Self::Expiry(parts.time()?, parts.u64()?, EnrollmentId::new(parts.last()?)),
+            kind::FINISHED => Self::Finished(parts.time()?, parts.u64()?, EnrollmentId::new(parts.last()?)),
             kind::CERTIFICATE => Self::Certificate(parts.digest()?),
             kind::DER => Self::Der(parts.digest()?, parts.u32()?),
             kind::CHALLENGE => Self::Challenge(SecretHash(parts.digest()?)),
@@ -225,8 +221,8 @@ impl Prefix {
     }
 
     /// The targets of a command.
-    pub(super) fn targets(uuid: &CommandUuid) -> Self {
-        Self(Writer::new(kind::TARGET).text(uuid.as_str()).0)
+    pub(super) fn targets(number: u64) -> Self {
+        Self(Writer::new(kind::TARGET).number(number).0)
     }
 
     /// The queue of an enrollment.
@@ -292,6 +288,10 @@ impl Writer {
         self
     }
 
+    fn number(self, number: u64) -> Self {
+        self.bytes(&number.to_be_bytes())
+    }
+
     fn last(self, text: &str) -> Self {
         self.bytes(text.as_bytes())
     }
@@ -324,6 +324,10 @@ impl Reader<'_> {
 
     fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_be_bytes)
     }
 
     fn time(&mut self) -> Option<Timestamp> {
@@ -378,7 +382,7 @@ mod tests {
             any::<[u8; 32]>(),
             any::<[u8; 32]>(),
         );
-        (0..22_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+        (0..23_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
             let id = EnrollmentId::new(a.clone());
             let uuid = CommandUuid::new(b.clone());
             let at = Timestamp::from_millis(number as i64);
@@ -390,13 +394,13 @@ mod tests {
                 1 => Key::Enrollment(id),
                 2 => Key::LastSeen(id),
                 3 => Key::Serial(SerialNumber::new(b), id),
-                4 => Key::Command(uuid),
-                5 => Key::Payload(uuid, chunk),
-                6 => Key::Target(uuid, id),
+                4 => Key::Command(number),
+                5 => Key::Payload(number, chunk),
+                6 => Key::Target(number, id),
                 7 => Key::Queued(id, number as u8, number),
-                8 => Key::Answer(uuid, id, chunk),
-                9 => Key::Expiry(at, uuid, id),
-                10 => Key::Finished(at, uuid, id),
+                8 => Key::Answer(number, id, chunk),
+                9 => Key::Expiry(at, number, id),
+                10 => Key::Finished(at, number, id),
                 11 => Key::Certificate(digest),
                 12 => Key::Der(digest, chunk),
                 13 => Key::Challenge(hash),
@@ -407,6 +411,7 @@ mod tests {
                 18 => Key::ApiSecret(hash),
                 19 => Key::ApiName(a),
                 20 => Key::EnrollLink(hash),
+                21 => Key::Sequence(uuid),
                 _ => Key::PushCertificate(Topic::new(a)),
             }
         })
@@ -439,9 +444,9 @@ mod tests {
         }
 
         #[test]
-        fn a_command_has_only_its_own_targets(a in any_text(), b in any_text(), id in any_text()) {
-            let prefix = Prefix::targets(&CommandUuid::new(a.clone()));
-            let key = Key::Target(CommandUuid::new(b.clone()), EnrollmentId::new(id)).encode();
+        fn a_command_has_only_its_own_targets(a: u64, b: u64, id in any_text()) {
+            let prefix = Prefix::targets(a);
+            let key = Key::Target(b, EnrollmentId::new(id)).encode();
             prop_assert_eq!(a == b, key.starts_with(prefix.as_bytes()));
         }
 

@@ -203,10 +203,16 @@ pub(super) fn statuses(
     uuid: &CommandUuid,
     page: &Page,
 ) -> StoreResult<Listing<CommandStatus>> {
+    let Some(number) = shared.read(|view, _| queue::number(&view, uuid))? else {
+        return Ok(Listing {
+            rows: Vec::new(),
+            next_cursor: None,
+        });
+    };
     let after = page
         .cursor
         .as_ref()
-        .map(|id| Key::Target(uuid.clone(), EnrollmentId::new(id)));
+        .map(|id| Key::Target(number, EnrollmentId::new(id)));
     let status = |_: &View<'_>, key: &Key, value: &IVec| {
         let Key::Target(_, enrollment) = key else {
             return Err(unexpected_key());
@@ -218,7 +224,7 @@ pub(super) fn statuses(
             at: target.at,
         }))
     };
-    let source = Source::Scan(Prefix::targets(uuid));
+    let source = Source::Scan(Prefix::targets(number));
     page_of(shared, &source, page, after, status, |key| match key {
         Key::Target(_, id) => id.to_string(),
         _ => String::new(),

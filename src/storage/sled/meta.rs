@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sled::IVec;
 
 /// The layout of keys and values that this program writes.
-pub(super) const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 2;
 
 /// The store's own state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,9 +31,8 @@ use crate::{
 pub(super) struct Target {
     pub(super) state: CommandState,
     pub(super) at: Timestamp,
-    /// With `sequence` its place in the queue.
+    /// With its sequence number its place in the queue.
     pub(super) priority: u8,
-    pub(super) sequence: u64,
     /// As the command's; here because closing it must clear the index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) expires_at: Option<Timestamp>,
@@ -63,8 +62,7 @@ pub(super) fn enqueue(
     transaction: &mut Transaction<'_>,
     command: &NewCommand,
 ) -> StoreResult<EnqueueOutcome> {
-    let record_key = Key::Command(command.uuid.clone());
-    if transaction.view().get(&record_key)?.is_some() {
+    if number(&transaction.view(), &command.uuid)?.is_some() {
         return Ok(EnqueueOutcome::Duplicate);
     }
     let sequence = transaction.meta.last_sequence + 1;
@@ -86,16 +84,25 @@ pub(super) fn enqueue(
             expires_at: command.expires_at,
             enqueued_at: command.at,
         };
-        transaction.put_record(&record_key, &record)?;
-        let uuid = &command.uuid;
+        transaction.put(&Key::Sequence(command.uuid.clone()), &sequence.to_be_bytes());
+        transaction.put_record(&Key::Command(sequence), &record)?;
         chunks::put(
             transaction,
-            |piece| Key::Payload(uuid.clone(), piece),
+            |piece| Key::Payload(sequence, piece),
             &command.payload,
         )?;
         transaction.meta.last_sequence = sequence;
     }
     Ok(EnqueueOutcome::Done(outcomes))
+}
+
+/// A command's sequence number, unless it was purged.
+pub(super) fn number(view: &View<'_>, uuid: &CommandUuid) -> StoreResult<Option<u64>> {
+    let number = view.get(&Key::Sequence(uuid.clone()))?;
+    let number = number.map(|bytes| bytes.as_ref().try_into().map(u64::from_be_bytes));
+    number
+        .transpose()
+        .map_err(|_| fault::damaged("a command's sequence number has another length"))
 }
 
 fn acceptance(view: &View<'_>, id: &EnrollmentId) -> StoreResult<Enqueued> {
@@ -122,7 +129,6 @@ fn add(
         state: CommandState::Queued,
         at: command.at,
         priority: command.priority,
-        sequence,
         expires_at: command.expires_at,
     };
     let entry = Entry {
@@ -131,10 +137,10 @@ fn add(
         expires_at: command.expires_at,
         not_now: false,
     };
-    transaction.put_record(&Key::Target(command.uuid.clone(), id.clone()), &target)?;
+    transaction.put_record(&Key::Target(sequence, id.clone()), &target)?;
     transaction.put_record(&Key::Queued(id.clone(), command.priority, sequence), &entry)?;
     if let Some(at) = command.expires_at {
-        transaction.put(&Key::Expiry(at, command.uuid.clone(), id.clone()), &[]);
+        transaction.put(&Key::Expiry(at, sequence, id.clone()), &[]);
     }
     transaction.meta.queued_commands += 1;
     Ok(())
@@ -148,9 +154,12 @@ pub(super) fn next(
     now: Timestamp,
 ) -> StoreResult<Option<Delivery>> {
     for pair in view.scan(&Prefix::queue(id)) {
-        let entry: Entry = decode(&pair?.1)?;
+        let (Key::Queued(_, _, number), value) = pair? else {
+            return Err(unexpected_key());
+        };
+        let entry: Entry = decode(&value)?;
         if entry.is_due(now) && !(skip_not_now && entry.not_now) {
-            let payload = payload(view, &entry.uuid)?;
+            let payload = payload(view, number)?;
             return Ok(Some(Delivery {
                 uuid: entry.uuid,
                 payload,
@@ -165,7 +174,10 @@ pub(super) fn record(transaction: &mut Transaction<'_>, report: &Report) -> Stor
     let Report {
         enrollment: id, uuid, ..
     } = report;
-    let target_key = Key::Target(uuid.clone(), id.clone());
+    let Some(number) = number(&transaction.view(), uuid)? else {
+        return Ok(Recorded::Unknown);
+    };
+    let target_key = Key::Target(number, id.clone());
     let Some(mut target) = transaction.view().record::<Target>(&target_key)? else {
         return Ok(Recorded::Unknown);
     };
@@ -174,7 +186,7 @@ pub(super) fn record(transaction: &mut Transaction<'_>, report: &Report) -> Stor
     }
     chunks::put(
         transaction,
-        |piece| Key::Answer(uuid.clone(), id.clone(), piece),
+        |piece| Key::Answer(number, id.clone(), piece),
         &report.payload,
     )?;
     let finished = match report.status {
@@ -182,7 +194,7 @@ pub(super) fn record(transaction: &mut Transaction<'_>, report: &Report) -> Stor
         ReportStatus::CommandFormatError => CommandState::CommandFormatError,
         ReportStatus::Error => CommandState::Error,
         ReportStatus::NotNow => {
-            let entry_key = Key::Queued(id.clone(), target.priority, target.sequence);
+            let entry_key = Key::Queued(id.clone(), target.priority, number);
             let entry: Option<Entry> = transaction.view().record(&entry_key)?;
             let mut entry = entry.ok_or_else(|| fault::damaged("an unfinished command is in no queue"))?;
             entry.not_now = true;
@@ -193,22 +205,22 @@ pub(super) fn record(transaction: &mut Transaction<'_>, report: &Report) -> Stor
             return Ok(Recorded::Stored);
         }
     };
-    close(transaction, uuid, id, target, finished, report.at)?;
+    close(transaction, number, id, target, finished, report.at)?;
     Ok(Recorded::Stored)
 }
 
 /// Closes one command of an enrollment if it is unfinished; says whether it was.
 pub(super) fn close_if_open(
     transaction: &mut Transaction<'_>,
-    uuid: &CommandUuid,
+    number: u64,
     id: &EnrollmentId,
     state: CommandState,
     at: Timestamp,
 ) -> StoreResult<bool> {
-    let key = Key::Target(uuid.clone(), id.clone());
+    let key = Key::Target(number, id.clone());
     match transaction.view().record::<Target>(&key)? {
         Some(target) if !target.state.is_finished() => {
-            close(transaction, uuid, id, target, state, at)?;
+            close(transaction, number, id, target, state, at)?;
             Ok(true)
         }
         _ => Ok(false),
@@ -222,37 +234,53 @@ pub(super) fn cancel_all(
     up_to: u64,
     at: Timestamp,
 ) -> StoreResult<usize> {
-    let mut uuids = Vec::new();
+    let mut numbers = Vec::new();
     for pair in transaction.view().scan(&Prefix::queue(id)) {
-        let (Key::Queued(_, _, sequence), value) = pair? else {
+        let (Key::Queued(_, _, number), _) = pair? else {
             return Err(unexpected_key());
         };
-        if sequence <= up_to {
-            uuids.push(decode::<Entry>(&value)?.uuid);
+        if number <= up_to {
+            numbers.push(number);
         }
     }
-    for uuid in &uuids {
-        close_if_open(transaction, uuid, id, CommandState::Cancelled, at)?;
+    for number in &numbers {
+        close_if_open(transaction, *number, id, CommandState::Cancelled, at)?;
     }
-    Ok(uuids.len())
+    Ok(numbers.len())
+}
+
+/// Forgets what became of a command for one enrollment, and with its last target the command.
+pub(super) fn forget(transaction: &mut Transaction<'_>, number: u64, id: &EnrollmentId) -> StoreResult<()> {
+    transaction.remove(&Key::Target(number, id.clone()));
+    chunks::remove(transaction, |piece| Key::Answer(number, id.clone(), piece))?;
+    let left = transaction.view().scan(&Prefix::targets(number)).next();
+    if left.transpose()?.is_none() {
+        let record: Option<CommandRecord> = transaction.view().record(&Key::Command(number))?;
+        if let Some(record) = record {
+            transaction.remove(&Key::Sequence(record.uuid));
+        }
+        transaction.remove(&Key::Command(number));
+        chunks::remove(transaction, |piece| Key::Payload(number, piece))?;
+    }
+    Ok(())
 }
 
 fn close(
     transaction: &mut Transaction<'_>,
-    uuid: &CommandUuid,
+    number: u64,
     id: &EnrollmentId,
     mut target: Target,
     state: CommandState,
     at: Timestamp,
 ) -> StoreResult<()> {
-    transaction.remove(&Key::Queued(id.clone(), target.priority, target.sequence));
+    transaction.remove(&Key::Queued(id.clone(), target.priority, number));
     if let Some(expires_at) = target.expires_at {
-        transaction.remove(&Key::Expiry(expires_at, uuid.clone(), id.clone()));
+        transaction.remove(&Key::Expiry(expires_at, number, id.clone()));
     }
     target.state = state;
     target.at = at;
-    transaction.put_record(&Key::Target(uuid.clone(), id.clone()), &target)?;
-    transaction.put(&Key::Finished(at, uuid.clone(), id.clone()), &[]);
+    transaction.put_record(&Key::Target(number, id.clone()), &target)?;
+    transaction.put(&Key::Finished(at, number, id.clone()), &[]);
     transaction.meta.queued_commands = transaction.meta.queued_commands.saturating_sub(1);
     Ok(())
 }
@@ -263,7 +291,7 @@ pub(super) fn listed(view: &View<'_>, key: &Key, value: &IVec) -> StoreResult<Op
         return Err(unexpected_key());
     };
     let entry: Entry = decode(value)?;
-    let record = view.record(&Key::Command(entry.uuid.clone()))?;
+    let record = view.record(&Key::Command(*sequence))?;
     Ok(Some(QueuedCommand {
         record: record.ok_or_else(|| fault::damaged("a queued command has no record"))?,
         state: if entry.not_now {
@@ -272,11 +300,11 @@ pub(super) fn listed(view: &View<'_>, key: &Key, value: &IVec) -> StoreResult<Op
             CommandState::Queued
         },
         sequence: *sequence,
-        payload: payload(view, &entry.uuid)?,
+        payload: payload(view, *sequence)?,
     }))
 }
 
-fn payload(view: &View<'_>, uuid: &CommandUuid) -> StoreResult<Vec<u8>> {
-    chunks::get(view, |piece| Key::Payload(uuid.clone(), piece))?
+fn payload(view: &View<'_>, number: u64) -> StoreResult<Vec<u8>> {
+    chunks::get(view, |piece| Key::Payload(number, piece))?
         .ok_or_else(|| fault::damaged("a queued command has no payload"))
 }

@@ -49,6 +49,15 @@ pub enum OpenError {
         /// The layout found.
         found: u32,
     },
+    /// Written by a program from before the first release.
+    #[error(
+        "the store has layout {found}, which only versions before the first release wrote; this russet has \
+         {SCHEMA} and can't convert it: set up a new data directory"
+    )]
+    Older {
+        /// The layout found.
+        found: u32,
+    },
     /// Something is unreadable or missing.
     #[error("the store is damaged: {what}; {RESTORE}")]
     Damaged {
@@ -109,6 +118,9 @@ fn attempt(folder: &Path, cache_bytes: u64, checked_records: usize) -> Result<Op
                 let meta = Meta::decode(&bytes).ok_or_else(|| damaged("its own state can't be decoded"))?;
                 if meta.schema > SCHEMA {
                     return Err(OpenError::Newer { found: meta.schema });
+                }
+                if meta.schema < SCHEMA {
+                    return Err(OpenError::Older { found: meta.schema });
                 }
                 meta
             }
@@ -238,5 +250,33 @@ fn unreadable(error: sled::Error) -> OpenError {
 fn damaged(what: &str) -> OpenError {
     OpenError::Damaged {
         what: what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_another_layout_is_refused_with_a_next_step() {
+        let open = |schema| {
+            let folder = tempfile::tempdir().unwrap();
+            let db = database(folder.path(), 1 << 20).unwrap();
+            let meta = Meta {
+                schema,
+                commits: 1,
+                ..Meta::new()
+            };
+            db.insert(Key::Meta.encode(), meta.encode()).unwrap();
+            drop(db);
+            super::open(folder.path(), 1 << 20).map(drop)
+        };
+        assert!(matches!(open(SCHEMA + 1), Err(OpenError::Newer { found }) if found == SCHEMA + 1));
+        let older = open(SCHEMA - 1).unwrap_err();
+        assert!(
+            matches!(older, OpenError::Older { .. })
+                && older.to_string().contains("set up a new data directory")
+        );
+        open(SCHEMA).unwrap();
     }
 }

@@ -1,7 +1,6 @@
 //! What time does to commands and challenges: they expire, and what is over is forgotten.
 
 use super::{
-    chunks,
     keys::{Key, Prefix},
     queue,
     transaction::Transaction,
@@ -21,8 +20,8 @@ pub(super) fn expire_commands(
     let due = due(&transaction.view(), &Prefix::expiries(), limit, |at| at <= now)?;
     let mut closed = 0;
     for key in due {
-        if let Key::Expiry(_, uuid, id) = key {
-            let was_open = queue::close_if_open(transaction, &uuid, &id, CommandState::Expired, now)?;
+        if let Key::Expiry(_, number, id) = key {
+            let was_open = queue::close_if_open(transaction, number, &id, CommandState::Expired, now)?;
             closed += usize::from(was_open);
         }
     }
@@ -37,17 +36,11 @@ pub(super) fn purge_results(
 ) -> StoreResult<usize> {
     let due = due(&transaction.view(), &Prefix::finished(), limit, |at| at < before)?;
     for key in &due {
-        let Key::Finished(_, uuid, id) = key else {
+        let Key::Finished(_, number, id) = key else {
             continue;
         };
         transaction.remove(key);
-        transaction.remove(&Key::Target(uuid.clone(), id.clone()));
-        chunks::remove(transaction, |piece| Key::Answer(uuid.clone(), id.clone(), piece))?;
-        let left = transaction.view().scan(&Prefix::targets(uuid)).next();
-        if left.transpose()?.is_none() {
-            transaction.remove(&Key::Command(uuid.clone()));
-            chunks::remove(transaction, |piece| Key::Payload(uuid.clone(), piece))?;
-        }
+        queue::forget(transaction, *number, id)?;
     }
     Ok(due.len())
 }

@@ -7,7 +7,7 @@ use super::{
     fault,
     keys::Key,
     meta::Meta,
-    view::{Overlay, View},
+    view::{Memory, Overlay, View},
 };
 use crate::storage::StoreResult;
 
@@ -15,11 +15,22 @@ use crate::storage::StoreResult;
 pub(super) struct Transaction<'a> {
     tree: &'a Tree,
     writes: Overlay,
+    memory: Memory,
     /// What the running job has overwritten in `writes`.
     undo: Vec<(IVec, Option<Option<IVec>>)>,
     /// The store's own state after these writes.
     pub(super) meta: Meta,
     dirty: bool,
+}
+
+/// What a group of jobs leaves behind.
+pub(super) struct Outcome {
+    /// Their changes.
+    pub(super) writes: Overlay,
+    /// What they have read.
+    pub(super) memory: Memory,
+    /// The store's own state that goes with the changes.
+    pub(super) meta: Meta,
 }
 
 impl<'a> Transaction<'a> {
@@ -28,6 +39,7 @@ impl<'a> Transaction<'a> {
         Self {
             tree,
             writes: Overlay::new(),
+            memory: Memory::default(),
             undo: Vec::new(),
             meta,
             dirty: false,
@@ -36,7 +48,7 @@ impl<'a> Transaction<'a> {
 
     /// What a job sees.
     pub(super) fn view(&self) -> View<'_> {
-        View::new(self.tree, &self.writes)
+        View::new(self.tree, &self.writes).remembering(&self.memory)
     }
 
     /// Sets a value.
@@ -81,10 +93,14 @@ impl<'a> Transaction<'a> {
         result
     }
 
-    /// The changes, the state that goes with them, and whether there is anything to commit.
-    pub(super) fn finish(self) -> (Overlay, Meta, bool) {
+    /// What is to be committed, if there is anything.
+    pub(super) fn finish(self) -> Option<Outcome> {
         let dirty = self.dirty || !self.writes.is_empty();
-        (self.writes, self.meta, dirty)
+        dirty.then_some(Outcome {
+            writes: self.writes,
+            memory: self.memory,
+            meta: self.meta,
+        })
     }
 
     fn write(&mut self, key: &Key, value: Option<IVec>) {
@@ -216,8 +232,7 @@ mod tests {
             panic!("on purpose")
         });
         assert!(result.is_err());
-        let (writes, meta, dirty) = transaction.finish();
-        assert!(writes.is_empty() && !dirty);
-        assert_eq!(meta, Meta::new());
+        assert_eq!(transaction.meta, Meta::new());
+        assert!(transaction.finish().is_none());
     }
 }

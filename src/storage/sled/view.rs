@@ -4,7 +4,10 @@
 //! tree; a reader lays over it what the tree held before the commit that is being made durable, and so sees durable
 //! state only.
 
-use std::collections::{BTreeMap, btree_map};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap, btree_map},
+};
 
 use serde::de::DeserializeOwned;
 use sled::{IVec, Tree};
@@ -18,25 +21,43 @@ use crate::storage::{StoreError, StoreResult};
 /// Differences from the tree: a value, or its absence.
 pub(super) type Overlay = BTreeMap<IVec, Option<IVec>>;
 
+/// What the tree held under each key that was asked for: the writer, for whom the tree stands still, asks twice for
+/// most keys (to read a record, and to replace it), and an answer may take a read from disk.
+pub(super) type Memory = RefCell<HashMap<IVec, Option<IVec>>>;
+
 /// One state of the store.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     tree: &'a Tree,
     overlay: &'a Overlay,
+    memory: Option<&'a Memory>,
 }
 
 impl<'a> View<'a> {
     /// `tree`, as changed by `overlay`.
     pub(super) fn new(tree: &'a Tree, overlay: &'a Overlay) -> Self {
-        Self { tree, overlay }
+        Self {
+            tree,
+            overlay,
+            memory: None,
+        }
+    }
+
+    /// Takes down in `memory` what the tree holds, and asks it first.
+    pub(super) fn remembering(self, memory: &'a Memory) -> Self {
+        Self {
+            memory: Some(memory),
+            ..self
+        }
     }
 
     /// The value of a key.
     pub(super) fn get(&self, key: &Key) -> StoreResult<Option<IVec>> {
         let key = key.encode();
-        match self.overlay.get(&key) {
-            Some(value) => Ok(value.clone()),
-            None => self.tree.get(&key).map_err(fault::sled),
+        match (self.overlay.get(&key), self.memory) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Some(memory)) => recall(self.tree, memory, key).map_err(fault::sled),
+            (None, None) => self.tree.get(&key).map_err(fault::sled),
         }
     }
 
@@ -68,6 +89,16 @@ impl<'a> View<'a> {
             over: false,
         }
     }
+}
+
+/// What `tree` holds under `key`.
+pub(super) fn recall(tree: &Tree, memory: &Memory, key: IVec) -> sled::Result<Option<IVec>> {
+    if let Some(value) = memory.borrow().get(&key) {
+        return Ok(value.clone());
+    }
+    let value = tree.get(&key)?;
+    memory.borrow_mut().insert(key, value.clone());
+    Ok(value)
 }
 
 /// The keys and values of a range. Ends after the first error: an iterator of sled that has met damage may go on

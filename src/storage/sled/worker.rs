@@ -27,8 +27,8 @@ use super::{
     meta::Meta,
     recovery::{self, Opened},
     shared::Shared,
-    transaction::Transaction,
-    view::Overlay,
+    transaction::{Outcome, Transaction},
+    view::{Overlay, recall},
 };
 
 /// So many jobs share one sync at most. sled frees nothing that a batch replaces before its end (some 8 KiB for each
@@ -132,10 +132,8 @@ impl Worker {
         for job in group {
             job.run(&mut transaction);
         }
-        let (writes, mut meta, dirty) = transaction.finish();
-        if dirty {
-            let (before, batch) =
-                prepare(&opened.db, writes, &mut meta).map_err(|error| error.to_string())?;
+        if let Some(outcome) = transaction.finish() {
+            let (before, batch, meta) = prepare(&opened.db, outcome).map_err(|error| error.to_string())?;
             self.shared.hide(before);
             opened
                 .db
@@ -181,12 +179,18 @@ impl Worker {
     }
 }
 
-/// The batch for `writes` and what the same keys hold now; brings `meta` up to date and adds it to the batch.
-fn prepare(tree: &sled::Tree, writes: Overlay, meta: &mut Meta) -> sled::Result<(Overlay, Batch)> {
+/// What the keys that change hold now, the batch that changes them, and the store's own state afterwards, which the
+/// batch holds too.
+fn prepare(tree: &sled::Tree, outcome: Outcome) -> sled::Result<(Overlay, Batch, Meta)> {
+    let Outcome {
+        writes,
+        memory,
+        mut meta,
+    } = outcome;
     let mut before = Overlay::new();
     let mut batch = Batch::default();
     for (key, value) in writes {
-        let old = tree.get(&key)?;
+        let old = recall(tree, &memory, key.clone())?;
         if old == value {
             continue;
         }
@@ -204,7 +208,7 @@ fn prepare(tree: &sled::Tree, writes: Overlay, meta: &mut Meta) -> sled::Result<
     }
     meta.commits += 1;
     batch.insert(Key::Meta.encode(), meta.encode());
-    Ok((before, batch))
+    Ok((before, batch, meta))
 }
 
 #[cfg(test)]

@@ -88,6 +88,10 @@ pub(super) async fn a_check_in_stores_enrollment_and_certificate_together(place:
         store.certificate(&fingerprint(7)).await.unwrap(),
         Some(bound.clone())
     );
+    let (record, known) = store.standing(&id("A"), &fingerprint(7)).await.unwrap();
+    assert_eq!((record, known), (Some(enrollment("A")), Some(bound.clone())));
+    let strangers = store.standing(&id("AB"), &fingerprint(8)).await.unwrap();
+    assert_eq!(strangers, (None, None));
     assert_eq!(situation(&*store, "A", Some(7)).await.certificate, Some(bound));
     assert_eq!(situation(&*store, "A", Some(8)).await.certificate, None);
 }
