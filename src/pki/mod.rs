@@ -5,7 +5,7 @@
 //! From the bottom up: [`asn1`] and [`ber`] walk and write encodings, [`cipher`], [`keys`] and [`weak_key`] are the
 //! algorithms, [`certificate`] and [`cms`] the structures. On these stand the device authority ([`ca`]) with its
 //! protocol ([`scep`]), and the judgement of clients ([`identity`], [`mdm_signature`]). [`seal`] and [`secret`] keep
-//! things quiet; [`pem`], [`push_cert`] and [`dev`] are the operator's side.
+//! things quiet; [`pem`], [`push_cert`], [`push_request`] and [`dev`] are the operator's side.
 
 pub mod asn1;
 pub mod ber;
@@ -21,6 +21,7 @@ pub mod oid;
 pub mod pem;
 pub mod profile_signer;
 pub mod push_cert;
+pub mod push_request;
 pub mod scep;
 pub mod seal;
 pub mod secret;

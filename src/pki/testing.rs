@@ -75,6 +75,25 @@ impl Peer {
     }
 }
 
+/// The certificate of `subject`, issued by `issuer`.
+pub(crate) fn cross_signed(subject: &Peer, issuer: &Peer) -> Vec<u8> {
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    let serial = BigNum::from_u32(0x80a2).unwrap().to_asn1_integer().unwrap();
+    builder.set_serial_number(&serial).unwrap();
+    builder
+        .set_subject_name(subject.certificate.subject_name())
+        .unwrap();
+    builder
+        .set_issuer_name(issuer.certificate.subject_name())
+        .unwrap();
+    builder.set_pubkey(&subject.key).unwrap();
+    builder.set_not_before(subject.certificate.not_before()).unwrap();
+    builder.set_not_after(subject.certificate.not_after()).unwrap();
+    builder.sign(&issuer.key, MessageDigest::sha256()).unwrap();
+    builder.build().to_der().unwrap()
+}
+
 pub(crate) fn rsa_key(bits: u32) -> PKey<Private> {
     PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap()
 }
