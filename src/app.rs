@@ -32,6 +32,7 @@ use crate::{
         cipher::LegacyCiphers,
         identity::{IdentityCache, TrustAnchors},
         profile_signer::ProfileSigner,
+        push_request::Vendor,
         secret,
     },
     protocol::profile::Anchor,
@@ -44,7 +45,7 @@ use crate::{
         issuance::{Issuer, IssuerSettings},
         keys::Keys,
         push::Pushes,
-        push_certificates::PushCertificates,
+        push_certificates::{PushCertificates, VendorOrProblem},
         upkeep::Upkeep,
     },
     storage::{
@@ -201,6 +202,9 @@ impl App {
             profile_template(data_dir, config, &ca, device_address)?,
         ));
 
+        let push_certificates =
+            PushCertificates::new(Arc::clone(&store), sealer, usable_vendor(data_dir, config));
+
         let bodies = || Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),
@@ -228,7 +232,7 @@ impl App {
             enrollments,
             keys: Keys::new(Arc::clone(&store)),
             pushes: Pushes,
-            push_certificates: PushCertificates::new(Arc::clone(&store), sealer),
+            push_certificates: push_certificates.clone(),
             metrics: metrics.clone(),
             ready_at: Default::default(),
             bodies: bodies(),
@@ -239,7 +243,7 @@ impl App {
             operator: operator::router(Arc::new(operator_door)),
             device_tls,
             operator_tls,
-            upkeep: Upkeep::new(Arc::clone(&store), contacts, results_kept),
+            upkeep: Upkeep::new(Arc::clone(&store), contacts, push_certificates, results_kept),
             limits: Limits {
                 slots: Arc::new(Semaphore::new(config.server.max_connections)),
                 header_timeout: config.server.header_timeout,
@@ -404,6 +408,22 @@ fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSetti
             .map(read)
             .transpose()?,
     })
+}
+
+/// The MDM vendor that signs requests for push certificates, if one is configured.
+pub fn push_vendor(data_dir: &DataDir, config: &Config) -> Option<Result<Vendor, DataDirError>> {
+    let push = &config.push;
+    let (certificate, key) = (push.vendor_certificate.as_ref()?, push.vendor_key.as_ref()?);
+    Some(data_dir.push_vendor(certificate, key, push.vendor_chain.as_deref()))
+}
+
+/// The vendor, or what is wrong with it: requests for push certificates wait for it then, and nothing else does.
+fn usable_vendor(data_dir: &DataDir, config: &Config) -> Option<VendorOrProblem> {
+    let vendor = push_vendor(data_dir, config)?;
+    if let Err(error) = &vendor {
+        tracing::error!("the MDM vendor's certificate can't be used: {error}");
+    }
+    Some(vendor.map_err(|error| error.to_string()))
 }
 
 /// Profiles are signed with the TLS certificate, which devices trust; without one, with the device CA.

@@ -49,6 +49,8 @@ pub struct Config {
     pub store: Store,
     /// Device identities.
     pub identity: Identity,
+    /// Push certificates.
+    pub push: Push,
     /// Certificate issuance.
     pub scep: Scep,
     /// Enrollment profiles.
@@ -187,6 +189,19 @@ impl Default for Identity {
             migration_ca: None,
         }
     }
+}
+
+/// `[push]`: the MDM vendor's certificate that signs requests for push certificates. Without it they leave unsigned, and
+/// a vendor elsewhere has to sign them. PEM files, relative to the data directory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Push {
+    /// The MDM CSR signing certificate.
+    pub vendor_certificate: Option<PathBuf>,
+    /// Its issuers: Apple's intermediate, and Apple Root CA.
+    pub vendor_chain: Option<PathBuf>,
+    /// Its key; for the server's user only.
+    pub vendor_key: Option<PathBuf>,
 }
 
 /// `[scep]`
@@ -362,6 +377,16 @@ impl Config {
                 "only tls.mode = \"proxy\" reads certificates from a header",
             );
         }
+        let vendor = &self.push;
+        if vendor.vendor_certificate.is_some() != vendor.vendor_key.is_some() {
+            return invalid(
+                "push.vendor_key",
+                "push.vendor_certificate and push.vendor_key go together",
+            );
+        }
+        if vendor.vendor_chain.is_some() && vendor.vendor_certificate.is_none() {
+            return invalid("push.vendor_chain", "belongs to a push.vendor_certificate");
+        }
         if self.dev.enabled && !self.server.device_listen.ip().is_loopback() {
             return invalid(
                 "dev.enabled",
@@ -477,6 +502,7 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         "tls",
         "store",
         "identity",
+        "push",
         "scep",
         "enroll",
         "checkin",

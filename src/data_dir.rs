@@ -14,6 +14,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use crate::pki::{
     ca::{DeviceAuthority, SubjectAttribute},
     pem,
+    push_request::Vendor,
     seal::Sealer,
 };
 
@@ -171,23 +172,42 @@ impl DataDir {
         DeviceAuthority::load(&pkcs8, &certificate).map_err(|error| self.unusable(DEVICE_CA, &error))
     }
 
-    fn read_secret(&self, name: &str) -> Result<Vec<u8>, DataDirError> {
-        let path = self.path(name);
-        let metadata = fs::metadata(&path).map_err(|source| self.failed(name, source))?;
+    /// The MDM vendor that signs requests for push certificates.
+    pub fn push_vendor(
+        &self,
+        certificate: &Path,
+        key: &Path,
+        chain: Option<&Path>,
+    ) -> Result<Vendor, DataDirError> {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let public = |path: &Path| {
+            let path = self.path(path);
+            let read = fs::read(&path);
+            read.map(text)
+                .map_err(|source| DataDirError::File { path, source })
+        };
+        let key = self.read_secret(key).map(text)?;
+        let chain = chain.map(public).transpose()?.unwrap_or_default();
+        Vendor::new(&public(certificate)?, &key, &chain).map_err(|error| self.unusable(certificate, &error))
+    }
+
+    fn read_secret(&self, name: impl AsRef<Path>) -> Result<Vec<u8>, DataDirError> {
+        let path = self.path(&name);
+        let metadata = fs::metadata(&path).map_err(|source| self.failed(&name, source))?;
         if metadata.mode() & 0o077 != 0 {
             return Err(DataDirError::Exposed(path));
         }
         fs::read(&path).map_err(|source| self.failed(name, source))
     }
 
-    fn failed(&self, name: &str, source: io::Error) -> DataDirError {
+    fn failed(&self, name: impl AsRef<Path>, source: io::Error) -> DataDirError {
         DataDirError::File {
             path: self.path(name),
             source,
         }
     }
 
-    fn unusable(&self, name: &str, problem: &dyn std::fmt::Display) -> DataDirError {
+    fn unusable(&self, name: impl AsRef<Path>, problem: &dyn std::fmt::Display) -> DataDirError {
         DataDirError::Unusable {
             path: self.path(name),
             problem: problem.to_string(),

@@ -117,15 +117,33 @@ codes! {
     MethodNotAllowed = "method_not_allowed", Malformed,
         "This address does not take that method.", "Use the method that the Allow header names.";
     NoPushCertificate = "no_push_certificate", Unavailable,
-        "There is no MDM push certificate, without which no Apple device can enroll.", "Store one: PUT /v1/pushcert with the certificate and its key as PEM.";
+        "There is no MDM push certificate, without which no Apple device can enroll.", "Ask for one with `russet push-cert csr`, then `russet push-cert import` it; or import one that you have, with its key.";
+    NoPushService = "no_push_service", Unavailable,
+        "Nothing was sent: no push service is configured.", "Devices take their commands when they next connect.";
     NoTokenService = "no_token_service", Malformed,
         "This server has no token of that service.", "Load the Apple Business Manager token first; other services are not known.";
     NotEnrolled = "not_enrolled", Malformed,
         "The enrollment is not known, or has not got that far.", "A device begins with Authenticate, then TokenUpdate; a user follows its device.";
     NotFound = "not_found", NotFound,
         "There is nothing at this address.", "See the README for the list of endpoints.";
+    PushCertificateExpired = "push_certificate_expired", Malformed,
+        "The push certificate has expired.", "Renew it at identity.apple.com/pushcert (`russet push-cert renew` says how) and import the new file.";
+    PushCertificateNotYetValid = "push_certificate_not_yet_valid", Malformed,
+        "The push certificate is not valid yet.", "Set this server's clock right, or import it when its time has come.";
     PushCertificateUnknown = "push_certificate_unknown", NotFound,
-        "There is no push certificate of that topic.", "Name a topic that was stored with PUT /v1/pushcert.";
+        "There is no push certificate of that topic.", "Name one that `russet push-cert show` lists.";
+    PushKeyEncrypted = "push_key_encrypted", Malformed,
+        "The private key is protected by a passphrase.", "Decrypt it with `openssl pkey -in key.pem -out plain.pem`, import that, and delete it.";
+    PushKeyMismatch = "push_key_mismatch", Malformed,
+        "The push certificate was made for another key.", "Import the certificate that Apple made from this server's request, or add the key that the request was made with.";
+    PushKeyNotRsa = "push_key_not_rsa", Malformed,
+        "The push certificate's key is not RSA.", "Request it again with `russet push-cert csr`, or with an RSA key of 2048 bits.";
+    PushTopicChanged = "push_topic_changed", Conflict,
+        "The push certificate has another topic than enrolled devices.", "Choose Renew, not Create, at identity.apple.com with the Apple Account of the present one. To go on all the same: `russet push-cert import --replace-topic` (`replace_topic` in the API).";
+    PushTopicMissing = "push_topic_missing", Malformed,
+        "The certificate is not an MDM push certificate.", "Download the one from identity.apple.com/pushcert: its subject has a UID that begins with com.apple.mgmt.";
+    PushVendorUnusable = "push_vendor_unusable", Unavailable,
+        "The MDM vendor's certificate can't sign requests.", "Mend push.vendor_certificate, push.vendor_key and push.vendor_chain, and start the server again; or remove them for an unsigned request.";
     StoreUnavailable = "store_unavailable", Unavailable,
         "The server can't reach its store at present.", "Try again; check the disk's free space and the server's log.";
     UserDeclined = "user_declined", Forbidden,

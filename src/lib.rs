@@ -61,6 +61,13 @@
 //! targets in one step. A device's report goes to [`service::commands::Commands::report`];
 //! [`storage::CommandStore::report_and_next`] stores the result and finds the next command in one step, at a cost that
 //! does not depend on history.
+//!
+//! # The push certificate
+//!
+//! A request's key is made in [`service::push_certificates::request`] and waits, sealed, for its certificate;
+//! [`service::push_certificates::import`] looks at everything that could be wrong with what comes back
+//! ([`pki::push_cert`]) before it stores it, and announces the change to whoever pushes.
+//! [`service::push_certificates::standing`] says how long it still serves.
 
 pub mod app;
 pub mod cli;

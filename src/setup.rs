@@ -9,7 +9,7 @@ use crate::{
     pki::dev,
     service::{
         keys::{Keys, Scope},
-        push_certificates::PushCertificates,
+        push_certificates::{PushCertificates, import::Import},
     },
 };
 
@@ -59,8 +59,12 @@ async fn development(data_dir: &DataDir, config: &Config, clock: &Clock) -> Resu
     let pems = dev::push_certificate(now).map_err(|error| SetUpError::Pki(error.to_string()))?;
     let pem = format!("{}{}", pems.certificate, pems.key);
     let sealer = data_dir.sealer()?;
-    PushCertificates::new(app.store().clone(), sealer.into())
-        .store(pem.as_bytes(), now)
+    let import = Import {
+        pem: pem.as_bytes(),
+        ..Import::default()
+    };
+    PushCertificates::new(app.store().clone(), sealer.into(), None)
+        .import(import, now)
         .await?;
     let key = Keys::new(app.store().clone())
         .create("dev", &[Scope::Admin], None, now)

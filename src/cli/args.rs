@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::service::keys::Scope;
 
@@ -67,6 +67,13 @@ pub enum Verb {
     /// Sets up a data directory. Nothing that exists is overwritten.
     #[command(after_help = EXIT_CODES)]
     Init(InitArgs),
+    /// Push certificates.
+    #[command(after_help = EXIT_CODES)]
+    PushCert {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: PushCertVerb,
+    },
     /// Runs the server until SIGTERM or Ctrl-C; SIGHUP reloads certificates.
     #[command(after_help = EXIT_CODES)]
     Serve,
@@ -201,4 +208,71 @@ pub enum EnrollVerb {
         #[arg(long, default_value = "24h")]
         ttl: String,
     },
+}
+
+/// `russet push-cert …`
+#[derive(Debug, Subcommand)]
+pub enum PushCertVerb {
+    /// Makes a key, which stays on the server, and the request for a first certificate.
+    Csr {
+        /// Where to, and in which form.
+        #[command(flatten)]
+        request: RequestOutput,
+    },
+    /// Takes the certificate from Apple's portal into service.
+    Import {
+        /// PEM files: the certificate, and its key if it was not made here. `-` is standard input.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The Apple Account it was made with: a reminder for next year's renewal.
+        #[arg(long, value_name = "ACCOUNT")]
+        apple_id: Option<String>,
+        /// Take it even if its topic is another one than devices are enrolled with, and enroll new ones with it.
+        #[arg(long)]
+        replace_topic: bool,
+    },
+    /// Makes the request for a renewal, and says step by step what to do with it.
+    Renew {
+        /// The topic; not needed if there is one certificate only.
+        topic: Option<String>,
+        /// Where to, and in which form.
+        #[command(flatten)]
+        request: RequestOutput,
+    },
+    /// Shows the certificates and how long they are valid.
+    Show {
+        /// Only this topic.
+        topic: Option<String>,
+    },
+    /// Sends a trial push.
+    Test {
+        /// The topic; not needed if there is one certificate only.
+        topic: Option<String>,
+        /// To this enrollment (id, or serial number).
+        #[arg(long, value_name = "ID")]
+        enrollment: Option<String>,
+    },
+}
+
+/// Where a request goes.
+#[derive(Debug, Args)]
+pub struct RequestOutput {
+    /// Write it to this file; otherwise to standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// `signed` is what Apple's portal takes and needs a vendor certificate (the default if there is one); `pem` and
+    /// `der` are the PKCS #10 request alone.
+    #[arg(long, value_enum)]
+    pub format: Option<RequestFormat>,
+}
+
+/// The forms of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RequestFormat {
+    /// PKCS #10, binary.
+    Der,
+    /// PKCS #10, as text.
+    Pem,
+    /// Signed by the vendor.
+    Signed,
 }

@@ -9,6 +9,7 @@ use super::{
     remote,
 };
 use crate::{
+    app,
     clock::Clock,
     config::{Config, ConfigError, TlsMode},
     data_dir::DataDir,
@@ -65,10 +66,11 @@ pub(super) async fn run(cli: &Cli, output: Output, data_dir: &DataDir) -> Result
             );
             findings.extend(keys(data_dir, now));
             findings.extend(certificate(data_dir, &config, now));
+            findings.extend(push_vendor(data_dir, &config, now));
         }
     }
     if is_set_up {
-        findings.extend(server(cli, now).await);
+        findings.extend(server(cli).await);
     }
 
     let mut problem = false;
@@ -186,7 +188,7 @@ fn expiry(what: &str, not_after: Timestamp, now: Timestamp, step: &'static str) 
     }
 }
 
-async fn server(cli: &Cli, now: Timestamp) -> Vec<Finding> {
+async fn server(cli: &Cli) -> Vec<Finding> {
     let client = match remote::client(cli).await {
         Ok(client) => client,
         Err(error) => {
@@ -206,7 +208,10 @@ async fn server(cli: &Cli, now: Timestamp) -> Vec<Finding> {
             "Check the disk's free space and the log.",
         )),
     }
-    match client.request(Method::GET, "/v1/pushcerts", Vec::new()).await {
+    match client
+        .request(Method::GET, "/v1/push-certificates", Vec::new())
+        .await
+    {
         Err(error) => findings.push(finding(Level::Fail, format!("push certificates: {error}"), "")),
         Ok(answer) => {
             let all = answer.body["push_certificates"]
@@ -217,22 +222,60 @@ async fn server(cli: &Cli, now: Timestamp) -> Vec<Finding> {
                 findings.push(finding(
                     Level::Fail,
                     "there is no push certificate: no device can enroll",
-                    "PUT its PEM and key to /v1/pushcert.",
+                    "Ask for one: `russet push-cert csr`.",
                 ));
             }
-            findings.extend(all.iter().filter_map(|one| push_certificate(one, now)));
+            findings.extend(all.iter().map(push_certificate));
         }
     }
     findings
 }
 
-fn push_certificate(one: &Value, now: Timestamp) -> Option<Finding> {
-    let topic = one["topic"].as_str()?;
-    let not_after = Timestamp::parse_rfc3339(one["not_after"].as_str()?)?;
-    Some(expiry(
-        &format!("the push certificate {topic}"),
-        not_after,
-        now,
-        "Renew it with the same Apple Account: another one has another topic.",
-    ))
+/// By the server's own judgement, which knows the days of grace.
+fn push_certificate(one: &Value) -> Finding {
+    let [topic, level, not_after, grace_ends] =
+        ["topic", "level", "not_after", "grace_ends"].map(|field| one[field].as_str().unwrap_or_default());
+    let what = format!("the push certificate {topic}");
+    let days = &one["days_until_expiration"];
+    let renew =
+        "Renew it with the same Apple Account, for another one has another topic: `russet push-cert renew`.";
+    match level {
+        "ok" => finding(Level::Ok, format!("{what} is valid for {days} more days"), ""),
+        "warning" => finding(
+            Level::Warn,
+            format!("{what} expires in {days} days ({not_after})"),
+            renew,
+        ),
+        "critical" => finding(
+            Level::Fail,
+            format!("{what} expires in {days} days ({not_after})"),
+            renew,
+        ),
+        "expired" => finding(
+            Level::Fail,
+            format!("{what} expired on {not_after}; it can be renewed until {grace_ends}"),
+            renew,
+        ),
+        _ => finding(
+            Level::Fail,
+            format!("{what} expired on {not_after}, and the time to renew it is over"),
+            "Try to renew it all the same (`russet push-cert renew`); with another topic every device has to enroll again.",
+        ),
+    }
+}
+
+/// The MDM vendor's certificate, where there is one.
+fn push_vendor(data_dir: &DataDir, config: &Config, now: Timestamp) -> Option<Finding> {
+    let vendor = app::push_vendor(data_dir, config)?;
+    let checked = vendor
+        .map_err(|error| error.to_string())
+        .and_then(|vendor| vendor.check(now).map_err(|error| error.to_string()));
+    Some(match checked {
+        Ok(()) => finding(Level::Ok, "the MDM vendor's certificate can sign requests", ""),
+        Err(problem) => finding(
+            Level::Warn,
+            format!("the MDM vendor's certificate can't sign requests: {problem}"),
+            "Mend push.vendor_certificate, push.vendor_key and push.vendor_chain.",
+        ),
+    })
 }

@@ -4,6 +4,7 @@ mod args;
 mod doctor;
 mod init;
 mod output;
+mod push_cert;
 mod remote;
 mod serve;
 
@@ -60,6 +61,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Doctor => doctor::run(cli, output, &data_dir).await,
         Verb::Enroll { verb } => remote::enroll(cli, output, verb).await,
         Verb::Init(args) => init::run(args, output, &data_dir).await,
+        Verb::PushCert { verb } => push_cert::run(cli, output, verb).await,
         Verb::Serve => serve::run(output, &data_dir).await,
         Verb::Version => {
             output.say(

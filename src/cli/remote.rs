@@ -259,7 +259,7 @@ async fn list(client: &Client, output: Output, serial: Option<&str>, enabled: bo
 }
 
 /// Takes an enrollment id as it is; anything else is looked up as a serial number.
-async fn resolve(client: &Client, id: &str) -> Result<String, CliError> {
+pub(super) async fn resolve(client: &Client, id: &str) -> Result<String, CliError> {
     let known = client
         .request(Method::GET, &enrollment_path(id, ""), Vec::new())
         .await;
@@ -372,15 +372,15 @@ fn enrollment_path(id: &str, rest: &str) -> String {
     format!("/v1/enrollments/{}{rest}", segment(id))
 }
 
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".into(),
         Value::String(text) => text.clone(),

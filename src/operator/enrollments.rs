@@ -38,15 +38,9 @@ pub(super) async fn list(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
     let params = Params::parse(query.as_deref());
-    let enabled = match params.get("enabled") {
-        None => None,
-        Some("true") => Some(true),
-        Some("false") => Some(false),
-        Some(_) => return Err(bad("enabled", "is neither true nor false").into()),
-    };
     let filter = EnrollmentFilter {
         serials: params.get("serial").map(|serial| vec![SerialNumber::new(serial)]),
-        enabled,
+        enabled: params.flag("enabled")?,
         ..EnrollmentFilter::default()
     };
     let listing = door.store.enrollments(&filter, &params.page()?).await?;

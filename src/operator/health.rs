@@ -16,7 +16,7 @@ use super::{
     OperatorDoor,
     render::{Failure, json_response},
 };
-use crate::protocol::time::Timestamp;
+use crate::{protocol::time::Timestamp, service::push_certificates::PushCertificateFacts};
 
 /// 200 as long as requests are answered.
 pub(super) async fn healthz() -> &'static str {
@@ -44,12 +44,22 @@ pub(super) async fn metrics(State(door): State<Arc<OperatorDoor>>) -> Result<Res
     metrics::gauge!("russet_enrollments_enabled").set(figures.enrolled as f64);
     metrics::gauge!("russet_queue_depth").set(figures.queued_commands as f64);
     metrics::gauge!("russet_store_bytes").set(figures.bytes as f64);
+    for certificate in door.push_certificates.list().await? {
+        push_certificate(&certificate, door.clock.now());
+    }
     let text = door
         .metrics
         .as_ref()
         .map(|handle| handle.render())
         .unwrap_or_default();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+/// Seconds that are left; negative once it has expired.
+fn push_certificate(certificate: &PushCertificateFacts, now: Timestamp) {
+    let left = certificate.not_after.seconds().saturating_sub(now.seconds());
+    let topic = certificate.topic.to_string();
+    metrics::gauge!("russet_push_certificate_expires_seconds", "topic" => topic).set(left as f64);
 }
 
 /// NanoMDM's shape.

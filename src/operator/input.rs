@@ -43,6 +43,16 @@ impl Params {
         self.get(name).map(parse).transpose()
     }
 
+    /// `true` or `false`, also as `1` or `0`.
+    pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some("true" | "1") => Ok(Some(true)),
+            Some("false" | "0") => Ok(Some(false)),
+            Some(_) => Err(bad(name, "is neither true nor false")),
+        }
+    }
+
     pub(super) fn time(&self, name: &'static str) -> Result<Option<Timestamp>> {
         let parse = |value: &str| {
             Timestamp::parse_rfc3339(value)

@@ -9,6 +9,7 @@ mod input;
 mod keys;
 mod links;
 mod nanomdm;
+mod push_certificates;
 mod render;
 
 use std::sync::{Arc, atomic::AtomicI64};
@@ -86,6 +87,16 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
             post(enrollments::renew_identity),
         )
         .route("/v1/push/{ids}", any(nanomdm::push))
+        .route(
+            "/v1/push-certificates",
+            get(push_certificates::list).post(push_certificates::import),
+        )
+        .route("/v1/push-certificates/csr", post(push_certificates::request))
+        .route("/v1/push-certificates/{topic}", get(push_certificates::show))
+        .route(
+            "/v1/push-certificates/{topic}/test",
+            post(push_certificates::test),
+        )
         .route(
             "/v1/pushcert",
             get(nanomdm::push_certificate).put(nanomdm::store_push_certificate),

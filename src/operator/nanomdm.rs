@@ -26,7 +26,7 @@ use crate::{
     service::{
         commands::EnqueueOptions,
         keys::{Operator, Scope},
-        push_certificates::PushCertificateFacts,
+        push_certificates::{PushCertificateFacts, import::Import},
     },
     storage::{EnrollmentFilter, EnrollmentRow, EnrollmentState},
 };
@@ -252,16 +252,27 @@ pub(super) async fn push_certificates(
     ))
 }
 
-/// `PUT /v1/pushcert`: PEM of the certificate and its key.
+/// `PUT /v1/pushcert`: PEM of the certificate and its key. `replace_topic` is ours.
 pub(super) async fn store_push_certificate(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Admin)?;
+    let replace_topic = Params::parse(query.as_deref()).flag("replace_topic")?;
     let pem = door.body(&headers, body).await?;
-    let facts = door.push_certificates.store(&pem, door.clock.now()).await?;
+    let import = Import {
+        pem: &pem,
+        apple_id: None,
+        replace_topic: replace_topic.unwrap_or(false),
+    };
+    let facts = door
+        .push_certificates
+        .import(import, door.clock.now())
+        .await?
+        .facts;
     Ok(json_response(StatusCode::OK, &PushCertificateAnswer::from(facts)))
 }
 

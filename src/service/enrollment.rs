@@ -16,6 +16,7 @@ use crate::{
         profile::{Anchor, EnrollmentProfile, MdmPayload, ScepPayload},
         time::Timestamp,
     },
+    service::push_certificates,
     storage::{ChallengeRecord, EnrollLinkRecord, LinkUse, MadeFor, Storage},
 };
 
@@ -193,13 +194,11 @@ impl Enrollments {
         self.profile(&request, now).await
     }
 
-    /// The topic of new enrollments: that of the push certificate stored last.
+    /// The topic of new enrollments.
     async fn topic(&self) -> Result<Topic> {
         let certificates = self.store.push_certificates().await?;
-        certificates
-            .into_iter()
-            .next()
-            .map(|latest| latest.topic)
+        push_certificates::leading(&certificates)
+            .map(|leading| leading.topic.clone())
             .ok_or_else(|| Error::new(Code::NoPushCertificate))
     }
 

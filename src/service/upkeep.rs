@@ -1,10 +1,17 @@
-//! What has to be done from time to time: contacts written down, expired commands closed, old results forgotten.
+//! What has to be done from time to time: contacts written down, expired commands closed, old results forgotten, and
+//! a word said each day about push certificates that expire.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     protocol::time::Timestamp,
-    service::contacts::Contacts,
+    service::{
+        contacts::Contacts,
+        push_certificates::{
+            PushCertificates,
+            standing::{ExpiryNotice, Level},
+        },
+    },
     storage::{Storage, StoreResult},
 };
 
@@ -16,6 +23,7 @@ const BATCH: usize = 500;
 pub struct Upkeep {
     store: Arc<dyn Storage>,
     contacts: Arc<Contacts>,
+    push_certificates: PushCertificates,
     results_kept: Duration,
 }
 
@@ -24,16 +32,22 @@ impl Upkeep {
     pub const INTERVAL: Duration = Duration::from_secs(30);
 
     /// Puts the parts together.
-    pub fn new(store: Arc<dyn Storage>, contacts: Arc<Contacts>, results_kept: Duration) -> Self {
+    pub fn new(
+        store: Arc<dyn Storage>,
+        contacts: Arc<Contacts>,
+        push_certificates: PushCertificates,
+        results_kept: Duration,
+    ) -> Self {
         Self {
             store,
             contacts,
+            push_certificates,
             results_kept,
         }
     }
 
-    /// Does all that is due.
-    pub async fn run(&self, now: Timestamp) -> StoreResult<()> {
+    /// Does all that is due. Returns what there is to say about push certificates today, which has been logged.
+    pub async fn run(&self, now: Timestamp) -> StoreResult<Vec<ExpiryNotice>> {
         self.contacts.write_down(self.store.as_ref()).await?;
         while self.store.expire_commands(now, BATCH).await? == BATCH {}
         while self
@@ -45,11 +59,23 @@ impl Upkeep {
         // A spent challenge is kept for a day: it answers a device that repeats its request.
         let spent = now.minus(Duration::from_secs(24 * 3600));
         while self.store.purge_challenges(spent, BATCH).await? == BATCH {}
-        Ok(())
+        // Last, since what has been noticed is not said again: no failure may come between.
+        let notices = self.push_certificates.notices(now).await?;
+        notices.iter().for_each(log);
+        Ok(notices)
     }
 
     /// Writes down what is only in memory, before the server ends.
     pub async fn finish(&self) -> StoreResult<()> {
         self.contacts.write_down(self.store.as_ref()).await
+    }
+}
+
+fn log(notice: &ExpiryNotice) {
+    let (topic, days_left) = (&notice.topic, notice.standing.days_left);
+    if notice.standing.level >= Level::Critical {
+        tracing::error!(%topic, days_left, "{notice}; `russet push-cert renew` says what to do");
+    } else {
+        tracing::warn!(%topic, days_left, "{notice}; `russet push-cert renew` says what to do");
     }
 }

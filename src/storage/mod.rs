@@ -10,7 +10,7 @@
 mod records;
 pub mod sled;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
 
@@ -211,6 +211,10 @@ pub trait EnrollmentStore: Send + Sync {
         filter: &EnrollmentFilter,
         page: &Page,
     ) -> StoreResult<Listing<EnrollmentRow>>;
+
+    /// How many device channels are [`EnrollmentState::Enrolled`] with each topic. Looks at every enrollment: for what
+    /// an operator does now and then.
+    async fn devices_by_topic(&self) -> StoreResult<BTreeMap<Topic, u64>>;
 
     /// Writes down the latest contact of each. An older time than the stored one changes nothing; an unknown
     /// enrollment is passed over.
@@ -460,7 +464,15 @@ pub trait AdminStore: Send + Sync {
     /// Uses a link up; of many calls one is granted.
     async fn use_enroll_link(&self, hash: &SecretHash, at: Timestamp) -> StoreResult<LinkUse>;
 
-    /// Stores a push certificate, in place of the one with the same topic.
+    /// Remembers a key that waits for its certificate. If one waits for the same topic already, that one stays. Returns
+    /// the one that waits now.
+    async fn add_pending_push_key(&self, key: PendingPushKeyRecord) -> StoreResult<PendingPushKeyRecord>;
+
+    /// The keys that wait for their certificates, by topic (bytes); the one without a topic comes first.
+    async fn pending_push_keys(&self) -> StoreResult<Vec<PendingPushKeyRecord>>;
+
+    /// Stores a push certificate, in place of the one with the same topic. The pending key with the same `key_hash`
+    /// waits no longer, all in one step.
     async fn put_push_certificate(&self, certificate: PushCertificateRecord) -> StoreResult<()>;
 
     /// The push certificate of a topic.

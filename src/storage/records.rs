@@ -341,8 +341,32 @@ pub struct PushCertificateRecord {
     pub key: Sealed,
     /// End of validity.
     pub not_after: Timestamp,
-    /// When it was stored; the latest one names the topic of new enrollments.
+    /// When it was stored.
     pub stored_at: Timestamp,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_hash: Option<SecretHash>,
+    /// The Apple Account it was made with, as the operator noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apple_id: Option<String>,
+    /// Since when new enrollments get this topic: the latest one leads. Absent in records of the first release,
+    /// where `stored_at` stands for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leads_since: Option<Timestamp>,
+}
+
+/// A private key made here that waits for the push certificate which was requested for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingPushKeyRecord {
+    /// The topic whose certificate is to be renewed; `None` for a first certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<Topic>,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub key_hash: SecretHash,
+    /// PKCS#8 DER, encrypted.
+    pub key: Sealed,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// Bytes as base64 text inside JSON records.

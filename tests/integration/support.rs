@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod messages;
+pub mod portal;
 
 use std::{
     net::SocketAddr,

@@ -107,7 +107,9 @@ async fn p7_a_renewal_keeps_the_topic_that_the_device_has() {
     let topic = server.enrollment(&id).await["topic"].clone();
     let other = russet::pki::dev::push_certificate(server.clock.now()).unwrap();
     let upload = format!("{}{}", other.certificate, other.key);
-    let stored = server.ask(Method::PUT, "/v1/pushcert", upload).await;
+    let stored = server
+        .ask(Method::PUT, "/v1/pushcert?replace_topic=1", upload)
+        .await;
     assert_ne!(stored["topic"], topic);
     server
         .ask(

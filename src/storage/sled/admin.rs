@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use super::{
     SledStorage, fault,
     keys::{Key, Prefix},
-    view::decode,
+    view::{View, decode},
 };
 use crate::{
     protocol::{ids::Topic, time::Timestamp},
     storage::{
-        AdminStore, ApiKeyRecord, EnrollLinkRecord, LinkUse, PushCertificateRecord, SecretHash, StoreResult,
+        AdminStore, ApiKeyRecord, EnrollLinkRecord, LinkUse, PendingPushKeyRecord, PushCertificateRecord,
+        SecretHash, StoreResult,
     },
 };
 
@@ -88,8 +89,29 @@ impl AdminStore for SledStorage {
         .await
     }
 
+    async fn add_pending_push_key(&self, key: PendingPushKeyRecord) -> StoreResult<PendingPushKeyRecord> {
+        self.write(move |transaction| {
+            let place = Key::PendingPush(key.topic.clone());
+            if let Some(waiting) = transaction.view().record(&place)? {
+                return Ok(waiting);
+            }
+            transaction.put_record(&place, &key)?;
+            Ok(key)
+        })
+        .await
+    }
+
+    async fn pending_push_keys(&self) -> StoreResult<Vec<PendingPushKeyRecord>> {
+        self.shared.read(|view, _| pending_push_keys(&view))
+    }
+
     async fn put_push_certificate(&self, certificate: PushCertificateRecord) -> StoreResult<()> {
         self.write(move |transaction| {
+            for pending in pending_push_keys(&transaction.view())? {
+                if certificate.key_hash == Some(pending.key_hash) {
+                    transaction.remove(&Key::PendingPush(pending.topic));
+                }
+            }
             transaction.put_record(&Key::PushCertificate(certificate.topic.clone()), &certificate)
         })
         .await
@@ -109,4 +131,10 @@ impl AdminStore for SledStorage {
         certificates.sort_by_key(|certificate| Reverse(certificate.stored_at));
         Ok(certificates)
     }
+}
+
+fn pending_push_keys(view: &View<'_>) -> StoreResult<Vec<PendingPushKeyRecord>> {
+    view.scan(&Prefix::pending_push_keys())
+        .map(|pair| decode(&pair?.1))
+        .collect()
 }

@@ -1,5 +1,7 @@
 //! Enrollments: records, the index of serial numbers, latest contacts.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use super::{
@@ -11,7 +13,7 @@ use super::{
 };
 use crate::{
     protocol::{
-        ids::{EnrollmentId, Fingerprint},
+        ids::{EnrollmentId, Fingerprint, Topic},
         time::Timestamp,
     },
     storage::{
@@ -65,6 +67,10 @@ impl EnrollmentStore for SledStorage {
         let (filter, page) = (filter.clone(), page.clone());
         self.read_at_length(move |shared| listing::enrollments(shared, &filter, &page))
             .await
+    }
+
+    async fn devices_by_topic(&self) -> StoreResult<BTreeMap<Topic, u64>> {
+        self.read_at_length(listing::devices_by_topic).await
     }
 
     async fn seen(&self, contacts: Vec<(EnrollmentId, Timestamp)>) -> StoreResult<()> {

@@ -66,6 +66,8 @@ pub(super) enum Key {
     EnrollLink(SecretHash),
     /// A push certificate.
     PushCertificate(Topic),
+    /// A key that waits for the push certificate of a topic, or for a first one.
+    PendingPush(Option<Topic>),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -104,6 +106,7 @@ mod kind {
     pub(super) const API_KEY_NAME: u8 = 0x41;
     pub(super) const ENROLL_LINK: u8 = 0x42;
     pub(super) const PUSH_CERTIFICATE: u8 = 0x43;
+    pub(super) const PENDING_PUSH_KEY: u8 = 0x44;
 }
 
 impl Key {
@@ -154,6 +157,9 @@ impl Key {
             Self::ApiName(name) => Writer::new(kind::API_KEY_NAME).last(name),
             Self::EnrollLink(hash) => Writer::new(kind::ENROLL_LINK).bytes(hash.0.as_bytes()),
             Self::PushCertificate(topic) => Writer::new(kind::PUSH_CERTIFICATE).last(topic.as_str()),
+            Self::PendingPush(topic) => {
+                Writer::new(kind::PENDING_PUSH_KEY).last(topic.as_ref().map_or("", Topic::as_str))
+            }
         };
         IVec::from(bytes.0)
     }
@@ -198,6 +204,11 @@ impl Key {
             kind::API_KEY_NAME => Self::ApiName(parts.last()?),
             kind::ENROLL_LINK => Self::EnrollLink(SecretHash(parts.digest()?)),
             kind::PUSH_CERTIFICATE => Self::PushCertificate(Topic::new(parts.last()?)),
+            // No topic is empty: the empty text stands for none.
+            kind::PENDING_PUSH_KEY => {
+                let topic = Some(parts.last()?).filter(|topic| !topic.is_empty());
+                Self::PendingPush(topic.map(Topic::new))
+            }
             _ => return None,
         };
         parts.0.is_empty().then_some(key)
@@ -253,6 +264,11 @@ impl Prefix {
     /// All push certificates.
     pub(super) fn push_certificates() -> Self {
         Self(vec![kind::PUSH_CERTIFICATE])
+    }
+
+    /// All keys that wait for a push certificate.
+    pub(super) fn pending_push_keys() -> Self {
+        Self(vec![kind::PENDING_PUSH_KEY])
     }
 
     /// The first bytes of each key.
@@ -382,7 +398,7 @@ mod tests {
             any::<[u8; 32]>(),
             any::<[u8; 32]>(),
         );
-        (0..23_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+        (0..24_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
             let id = EnrollmentId::new(a.clone());
             let uuid = CommandUuid::new(b.clone());
             let at = Timestamp::from_millis(number as i64);
@@ -412,7 +428,8 @@ mod tests {
                 19 => Key::ApiName(a),
                 20 => Key::EnrollLink(hash),
                 21 => Key::Sequence(uuid),
-                _ => Key::PushCertificate(Topic::new(a)),
+                22 => Key::PushCertificate(Topic::new(a)),
+                _ => Key::PendingPush(Some(a).filter(|a| !a.is_empty()).map(Topic::new)),
             }
         })
     }

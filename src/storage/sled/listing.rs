@@ -3,7 +3,10 @@
 //! A page is read in pieces, each under the readers' lock for a moment only, so that no list, however long or
 //! however selective its filter, holds up a commit.
 
-use std::{collections::BTreeSet, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use sled::IVec;
 
@@ -14,7 +17,7 @@ use super::{
     view::{View, decode, unexpected_key},
 };
 use crate::{
-    protocol::ids::{CommandUuid, EnrollmentId},
+    protocol::ids::{CommandUuid, EnrollmentId, Topic},
     storage::{
         CommandStatus, EnrollmentFilter, EnrollmentRecord, EnrollmentRow, EnrollmentState, Listing, Page,
         QueuedCommand, StoreResult,
@@ -145,6 +148,23 @@ pub(super) fn enrollments(
         Key::Enrollment(id) => id.to_string(),
         _ => String::new(),
     })
+}
+
+/// How many device channels are enrolled with each topic.
+pub(super) fn devices_by_topic(shared: &Shared) -> StoreResult<BTreeMap<Topic, u64>> {
+    let source = Source::Scan(Prefix::enrollments());
+    let everything = Page::first(usize::MAX);
+    let topic = |_: &View<'_>, _: &Key, value: &IVec| {
+        let record: EnrollmentRecord = decode(value)?;
+        let counts = record.state == EnrollmentState::Enrolled && !record.id.is_user_channel();
+        Ok(record.push.filter(|_| counts).map(|push| push.topic))
+    };
+    let topics = page_of(shared, &source, &everything, None, topic, |_| String::new())?;
+    let mut devices = BTreeMap::new();
+    for topic in topics.rows {
+        *devices.entry(topic).or_default() += 1;
+    }
+    Ok(devices)
 }
 
 /// The enrollments whose device has one of the filter's serial numbers.

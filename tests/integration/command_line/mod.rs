@@ -5,6 +5,7 @@ mod devices;
 mod doctor;
 mod init;
 mod keys;
+mod push_cert;
 mod serve;
 
 use std::{

@@ -43,6 +43,7 @@ async fn k_m10_no_trick_with_a_path_leads_anywhere() {
         "/v1/enrollments",
         "/v1/apikeys",
         "/v1/pushcert",
+        "/v1/push-certificates",
         "/v1/enqueue/X",
         "/migration",
         "/metrics",

@@ -76,6 +76,14 @@ async fn a_key_does_what_its_scope_says_and_nothing_else() {
         ("read", Method::GET, "/v1/commands/X".into(), vec![]),
         ("read", Method::GET, "/v1/pushcerts".into(), vec![]),
         ("read", Method::GET, "/v1/pushcert?topic=x".into(), vec![]),
+        ("read", Method::GET, "/v1/push-certificates".into(), vec![]),
+        ("read", Method::GET, "/v1/push-certificates/x".into(), vec![]),
+        (
+            "command",
+            Method::POST,
+            "/v1/push-certificates/x/test".into(),
+            vec![],
+        ),
         (
             "command",
             Method::PUT,
@@ -112,6 +120,8 @@ async fn a_key_does_what_its_scope_says_and_nothing_else() {
         ),
         ("admin", Method::DELETE, "/v1/apikeys/x".into(), vec![]),
         ("admin", Method::PUT, "/v1/pushcert".into(), b"x".to_vec()),
+        ("admin", Method::POST, "/v1/push-certificates".into(), vec![]),
+        ("admin", Method::POST, "/v1/push-certificates/csr".into(), vec![]),
         ("admin", Method::PUT, "/migration".into(), b"x".to_vec()),
     ];
     for scope in ["read", "command", "enroll"] {

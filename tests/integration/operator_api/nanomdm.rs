@@ -56,18 +56,22 @@ async fn a_push_certificate_that_can_not_be_used_is_refused() {
     let (certificate, key, topic) = push_certificate();
     let (_, other_key, _) = push_certificate();
     let before = ask(&server, Method::GET, "/v1/pushcerts", "").await.json;
-    for pem in [
-        String::new(),
-        "no PEM".into(),
-        certificate.clone(),
-        key.clone(),
-        format!("{certificate}{other_key}"),
-        format!("{}{key}", &certificate[..certificate.len() / 2]),
-        std::fs::read_to_string(server.data.path("tls.pem")).unwrap() + &key,
+    let tls = std::fs::read_to_string(server.data.path("tls.pem")).unwrap();
+    for (pem, named) in [
+        (String::new(), "bad_certificate_file"),
+        ("no PEM".into(), "bad_certificate_file"),
+        (certificate.clone(), "push_key_mismatch"),
+        (key.clone(), "bad_certificate_file"),
+        (format!("{certificate}{other_key}"), "push_key_mismatch"),
+        (
+            format!("{}{key}", &certificate[..certificate.len() / 2]),
+            "bad_certificate_file",
+        ),
+        (tls + &key, "push_key_not_rsa"),
     ] {
         let answer = ask(&server, Method::PUT, "/v1/pushcert", pem).await;
         assert_eq!(answer.status, 400, "{}", answer.text);
-        assert_eq!(code(&answer), "bad_certificate_file");
+        assert_eq!(code(&answer), named);
         assert!(!answer.text.contains("PRIVATE KEY"));
     }
     assert_eq!(ask(&server, Method::GET, "/v1/pushcerts", "").await.json, before);

@@ -7,7 +7,7 @@ use super::{ask, ask_as, basic, code};
 use crate::support::{TestServer, Wire};
 
 /// Every route that asks for a key, with a method that it takes. A new route belongs here.
-const GUARDED: [(&str, &str); 20] = [
+const GUARDED: [(&str, &str); 25] = [
     ("PUT", "/migration"),
     ("GET", "/v1/apikeys"),
     ("POST", "/v1/apikeys"),
@@ -22,6 +22,11 @@ const GUARDED: [(&str, &str); 20] = [
     ("POST", "/v1/enrollments/X/allow-reenroll"),
     ("POST", "/v1/enrollments/X/renew-identity"),
     ("GET", "/v1/push/X"),
+    ("GET", "/v1/push-certificates"),
+    ("POST", "/v1/push-certificates"),
+    ("POST", "/v1/push-certificates/csr"),
+    ("GET", "/v1/push-certificates/X"),
+    ("POST", "/v1/push-certificates/X/test"),
     ("GET", "/v1/pushcert"),
     ("PUT", "/v1/pushcert"),
     ("GET", "/v1/pushcerts"),
@@ -145,6 +150,24 @@ async fn what_is_not_there_or_not_so_is_json_too() {
         (Method::PATCH, "/v1/enrollments", 405, "method_not_allowed"),
         (Method::PUT, "/v1/pushcerts", 405, "method_not_allowed"),
         (Method::POST, "/v1/pushcert", 405, "method_not_allowed"),
+        (
+            Method::GET,
+            "/v1/push-certificates/csr",
+            405,
+            "method_not_allowed",
+        ),
+        (
+            Method::DELETE,
+            "/v1/push-certificates/X",
+            405,
+            "method_not_allowed",
+        ),
+        (
+            Method::GET,
+            "/v1/push-certificates/X",
+            404,
+            "push_certificate_unknown",
+        ),
         (Method::POST, "/version", 405, "method_not_allowed"),
     ] {
         let answer = ask(&server, method.clone(), path, "").await;

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use russet::{
     protocol::ids::Topic,
-    storage::{ApiKeyRecord, EnrollLinkRecord, LinkUse, MadeFor, PushCertificateRecord, Sealed, Storage},
+    storage::{
+        ApiKeyRecord, EnrollLinkRecord, LinkUse, MadeFor, PendingPushKeyRecord, PushCertificateRecord,
+        Sealed, Storage,
+    },
 };
 
 use super::{Place, samples::*};
@@ -36,6 +39,18 @@ fn push_certificate(topic: &str, stored: i64) -> PushCertificateRecord {
         key: Sealed::new(vec![0, 1, 255]),
         not_after: at(1000),
         stored_at: at(stored),
+        key_hash: None,
+        apple_id: Some(format!("account {stored}")),
+        leads_since: Some(at(0)),
+    }
+}
+
+fn pending(topic: Option<&str>, key: u8) -> PendingPushKeyRecord {
+    PendingPushKeyRecord {
+        topic: topic.map(Topic::new),
+        key_hash: secret(key),
+        key: Sealed::new(vec![key]),
+        created_at: at(key.into()),
     }
 }
 
@@ -126,4 +141,39 @@ pub(super) async fn push_certificates_replace_each_other_by_topic_and_the_latest
     let order: Vec<_> = store.push_certificates().await.unwrap();
     let order: Vec<_> = order.iter().map(|record| record.topic.as_str()).collect();
     assert_eq!(order, ["t", "t.b", "t.a"]);
+}
+
+pub(super) async fn for_each_topic_one_push_key_waits_the_first(place: &dyn Place) {
+    let store = place.open().await;
+    let add = async |key: PendingPushKeyRecord| store.add_pending_push_key(key).await.unwrap();
+    for (topic, key) in [(Some("t"), 1), (None, 2), (Some("a"), 3)] {
+        assert_eq!(add(pending(topic, key)).await, pending(topic, key));
+        assert_eq!(
+            add(pending(topic, key + 10)).await,
+            pending(topic, key),
+            "it stays"
+        );
+    }
+    let waiting = store.pending_push_keys().await.unwrap();
+    let expected = [pending(None, 2), pending(Some("a"), 3), pending(Some("t"), 1)];
+    assert_eq!(waiting, expected);
+    drop(store);
+    assert_eq!(place.open().await.pending_push_keys().await.unwrap(), expected);
+}
+
+pub(super) async fn a_push_certificate_takes_its_own_key_out_of_the_waiting(place: &dyn Place) {
+    let store = place.open().await;
+    for (topic, key) in [(None, 1), (Some("t"), 2), (Some("u"), 3)] {
+        store.add_pending_push_key(pending(topic, key)).await.unwrap();
+    }
+    // By the key, whatever topic it was meant for.
+    for (key, left) in [(None, 3), (Some(9), 3), (Some(1), 2), (Some(3), 1)] {
+        let certificate = PushCertificateRecord {
+            key_hash: key.map(secret),
+            ..push_certificate("t", 5)
+        };
+        store.put_push_certificate(certificate).await.unwrap();
+        assert_eq!(store.pending_push_keys().await.unwrap().len(), left, "{key:?}");
+    }
+    assert_eq!(store.pending_push_keys().await.unwrap(), [pending(Some("t"), 2)]);
 }

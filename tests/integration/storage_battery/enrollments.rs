@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use russet::storage::{
-    CommandState, EnrollmentState, Page, Refusal, ReportStatus, Ruling, Sealed, Situation, Storage, Users,
+use russet::{
+    protocol::ids::Topic,
+    storage::{
+        CommandState, EnrollmentState, Page, Refusal, ReportStatus, Ruling, Sealed, Situation, Storage, Users,
+    },
 };
 
 use super::{Place, samples::*};
@@ -248,4 +251,28 @@ pub(super) async fn secrets_come_back_as_they_were_and_stay_out_of_debug(place: 
     let row = store.enrollment(&id("A")).await.unwrap().unwrap();
     assert_eq!(row.record, record);
     assert!(!format!("{row:?} {store:?}").contains("never-shown"));
+}
+
+pub(super) async fn devices_are_counted_by_the_topic_they_are_enrolled_with(place: &dyn Place) {
+    let store = place.open().await;
+    assert!(store.devices_by_topic().await.unwrap().is_empty());
+    // More than one piece of a scan; users and those who have left or not yet come do not count.
+    for number in 0..150 {
+        let mut record = enrollment(&format!("D{number}"));
+        let topic = if number % 3 == 0 { "a" } else { "b" };
+        record.push.as_mut().unwrap().topic = Topic::new(topic);
+        store_change(store.as_ref(), change(record)).await;
+    }
+    enroll(store.as_ref(), &["D0:user"]).await;
+    for (id, state) in [
+        ("LEFT", EnrollmentState::CheckedOut),
+        ("NEW", EnrollmentState::Authenticated),
+    ] {
+        let mut record = enrollment(id);
+        record.state = state;
+        store_change(store.as_ref(), change(record)).await;
+    }
+    let devices = store.devices_by_topic().await.unwrap();
+    let expected = [(Topic::new("a"), 50), (Topic::new("b"), 100)];
+    assert_eq!(devices, expected.into());
 }

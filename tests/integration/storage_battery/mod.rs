@@ -81,6 +81,7 @@ macro_rules! battery {
                     an_enrollment_that_nobody_made_is_unknown,
                     contacts_only_move_forward_and_only_for_known_enrollments,
                     secrets_come_back_as_they_were_and_stay_out_of_debug,
+                    devices_are_counted_by_the_topic_they_are_enrolled_with,
                 ;
                 lists:
                     enrollments_are_listed_in_the_order_of_their_ids,
@@ -157,6 +158,8 @@ macro_rules! battery {
                     links_are_unknown_expired_or_used,
                     looking_at_a_link_does_not_use_it_up,
                     push_certificates_replace_each_other_by_topic_and_the_latest_leads,
+                    for_each_topic_one_push_key_waits_the_first,
+                    a_push_certificate_takes_its_own_key_out_of_the_waiting,
                 ;
                 model:
                     a_queue_behaves_like_a_list,
