@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 /// The file's name in a data directory.
 pub const FILE_NAME: &str = "russet.toml";
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// Why a configuration can't be used. Each text names the key.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -57,6 +59,8 @@ pub struct Config {
     pub enroll: Enroll,
     /// Answers to check-ins.
     pub checkin: CheckIn,
+    /// Push.
+    pub apns: Apns,
     /// How long things are kept.
     pub retention: Retention,
     /// Development mode.
@@ -306,6 +310,45 @@ pub struct CheckIn {
     pub return_to_service_wifi: Option<PathBuf>,
 }
 
+/// `[apns]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Apns {
+    /// `https://host[:port]`; Apple's production host, which also listens on port 2197.
+    pub endpoint: String,
+    /// PEM of the CAs that the endpoint's certificate must come from, instead of those that the system trusts;
+    /// relative to the data directory.
+    pub ca_file: Option<PathBuf>,
+    /// How long Apple keeps a push for a device that it can't reach.
+    #[serde(with = "humantime_serde")]
+    pub expiration: Duration,
+    /// Connections for each push certificate.
+    pub connections: usize,
+    /// For making a connection.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// For the answer to a push.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    /// Between the PINGs that keep a connection from being forgotten on the way.
+    #[serde(with = "humantime_serde")]
+    pub ping_interval: Duration,
+}
+
+impl Default for Apns {
+    fn default() -> Self {
+        Self {
+            endpoint: "https://api.push.apple.com:443".into(),
+            ca_file: None,
+            expiration: Duration::from_secs(7 * 86_400),
+            connections: 1,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            ping_interval: Duration::from_secs(60),
+        }
+    }
+}
+
 /// `[retention]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -418,6 +461,30 @@ impl Config {
         {
             return invalid("scep.static_challenge", "at least 16 characters");
         }
+        if !self.apns.endpoint.starts_with("https://") {
+            return invalid(
+                "apns.endpoint",
+                "APNs is only spoken over TLS: https://host or https://host:port",
+            );
+        }
+        if !(1..=64).contains(&self.apns.connections) {
+            return invalid("apns.connections", "1 to 64");
+        }
+        if !(DAY / 24..=30 * DAY).contains(&self.apns.expiration) {
+            return invalid(
+                "apns.expiration",
+                "1h to 30d: Apple forgets a push later than that anyway",
+            );
+        }
+        for (key, duration) in [
+            ("apns.connect_timeout", self.apns.connect_timeout),
+            ("apns.request_timeout", self.apns.request_timeout),
+            ("apns.ping_interval", self.apns.ping_interval),
+        ] {
+            if !(Duration::from_secs(1)..=DAY / 24).contains(&duration) {
+                return invalid(key, "1s to 1h");
+            }
+        }
         Ok(())
     }
 
@@ -506,6 +573,7 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         "scep",
         "enroll",
         "checkin",
+        "apns",
         "retention",
         "dev",
     ];

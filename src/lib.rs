@@ -3,7 +3,7 @@
 //! # The shape of the code
 //!
 //! ```text
-//! main → cli → app → { http, operator } → service → { storage, pki } → protocol → error
+//! main → cli → app → { http, operator } → service → { storage, apple, pki } → protocol → error
 //!                            net ↗ (listening, TLS, bodies: what both doors stand on)
 //! ```
 //!
@@ -19,6 +19,7 @@
 //! | [`net`] | listeners, TLS, limits, request log |
 //! | [`service`] | the rules; knows traits, never HTTP or a database |
 //! | [`storage`] | what is remembered: traits with their contracts, and the backends behind them |
+//! | [`apple`] | clients of Apple's services, behind traits: push |
 //! | [`pki`] | CMS, SCEP, certificates, secrets; pure |
 //! | [`protocol`] | wire types and Apple's catalogue; pure |
 //! | [`error`] | the one error vocabulary, with a next step for each failure |
@@ -70,6 +71,7 @@
 //! [`service::push_certificates::standing`] says how long it still serves.
 
 pub mod app;
+pub mod apple;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -22,7 +22,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "clock", "config", "data_dir", "http", "net", "operator", "pki", "protocol", "service", "storage",
+            "apple", "clock", "config", "data_dir", "http", "net", "operator", "pki", "protocol", "service",
+            "storage",
         ],
     ),
     ("data_dir", &["pki", "protocol"]),
@@ -35,7 +36,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["clock", "error", "net", "protocol", "service", "storage"],
     ),
     ("net", &["error"]),
-    ("service", &["config", "error", "pki", "protocol", "storage"]),
+    (
+        "service",
+        &["apple", "config", "error", "pki", "protocol", "storage"],
+    ),
+    ("apple", &["config", "protocol"]),
     ("storage", &["error", "protocol"]),
     ("pki", &["protocol"]),
     ("protocol", &[]),

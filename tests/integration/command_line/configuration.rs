@@ -124,6 +124,11 @@ async fn what_is_wrong_with_a_configuration_is_named() {
         ("RUSSET_ENROLL__ACCESS_RIGHTS", "2", "enroll.access_rights"),
         ("RUSSET_ENROLL__KEY_SIZE", "1024", "enroll.key_size"),
         ("RUSSET_ENROLL__OPENED", "true", "opened"),
+        ("RUSSET_APNS__ENDPOINT", "http://localhost:8445", "apns.endpoint"),
+        ("RUSSET_APNS__EXPIRATION", "0s", "apns.expiration"),
+        ("RUSSET_APNS__CONNECTIONS", "0", "apns.connections"),
+        ("RUSSET_APNS__REQUEST_TIMEOUT", "1ms", "apns.request_timeout"),
+        ("RUSSET_APNS__PING_INTERVAL", "2h", "apns.ping_interval"),
     ] {
         let said = place
             .run_with(&["config", "check"], &[(name, value)])

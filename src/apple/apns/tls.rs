@@ -1,0 +1,173 @@
+//! TLS towards APNs: whom we trust, what we present, and what went wrong when it fails.
+//!
+//! With TLS 1.3 a client's certificate is judged after the client has finished its handshake: the verdict is an alert
+//! that the first read brings. [`Watched`] keeps it, since HTTP/2 passes on no more than its text.
+
+use std::{
+    fs, io,
+    path::Path,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+};
+
+use rustls::{
+    AlertDescription, ClientConfig, RootCertStore,
+    client::Resumption,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _},
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::ApnsError;
+use crate::apple::{PushFailure, PushIdentity};
+
+/// HTTP/2's name in ALPN (RFC 9113 §3.1).
+pub(super) const H2: &[u8] = b"h2";
+
+/// The roots that the server's certificate must lead to: those of `ca_file` alone, or the system's.
+pub(super) fn roots(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, ApnsError> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = ca_file {
+        let unusable = |problem: String| ApnsError::CaFile {
+            path: path.to_owned(),
+            problem,
+        };
+        let pem = fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+            roots
+                .add(certificate)
+                .map_err(|error| unusable(error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(unusable("it holds no PEM certificate".into()));
+        }
+    } else {
+        let native = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(native.certs);
+        if roots.is_empty() {
+            // Not a reason to stop: push alone suffers, and each attempt says why.
+            tracing::warn!(problems = ?native.errors, "the system has no trusted certificates: APNs will not be trusted");
+        }
+    }
+    Ok(Arc::new(roots))
+}
+
+/// The configuration for connections under one push certificate.
+pub(super) fn client_config(
+    roots: &Arc<RootCertStore>,
+    identity: &PushIdentity,
+) -> Result<ClientConfig, PushFailure> {
+    let rejected = |error: rustls::Error| PushFailure::IdentityRejected(error.to_string());
+    let chain = identity.chain.iter().cloned().map(CertificateDer::from).collect();
+    // Borrowed: no copy of the key is left behind.
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key_pkcs8.as_slice()));
+    let certified = CertifiedKey::new(
+        chain,
+        aws_lc_rs::sign::any_supported_type(&key).map_err(rejected)?,
+    );
+    certified.keys_match().map_err(rejected)?;
+    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(rejected)?
+        .with_root_certificates(Arc::clone(roots))
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    config.alpn_protocols = vec![H2.to_vec()];
+    // A resumed session would leave the certificate out, and with it the verdict on it.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// What a failed read, write or handshake says about a certificate, ours or theirs; `None` if nothing.
+pub(super) fn verdict(error: &io::Error) -> Option<PushFailure> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::AlertReceived(alert) if is_about_our_certificate(*alert) => {
+            Some(PushFailure::IdentityRejected(format!("alert {alert:?}")))
+        }
+        error @ rustls::Error::InvalidCertificate(_) => Some(PushFailure::ServerUntrusted(error.to_string())),
+        _ => None,
+    }
+}
+
+/// RFC 8446 §6.2.
+fn is_about_our_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::AccessDenied
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRequired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            // A signature of ours, or on our certificate, that is wrong.
+            | AlertDescription::DecryptError
+            | AlertDescription::NoCertificate
+            | AlertDescription::UnknownCA
+            | AlertDescription::UnsupportedCertificate
+    )
+}
+
+/// A connection that remembers the [`verdict`] of the error that ended it.
+pub(super) struct Watched<S> {
+    inner: S,
+    seen: Arc<OnceLock<PushFailure>>,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(inner: S, seen: Arc<OnceLock<PushFailure>>) -> Self {
+        Self { inner, seen }
+    }
+
+    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(error)) = &polled
+            && let Some(verdict) = verdict(error)
+        {
+            // The first is the cause of those after it.
+            let _ = self.seen.set(verdict);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        self.note(polled)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.note(polled)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        self.note(polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.note(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bytes);
+        self.note(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
