@@ -13,6 +13,7 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -32,6 +33,8 @@ use super::{locked, remote};
 use crate::encode;
 
 const MAX_BODY: usize = 16 << 20;
+/// After a failure to accept a connection.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Pushes in an answer unless the request says how many.
 const PUSHES: usize = 100;
 
@@ -59,7 +62,8 @@ pub(super) async fn run(hub: Arc<Hub>, listener: TcpListener) {
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         let Ok((stream, _)) = accepted else {
-            tokio::task::yield_now().await;
+            // Too many open files, most likely; it passes.
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         let _ = stream.set_nodelay(true);

@@ -4,6 +4,7 @@ mod answers;
 mod client;
 mod control;
 mod delivery;
+mod devices;
 mod faults;
 
 use std::time::Duration;
