@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# A development server with ten simulated devices: enrolls them, sends each a command, and keeps serving.
+# A development server with ten simulated devices and a fake of Apple's push service: enrolls the devices, sends each a
+# command, for which a push wakes it, and keeps serving.
 set -euo pipefail
 
 data=${DATA:-dev-data}
 russet=${RUSSET:-target/release/russet}
 simulator=${SIMULATOR:-target/release/russet-sim}
 count=${COUNT:-10}
+apns_listen=${APNS_LISTEN:-127.0.0.1:2197}
+apns_control=${APNS_CONTROL:-127.0.0.1:2198}
 pids=()
 
 stop() {
@@ -25,30 +28,46 @@ else
     "$russet" init --dev --data "$data" --device-listen "$DEVICE_LISTEN" --operator-listen "$OPERATOR_LISTEN"
 fi
 
-step "2. Starting the server"
-log="$data/server.log"
+# Waits until the process $1 has written to the file $2, and prints that; $3 is its log.
+await() {
+    for _ in $(seq 100); do
+        [ -s "$2" ] && break
+        kill -0 "$1" 2>/dev/null || { cat "$3" >&2; exit 1; }
+        sleep 0.1
+    done
+    cat "$2"
+}
+
+step "2. Starting the fake APNs and the server"
 ready="$data/ready"
+mkdir -p "$data/apns"
+: >"$data/apns/ready"
+"$simulator" apns --listen "$apns_listen" --control "$apns_control" --data "$data/apns" \
+    >"$data/apns/ready" 2>"$data/apns/log" &
+pids+=("$!")
+await "$!" "$data/apns/ready" "$data/apns/log"
+apns=$(sed -n 's/^apns ready: endpoint \([^ ]*\).*/\1/p' "$data/apns/ready")
+apns_control=$(sed -n 's/.* control \([^ ]*\).*/\1/p' "$data/apns/ready")
+
+log="$data/server.log"
 : >"$ready"
-"$russet" serve --data "$data" >"$ready" 2>"$log" &
+RUSSET_APNS__ENDPOINT="$apns" RUSSET_APNS__CA_FILE="$(realpath "$data/apns/apns-ca.pem")" \
+    "$russet" serve --data "$data" >"$ready" 2>"$log" &
 server=$!
 pids+=("$server")
-for _ in $(seq 100); do
-    [ -s "$ready" ] && break
-    kill -0 "$server" 2>/dev/null || { cat "$log" >&2; exit 1; }
-    sleep 0.1
-done
-cat "$ready"
+await "$server" "$ready" "$log"
 device=$(sed -n 's/^russet ready: device \([^ ]*\).*/\1/p' "$ready")
 operator=$(sed -n 's/.* operator \([^ ]*\).*/\1/p' "$ready")
 
 step "3. Enrolling $count simulated devices"
-# The devices go on connecting until their standard input closes, which this pipe does with the script.
+# The devices connect when they are pushed, until their standard input closes, which this pipe does with the script.
 pipe=$(mktemp -u)
 mkfifo "$pipe"
 exec 3<>"$pipe"
 rm "$pipe"
 : >"$data/devices.log"
-"$simulator" run --url "$device/enroll" --ca "$data/tls-ca.pem" --count "$count" --interval 1 <&3 \
+"$simulator" run --url "$device/enroll" --ca "$data/tls-ca.pem" --count "$count" \
+    --apns-wake "$apns_control" <&3 \
     >"$data/devices.log" 2>&1 &
 pids+=("$!")
 for _ in $(seq 600); do
@@ -58,7 +77,7 @@ for _ in $(seq 600); do
 done
 grep ' enrolled in ' "$data/devices.log"
 
-step "4. Asking each for its DeviceInformation"
+step "4. Asking each for its DeviceInformation: a push wakes it"
 # Only this run's devices: those of earlier runs are gone.
 grep ' enrolled in ' "$data/devices.log" | sed -n 's/.* \([^ ]*\) enrolled in .*/\1/p' | while read -r serial; do
     answer=$("$russet" device cmd "$serial" DeviceInformation --wait 20 --data "$data" --json) || { echo "$answer"; continue; }
@@ -69,9 +88,12 @@ step "Russet is running. Ctrl-C ends it."
 cat <<TEXT
   devices     $device        (enroll at $device/enroll; trust anchor $data/tls-ca.pem)
   operator    $operator        (key in $data/dev-api-key)
+  fake APNs   $apns        (control $apns_control; its trust anchor is $data/apns/apns-ca.pem)
   server log  $log
   try         $russet device list --data $data
               $russet device cmd SERIAL SecurityInfo --wait --data $data
+              $simulator apns fault --control $apns_control --reason Unregistered --share 0.1
+              $simulator apns stats --control $apns_control
               curl -u admin:\$(cat $data/dev-api-key) $operator/v1/enrollments
 TEXT
 wait "$server"

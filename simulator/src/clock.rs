@@ -8,6 +8,12 @@ pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
+/// Milliseconds since 1970.
+pub fn milliseconds() -> u64 {
+    let since = now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_millis() as u64
+}
+
 /// A running measurement of elapsed time.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);

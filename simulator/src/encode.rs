@@ -14,6 +14,27 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02X}")).collect()
 }
 
+/// Lower-case hexadecimal, as device tokens are written.
+pub fn lower_hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+    bytes
+        .iter()
+        .flat_map(|b| [digit(b >> 4), digit(b & 0xf)])
+        .collect()
+}
+
+/// The bytes of an even number of hexadecimal digits in either case; `None` for anything else.
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    pairs
+        .iter()
+        .map(|[high, low]| Some((digit(high)? << 4 | digit(low)?) as u8))
+        .collect()
+}
+
 /// Escapes everything but RFC 3986's unreserved characters.
 pub fn url_escape(text: &str) -> String {
     let mut escaped = String::new();
@@ -47,6 +68,20 @@ pub(crate) mod as_base64 {
     }
 }
 
+/// Serde: bytes as a string of lower-case hexadecimal digits.
+pub(crate) mod as_hex {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&lower_hex(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(from)?;
+        from_hex(&text).ok_or_else(|| serde::de::Error::custom("not hexadecimal"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +96,16 @@ mod tests {
             with_query("http://a/scep?x=1", "operation=GetCACaps"),
             "http://a/scep?x=1&operation=GetCACaps"
         );
+    }
+
+    #[test]
+    fn hexadecimal_is_read_in_either_case() {
+        assert_eq!(from_hex("00fFA1"), Some(vec![0, 0xff, 0xa1]));
+        assert_eq!(lower_hex(&[0, 0xff, 0xa1]), "00ffa1");
+        assert_eq!(from_hex(""), Some(vec![]));
+        assert_eq!(from_hex("0"), None);
+        assert_eq!(from_hex("0g"), None);
+        assert_eq!(from_hex("+1"), None);
     }
 
     #[test]

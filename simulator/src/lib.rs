@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+pub mod apns;
 pub mod clock;
 pub mod der;
 pub mod device;

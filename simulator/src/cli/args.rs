@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Pretend to be Apple's push service, and wake simulated devices
+    Apns(Box<super::apns::Apns>),
     /// Make, enrol and connect devices that are kept in files
     #[command(subcommand)]
     Device(DeviceVerb),
@@ -169,9 +171,12 @@ pub(crate) struct Run {
     pub(crate) server: Server,
     #[command(flatten)]
     pub(crate) profile: ProfileUrl,
-    /// Seconds between two connections of a device
-    #[arg(long, default_value = "5", value_parser = seconds)]
-    pub(crate) interval: Duration,
+    /// Seconds between two connections of a device; 5, or never with --apns-wake, unless given
+    #[arg(long, value_parser = seconds)]
+    pub(crate) interval: Option<Duration>,
+    /// Connect devices when they are pushed: the control endpoint of russet-sim apns
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) apns_wake: Option<SocketAddr>,
     /// Stop after enrolling
     #[arg(long)]
     pub(crate) once: bool,
@@ -227,4 +232,12 @@ fn resolve(text: &str) -> Result<(String, SocketAddr), String> {
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;
     Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
+}
+
+/// A time with its unit, or seconds without.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    if let Some(number) = text.strip_suffix("ms") {
+        return Ok(seconds(number)? / 1000);
+    }
+    seconds(text.strip_suffix('s').unwrap_or(text))
 }

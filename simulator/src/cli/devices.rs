@@ -90,34 +90,37 @@ async fn connect(output: Output, state: &State, which: &Which, server: &Server) 
 
 /// Connects every channel of one device and says what it handled.
 pub(crate) async fn connect_one(output: Output, device: &mut Device) -> Result<(), Error> {
-    let users = device
-        .state
-        .users
-        .iter()
-        .filter(|u| u.push.is_some())
-        .map(|u| u.short_name.clone());
-    let channels: Vec<_> = std::iter::once(Channel::Device)
-        .chain(users.map(Channel::User))
-        .collect();
+    let users = device.pushes().map(|(channel, _)| channel);
+    let users = users.filter(|channel| *channel != Channel::Device);
+    let channels: Vec<_> = std::iter::once(Channel::Device).chain(users).collect();
     for channel in channels {
-        let result = device.connect_on(&channel).await;
-        for handled in device.handled() {
-            output.handled(device, &channel, handled);
-        }
-        if device
-            .handled()
-            .iter()
-            .any(|h| h.request_type == "DeclarativeManagement")
-            && let Some(outcome) = device.synchronised()
-        {
-            output.synchronised(device, outcome);
-        }
-        result?;
+        connect_channel(output, device, &channel).await?;
         if !device.is_enrolled() {
             break;
         }
     }
     Ok(())
+}
+
+/// Connects one channel of one device and says what it handled.
+pub(crate) async fn connect_channel(
+    output: Output,
+    device: &mut Device,
+    channel: &Channel,
+) -> Result<(), Error> {
+    let result = device.connect_on(channel).await;
+    for handled in device.handled() {
+        output.handled(device, channel, handled);
+    }
+    if device
+        .handled()
+        .iter()
+        .any(|h| h.request_type == "DeclarativeManagement")
+        && let Some(outcome) = device.synchronised()
+    {
+        output.synchronised(device, outcome);
+    }
+    result.map(drop)
 }
 
 /// Counts devices and failures.

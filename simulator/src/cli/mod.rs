@@ -1,6 +1,7 @@
 //! The command line: arguments, dispatch, exit codes.
 
 mod advice;
+mod apns;
 mod args;
 mod devices;
 mod output;
@@ -28,6 +29,9 @@ pub(crate) enum Failure {
     /// Some operations of a storm failed.
     #[error("{0} of {1} operations failed")]
     Operations(usize, usize),
+    /// A request to a control endpoint failed.
+    #[error("{0}")]
+    Request(String),
     /// A step failed before any device was involved.
     #[error(transparent)]
     Device(#[from] russet_sim::Error),
@@ -55,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match arguments.verb {
+            Verb::Apns(options) => apns::main(*options, arguments.json).await,
             Verb::Device(verb) => devices::main(verb, arguments.json).await,
             Verb::Run(options) => run::main(options, arguments.json).await,
             Verb::Storm(options) => storm::main(*options, arguments.json).await,
@@ -70,7 +75,9 @@ pub(crate) fn main() -> ExitCode {
                 eprintln!("next: {}", advice::next_step(error));
             }
             ExitCode::from(match failure {
-                Failure::Devices(..) | Failure::Device(_) | Failure::Operations(..) => FAILED,
+                Failure::Devices(..) | Failure::Device(_) | Failure::Operations(..) | Failure::Request(_) => {
+                    FAILED
+                }
                 Failure::File { .. } | Failure::Nothing(_) => UNUSABLE,
             })
         }

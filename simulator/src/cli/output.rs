@@ -102,6 +102,17 @@ impl Output {
         }
     }
 
+    pub(crate) fn wrong_magic(self, device: &Device) {
+        self.line(
+            format!("{} ignored a push: its PushMagic is wrong", label(device)),
+            json!({
+                "event": "wrong_magic",
+                "serial": device.hardware.serial_number,
+                "wrong_magics": device.state.wrong_magics,
+            }),
+        );
+    }
+
     pub(crate) fn failed(self, device: &Device, error: &Error) {
         let next = next_step(error);
         if self.json {

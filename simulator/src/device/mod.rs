@@ -13,6 +13,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod wake;
 
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
@@ -237,6 +238,7 @@ impl Device {
         let old = std::mem::take(&mut self.state);
         self.state.erasures = old.erasures;
         self.state.restarts = old.restarts;
+        self.state.wrong_magics = old.wrong_magics;
         self.state.return_to_service = old.return_to_service;
         self.state.unenrolled = old.unenrolled;
         self.state.device_name = format!("{} {}", self.hardware.model_name, self.hardware.serial_number);

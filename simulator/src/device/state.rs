@@ -125,6 +125,9 @@ pub struct State {
     pub erasures: u32,
     /// How often the device was restarted or shut down by command.
     pub restarts: u32,
+    /// How many pushes came with another PushMagic than the channel's.
+    #[serde(default)]
+    pub wrong_magics: u32,
     /// The profile that an erasure with Return to Service left behind.
     pub return_to_service: Option<String>,
     /// Why the device is no longer enrolled, if a server's answer ended it.
