@@ -17,8 +17,12 @@ use tokio::{
 };
 
 use crate::{
+    apple::{
+        PushService,
+        apns::{Apns, ApnsOptions},
+    },
     clock::Clock,
-    config::{Config, TlsMode},
+    config::{self, Config, TlsMode},
     data_dir::{DataDir, DataDirError},
     http::{self, DeviceDoor, ProxyTrust},
     net::{
@@ -44,7 +48,7 @@ use crate::{
         identity::Identities,
         issuance::{Issuer, IssuerSettings},
         keys::Keys,
-        push::Pushes,
+        push::{PushSettings, Pushes},
         push_certificates::{PushCertificates, VendorOrProblem},
         upkeep::Upkeep,
     },
@@ -90,6 +94,7 @@ pub struct App {
     device_tls: Option<Arc<TlsSource>>,
     operator_tls: Option<Arc<TlsSource>>,
     upkeep: Upkeep,
+    pushes: Arc<Pushes>,
     limits: Limits,
     clock: Clock,
     store: Arc<dyn Storage>,
@@ -178,6 +183,17 @@ impl App {
         let ca = Arc::new(data_dir.device_ca(&sealer)?);
         let (device_tls, operator_tls) = tls_sources(data_dir, config)?;
 
+        let push_certificates = PushCertificates::new(
+            Arc::clone(&store),
+            Arc::clone(&sealer),
+            usable_vendor(data_dir, config),
+        );
+        let pushes = Arc::new(Pushes::new(
+            Arc::clone(&store),
+            push_service(data_dir, config)?,
+            push_certificates.clone(),
+            push_settings(config),
+        ));
         let identities = Identities::new(Arc::clone(&store));
         let known = Arc::new(IdentityCache::new(
             anchors(data_dir, config, &ca)?,
@@ -189,12 +205,14 @@ impl App {
             identities.clone(),
             Arc::clone(&sealer),
             Arc::clone(&contacts),
+            Arc::clone(&pushes),
             check_in_settings(data_dir, config)?,
         ));
         let commands = Arc::new(Commands::new(
             Arc::clone(&store),
             identities,
             Arc::clone(&contacts),
+            Arc::clone(&pushes),
         ));
         let enrollments = Arc::new(Enrollments::new(
             Arc::clone(&store),
@@ -202,14 +220,12 @@ impl App {
             profile_template(data_dir, config, &ca, device_address)?,
         ));
 
-        let push_certificates =
-            PushCertificates::new(Arc::clone(&store), sealer, usable_vendor(data_dir, config));
-
         let bodies = || Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),
             check_ins: Arc::clone(&check_ins),
             commands: Arc::clone(&commands),
+            pushes: Arc::clone(&pushes),
             issuer: Issuer::new(
                 Arc::clone(&store),
                 Arc::clone(&known),
@@ -231,7 +247,7 @@ impl App {
             check_ins,
             enrollments,
             keys: Keys::new(Arc::clone(&store)),
-            pushes: Pushes,
+            pushes: Arc::clone(&pushes),
             push_certificates: push_certificates.clone(),
             metrics: metrics.clone(),
             ready_at: Default::default(),
@@ -249,6 +265,7 @@ impl App {
                 header_timeout: config.server.header_timeout,
                 drain_timeout: config.server.drain_timeout,
             },
+            pushes,
             clock,
             store,
             metrics,
@@ -304,6 +321,9 @@ impl App {
             ));
             path
         });
+        let clock = self.clock.clone();
+        let now = Arc::new(move || clock.now());
+        servers.spawn(Arc::clone(&self.pushes).run(now, stop.clone()));
         let mut upkeep = tokio::time::interval(Upkeep::INTERVAL);
         let mut often = tokio::time::interval(Duration::from_secs(5));
         let mut reload_open = true;
@@ -424,6 +444,26 @@ fn usable_vendor(data_dir: &DataDir, config: &Config) -> Option<VendorOrProblem>
         tracing::error!("the MDM vendor's certificate can't be used: {error}");
     }
     Some(vendor.map_err(|error| error.to_string()))
+}
+
+/// A development server has a push certificate of its own making, with which there is no use in calling Apple.
+fn push_service(data_dir: &DataDir, config: &Config) -> Result<Option<Arc<dyn PushService>>, StartError> {
+    if config.dev.enabled && config.apns.endpoint == config::Apns::default().endpoint {
+        return Ok(None);
+    }
+    let apns = Apns::new(ApnsOptions::new(&config.apns, &data_dir.path("")));
+    let apns = apns.map_err(|error| StartError::Setting(format!("[apns]: {error}")))?;
+    Ok(Some(Arc::new(apns)))
+}
+
+fn push_settings(config: &Config) -> PushSettings {
+    PushSettings {
+        expiration: config.apns.expiration,
+        repush_after: config.apns.repush_after,
+        max_per_second: config.apns.max_per_second,
+        fan_out_window: config.apns.fan_out_window,
+        slow_answer: config.apns.slow_answer,
+    }
 }
 
 /// Profiles are signed with the TLS certificate, which devices trust; without one, with the device CA.

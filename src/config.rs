@@ -333,6 +333,17 @@ pub struct Apns {
     /// Between the PINGs that keep a connection from being forgotten on the way.
     #[serde(with = "humantime_serde")]
     pub ping_interval: Duration,
+    /// Undelivered work is pushed for again after this, then after twice as long, up to a day.
+    #[serde(with = "humantime_serde")]
+    pub repush_after: Duration,
+    /// The most pushes that leave in a second.
+    pub max_per_second: u32,
+    /// A push to all enrollments spreads at least over this.
+    #[serde(with = "humantime_serde")]
+    pub fan_out_window: Duration,
+    /// Pushes leave more slowly while devices wait longer than this for their answers.
+    #[serde(with = "humantime_serde")]
+    pub slow_answer: Duration,
 }
 
 impl Default for Apns {
@@ -345,6 +356,10 @@ impl Default for Apns {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             ping_interval: Duration::from_secs(60),
+            repush_after: Duration::from_secs(2 * 3600),
+            max_per_second: 10_000,
+            fan_out_window: Duration::ZERO,
+            slow_answer: Duration::from_millis(100),
         }
     }
 }
@@ -475,6 +490,15 @@ impl Config {
                 "apns.expiration",
                 "1h to 30d: Apple forgets a push later than that anyway",
             );
+        }
+        if !(Duration::from_secs(60)..=7 * DAY).contains(&self.apns.repush_after) {
+            return invalid("apns.repush_after", "1m to 7d");
+        }
+        if self.apns.max_per_second == 0 {
+            return invalid("apns.max_per_second", "at least 1");
+        }
+        if self.apns.fan_out_window > DAY {
+            return invalid("apns.fan_out_window", "up to 1d");
         }
         for (key, duration) in [
             ("apns.connect_timeout", self.apns.connect_timeout),

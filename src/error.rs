@@ -138,6 +138,8 @@ codes! {
         "The push certificate was made for another key.", "Import the certificate that Apple made from this server's request, or add the key that the request was made with.";
     PushKeyNotRsa = "push_key_not_rsa", Malformed,
         "The push certificate's key is not RSA.", "Request it again with `russet push-cert csr`, or with an RSA key of 2048 bits.";
+    PushFailed = "push_failed", Unavailable,
+        "The push did not go through.", "See `russet doctor`, and the server's log for what APNs said.";
     PushTopicChanged = "push_topic_changed", Conflict,
         "The push certificate has another topic than enrolled devices.", "Choose Renew, not Create, at identity.apple.com with the Apple Account of the present one. To go on all the same: `russet push-cert import --replace-topic` (`replace_topic` in the API).";
     PushTopicMissing = "push_topic_missing", Malformed,

@@ -14,6 +14,7 @@ use crate::{
     config::{Config, ConfigError, TlsMode},
     data_dir::DataDir,
     net::tls,
+    operator::client::Client,
     pki::certificate::Certificate,
     protocol::time::Timestamp,
 };
@@ -227,6 +228,48 @@ async fn server(cli: &Cli) -> Vec<Finding> {
             }
             findings.extend(all.iter().map(push_certificate));
         }
+    }
+    if !matches!(client, Client::Within(_))
+        && let Ok(answer) = client.request(Method::GET, "/v1/pushes", Vec::new()).await
+    {
+        findings.extend(pushes(&answer.body));
+    }
+    findings
+}
+
+/// What keeps pushes from leaving.
+fn pushes(status: &Value) -> Vec<Finding> {
+    if status["configured"] == false {
+        let what = "no push service is configured: devices take their commands when they happen to connect";
+        return vec![finding(
+            Level::Warn,
+            what,
+            "Set apns.endpoint (a development server has none by itself).",
+        )];
+    }
+    let mut findings = Vec::new();
+    if let Some(since) = status["apns_down_since"].as_str() {
+        findings.push(finding(
+            Level::Fail,
+            format!("APNs has not been reachable since {since}"),
+            "Let this machine reach api.push.apple.com, port 443 or 2197; `russet push-cert test` tries at once.",
+        ));
+    }
+    for alarm in status["alarms"].as_array().into_iter().flatten() {
+        let [topic, reason, since] =
+            ["topic", "reason", "since"].map(|field| alarm[field].as_str().unwrap_or_default());
+        findings.push(finding(
+            Level::Fail,
+            format!("nothing has been pushed to {topic} since {since}: {reason}"),
+            "Renew its push certificate: `russet push-cert show`. What waits leaves by itself then.",
+        ));
+    }
+    if findings.is_empty() {
+        findings.push(finding(
+            Level::Ok,
+            format!("pushes leave; {} pending", status["pending"]),
+            "",
+        ));
     }
     findings
 }

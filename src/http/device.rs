@@ -90,16 +90,15 @@ async fn report(door: &DeviceDoor, peer: &Peer, headers: &HeaderMap, body: Body)
     let certificate = door.verify(claim, &body, now)?;
     let (sender, report) = mdm::decode_report(&body).map_err(bad_message)?;
     metrics::counter!("russet_connects_total").increment(1);
-    Ok(
-        match door
-            .commands
-            .report(&sender, report, body, &certificate, now)
-            .await?
-        {
-            None => StatusCode::OK.into_response(),
-            Some(command) => typed("application/xml; charset=UTF-8", command.payload),
-        },
-    )
+    let next = door
+        .commands
+        .report(&sender, report, body, &certificate, now)
+        .await?;
+    door.pushes.answered(door.clock.now().since(now));
+    Ok(match next {
+        None => StatusCode::OK.into_response(),
+        Some(command) => typed("application/xml; charset=UTF-8", command.payload),
+    })
 }
 
 fn bad_message(error: MessageError) -> Error {

@@ -18,7 +18,9 @@ use crate::{
     clock::Clock,
     net::{body::Bodies, log},
     pki::identity::IdentityCache,
-    service::{checkin::CheckIns, commands::Commands, enrollment::Enrollments, issuance::Issuer},
+    service::{
+        checkin::CheckIns, commands::Commands, enrollment::Enrollments, issuance::Issuer, push::Pushes,
+    },
 };
 
 pub use identity::ProxyTrust;
@@ -37,6 +39,8 @@ pub struct DeviceDoor {
     pub check_ins: Arc<CheckIns>,
     /// The command queue.
     pub commands: Arc<Commands>,
+    /// Learns how long devices wait.
+    pub pushes: Arc<Pushes>,
     /// Certificates.
     pub issuer: Issuer,
     /// Enrollment profiles.

@@ -81,6 +81,17 @@ pub(super) async fn show(
         },
     };
     answer["topic"] = json!(record.push.as_ref().map(|push| &push.topic));
+    answer["push_token"] = match &record.push {
+        None => Value::Null,
+        Some(push) => json!({
+            "state": if push.refused.is_some() { "push token invalid" } else { "ok" },
+            "received_at": push.received_at.map(Timestamp::to_rfc3339),
+            "refused": push.refused.as_ref().map(|refusal| json!({
+                "reason": refusal.reason,
+                "at": refusal.at.to_rfc3339(),
+            })),
+        }),
+    };
     answer["pending"] = json!(record.pending.as_ref().map(|pending| json!({
         "identity": pending.identity,
         "renewal": pending.renewal,

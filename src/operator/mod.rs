@@ -10,6 +10,7 @@ mod keys;
 mod links;
 mod nanomdm;
 mod push_certificates;
+mod pushes;
 mod render;
 
 use std::sync::{Arc, atomic::AtomicI64};
@@ -49,7 +50,7 @@ pub struct OperatorDoor {
     /// API keys.
     pub keys: Keys,
     /// Waking devices.
-    pub pushes: Pushes,
+    pub pushes: Arc<Pushes>,
     /// Push certificates.
     pub push_certificates: PushCertificates,
     /// The figures for `/metrics`.
@@ -102,6 +103,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
             get(nanomdm::push_certificate).put(nanomdm::store_push_certificate),
         )
         .route("/v1/pushcerts", get(nanomdm::push_certificates))
+        .route("/v1/pushes", get(pushes::status))
         .route(
             "/v1/queue/{ids}",
             get(nanomdm::queue).delete(nanomdm::clear_queue),

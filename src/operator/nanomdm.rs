@@ -26,6 +26,7 @@ use crate::{
     service::{
         commands::EnqueueOptions,
         keys::{Operator, Scope},
+        push::PushOutcome,
         push_certificates::{PushCertificateFacts, import::Import},
     },
     storage::{EnrollmentFilter, EnrollmentRow, EnrollmentState},
@@ -64,6 +65,16 @@ struct ApiStatus {
     /// Ours: what Apple's schema says against the command for this enrollment.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+}
+
+impl ApiStatus {
+    fn tell(&mut self, push: Option<PushOutcome>) {
+        match push.map(|outcome| outcome.tell()) {
+            None => {}
+            Some(Err(why)) => self.push_error = Some(why),
+            Some(Ok(result)) => self.push_result = Some(result),
+        }
+    }
 }
 
 impl ApiResult {
@@ -139,6 +150,7 @@ pub(super) async fn enqueue(
         return Ok(door.push_all(&ids).await?.respond(ids.len()));
     }
     let options = EnqueueOptions {
+        wake: !no_push,
         priority: params.number("priority")?.unwrap_or(0),
         not_before: params.time("not_before")?,
         expires_at: params.time("expires")?,
@@ -165,8 +177,7 @@ pub(super) async fn enqueue(
         };
         match target.outcome {
             Err(code) => one.command_error = Some(Error::new(code).message()),
-            Ok(()) if no_push => {}
-            Ok(()) => one.push_result = Some(door.pushes.push().as_str().to_owned()),
+            Ok(()) => one.tell(target.push),
         }
         (target.id.to_string(), one)
     });
@@ -180,19 +191,10 @@ pub(super) async fn enqueue(
 impl OperatorDoor {
     async fn push_all(&self, ids: &[EnrollmentId]) -> Result<ApiResult, NanoFailure> {
         let mut result = ApiResult::default();
-        for id in ids {
-            let row = self.store.enrollment(id).await?;
-            let status = if row.is_some_and(|row| row.record.push.is_some()) {
-                ApiStatus {
-                    push_result: Some(self.pushes.push().as_str().to_owned()),
-                    ..ApiStatus::default()
-                }
-            } else {
-                ApiStatus {
-                    push_error: Some("push data missing for id".into()),
-                    ..ApiStatus::default()
-                }
-            };
+        let outcomes = self.pushes.push(ids, self.clock.now()).await?;
+        for (id, outcome) in ids.iter().zip(outcomes) {
+            let mut status = ApiStatus::default();
+            status.tell(Some(outcome));
             result.status.insert(id.to_string(), status);
         }
         Ok(result)

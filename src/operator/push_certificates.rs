@@ -168,12 +168,12 @@ pub(super) async fn test(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Command)?;
     let trial: Trial = door.json(&headers, body).await?;
-    let outcome = door
-        .push_certificates
-        .test(&topic, trial.enrollment.as_ref())
+    let result = door
+        .pushes
+        .trial(&topic, trial.enrollment.as_ref(), door.clock.now())
         .await?;
     Ok(json_response(
         StatusCode::OK,
-        &json!({ "topic": topic, "enrollment": trial.enrollment, "push_result": outcome.as_str() }),
+        &json!({ "topic": topic, "enrollment": trial.enrollment, "push_result": result }),
     ))
 }

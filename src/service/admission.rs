@@ -292,6 +292,8 @@ fn updated(
         topic: message.topic.clone(),
         token: message.token.clone(),
         magic: message.push_magic.clone(),
+        received_at: Some(envelope.at),
+        refused: None,
     });
     if update.unlock_token.is_some() {
         record.unlock_token.clone_from(&update.unlock_token);

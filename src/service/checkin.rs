@@ -19,6 +19,7 @@ use crate::{
         contacts::Contacts,
         declarations,
         identity::{Identities, Purpose, refused},
+        push::Pushes,
     },
     storage::{EnrollmentRecord, Rule, Ruling, Sealed, Storage},
 };
@@ -60,6 +61,7 @@ pub struct CheckIns {
     identities: Identities,
     sealer: Arc<Sealer>,
     contacts: Arc<Contacts>,
+    pushes: Arc<Pushes>,
     settings: CheckInSettings,
 }
 
@@ -70,6 +72,7 @@ impl CheckIns {
         identities: Identities,
         sealer: Arc<Sealer>,
         contacts: Arc<Contacts>,
+        pushes: Arc<Pushes>,
         settings: CheckInSettings,
     ) -> Self {
         Self {
@@ -77,6 +80,7 @@ impl CheckIns {
             identities,
             sealer,
             contacts,
+            pushes,
             settings,
         }
     }
@@ -190,6 +194,7 @@ impl CheckIns {
     }
 
     async fn token_update(&self, envelope: Envelope, message: TokenUpdate) -> Result<Reply> {
+        let now = envelope.at;
         let (id, identity) = (envelope.id.clone(), envelope.identity);
         let unlock_token = message
             .unlock_token
@@ -206,6 +211,7 @@ impl CheckIns {
         {
             tracing::info!(enrollment = %id, kind = change.enrollment.kind.as_str(), "enrolled");
         }
+        self.pushes.token_updated(&id, now).await?;
         Ok(Reply::Empty)
     }
 

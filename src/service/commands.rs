@@ -18,6 +18,7 @@ use crate::{
         admission,
         contacts::Contacts,
         identity::{Identities, Purpose},
+        push::{PushOutcome, Pushes},
     },
     storage::{
         Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewCommand, Recorded, Report,
@@ -26,14 +27,27 @@ use crate::{
 };
 
 /// When and in which order a command shall be offered.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct EnqueueOptions {
+    /// Whether the targets shall be woken for it.
+    pub wake: bool,
     /// Higher goes first.
     pub priority: u8,
     /// Not offered before.
     pub not_before: Option<Timestamp>,
     /// Not offered from here on.
     pub expires_at: Option<Timestamp>,
+}
+
+impl Default for EnqueueOptions {
+    fn default() -> Self {
+        Self {
+            wake: true,
+            priority: 0,
+            not_before: None,
+            expires_at: None,
+        }
+    }
 }
 
 /// What became of an enqueue.
@@ -54,6 +68,8 @@ pub struct TargetReport {
     pub id: EnrollmentId,
     /// `Ok` if it is in the queue.
     pub outcome: std::result::Result<(), Code>,
+    /// What became of the push, unless it was not to be woken.
+    pub push: Option<PushOutcome>,
     /// Sentences; the command is queued all the same.
     pub warnings: Vec<String>,
 }
@@ -64,6 +80,7 @@ pub struct Commands {
     store: Arc<dyn Storage>,
     identities: Identities,
     contacts: Arc<Contacts>,
+    pushes: Arc<Pushes>,
 }
 
 /// How many targets get their warnings worked out; a fleet's worth of look-ups would cost more than it tells.
@@ -71,11 +88,17 @@ const MAX_WARNED_TARGETS: usize = 1_000;
 
 impl Commands {
     /// Puts the parts together.
-    pub fn new(store: Arc<dyn Storage>, identities: Identities, contacts: Arc<Contacts>) -> Self {
+    pub fn new(
+        store: Arc<dyn Storage>,
+        identities: Identities,
+        contacts: Arc<Contacts>,
+        pushes: Arc<Pushes>,
+    ) -> Self {
         Self {
             store,
             identities,
             contacts,
+            pushes,
         }
     }
 
@@ -96,16 +119,22 @@ impl Commands {
         if device.state == EnrollmentState::CheckedOut {
             return Ok(None);
         }
-        match report {
-            CommandReport::Idle => Ok(self.store.next_command(&sender.id, false, now).await?),
+        // Before the queue is read: what is queued later than this needs a push of its own.
+        self.pushes.contact(&sender.id, now);
+        let next = match report {
+            CommandReport::Idle => self.store.next_command(&sender.id, false, now).await?,
             CommandReport::Answer { uuid, status } => {
-                self.answer(sender, uuid, status, body, &device, now).await
+                self.answer(sender, uuid, status, body, &device, now).await?
             }
             CommandReport::Unknown => {
                 tracing::warn!(enrollment = %sender.id, "a report has a Status that is not documented");
-                Ok(None)
+                None
             }
+        };
+        if next.is_none() {
+            self.pushes.drained(&sender.id, now);
         }
+        Ok(next)
     }
 
     async fn answer(
@@ -190,11 +219,19 @@ impl Commands {
             priority: options.priority,
             not_before: options.not_before,
             expires_at: options.expires_at,
+            wake: options.wake && self.pushes.configured(),
             at: now,
         };
         let EnqueueOutcome::Done(outcomes) = self.store.enqueue(command).await? else {
             return Err(Error::with(Code::CommandExists, command_uuid));
         };
+        let queued: Vec<_> = outcomes
+            .iter()
+            .filter(|(_, outcome)| options.wake && *outcome == Enqueued::Queued)
+            .map(|(id, _)| id.clone())
+            .collect();
+        let due = options.not_before.map_or(now, |at| at.max(now));
+        let mut pushes = self.pushes.queued(&queued, due, now).await.into_iter();
         let mut warnings = warnings.into_iter();
         let targets = outcomes
             .into_iter()
@@ -204,6 +241,10 @@ impl Commands {
                     Enqueued::CheckedOut => Err(Code::EnrollmentLeft),
                     Enqueued::Queued => Ok(()),
                     Enqueued::Unknown => Err(Code::EnrollmentUnknown),
+                },
+                push: match outcome {
+                    Enqueued::Queued if options.wake => pushes.next(),
+                    _ => None,
                 },
                 warnings: warnings.next().unwrap_or_default(),
             })

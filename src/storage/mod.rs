@@ -7,6 +7,7 @@
 //! Rules do not live here. Where a decision needs what is stored, the caller hands in a pure function
 //! ([`Rule`]) which the backend calls inside its transaction, possibly more than once.
 
+mod pushes;
 mod records;
 pub mod sled;
 
@@ -14,6 +15,7 @@ use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
 
+pub use pushes::*;
 pub use records::*;
 
 use crate::{
@@ -497,7 +499,9 @@ pub struct StoreFigures {
 
 /// Everything the server remembers.
 #[async_trait]
-pub trait Storage: EnrollmentStore + CommandStore + CertificateStore + AdminStore + fmt::Debug {
+pub trait Storage:
+    EnrollmentStore + CommandStore + CertificateStore + AdminStore + PushStore + fmt::Debug
+{
     /// Succeeds when the store can be read and written.
     async fn ready(&self) -> StoreResult<()>;
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use super::TokenRefusal;
 pub use crate::protocol::mdm::{DeviceFacts, ReportStatus, UserFacts};
 use crate::protocol::{
     ids::{CommandUuid, EnrollmentId, EnrollmentKind, Fingerprint, SerialNumber, Topic, Udid},
@@ -56,6 +57,12 @@ pub struct PushInfo {
     pub token: Vec<u8>,
     /// Goes into the push payload.
     pub magic: String,
+    /// When it came; absent in what was brought from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<Timestamp>,
+    /// APNs does not take this token; nothing is pushed until a new one comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<TokenRefusal>,
 }
 
 impl fmt::Debug for PushInfo {
@@ -237,6 +244,8 @@ pub struct NewCommand {
     pub not_before: Option<Timestamp>,
     /// Not offered from here on, and then closed as expired.
     pub expires_at: Option<Timestamp>,
+    /// Whether the targets shall be woken for it.
+    pub wake: bool,
     /// When it was enqueued.
     pub at: Timestamp,
 }

@@ -17,6 +17,7 @@ mod kill;
 mod layering;
 mod listeners;
 mod operator_api;
+mod push;
 mod push_certificates;
 mod re_enroll;
 mod renewal;

@@ -2,7 +2,7 @@
 //! (Apple, "Sending notification requests to APNs", "Establishing a certificate-based connection to APNs").
 //!
 //! One path for Apple's hosts and any other: the endpoint and whom to trust are configuration. Each topic has its own
-//! connections, made by the first push ([`lane`]), multiplexed up to the peer's limit ([`gate`], [`connection`]).
+//! connections, made by the first push (`lane`), multiplexed up to the peer's limit (`gate`, `connection`).
 
 mod answer;
 mod connection;

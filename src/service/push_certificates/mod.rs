@@ -25,11 +25,7 @@ use crate::{
         push_request::Vendor,
         seal::{SealError, Sealer},
     },
-    protocol::{
-        ids::{EnrollmentId, Topic},
-        time::Timestamp,
-    },
-    service::push::PushOutcome,
+    protocol::{ids::Topic, time::Timestamp},
     storage::{PushCertificateRecord, Storage, StoreResult},
 };
 use standing::{ExpiryNotice, Level, Standing, standing};
@@ -198,21 +194,6 @@ impl PushCertificates {
             }
         }
         Ok(notices)
-    }
-
-    /// Sends a trial push with the certificate of a topic: to an enrollment, or to nobody, which proves the connection
-    /// and the certificate all the same.
-    pub async fn test(&self, topic: &Topic, enrollment: Option<&EnrollmentId>) -> Result<PushOutcome> {
-        self.facts(topic).await?;
-        if let Some(id) = enrollment {
-            let row = self.store.enrollment(id).await?;
-            let row = row.ok_or_else(|| Error::with(Code::EnrollmentUnknown, id))?;
-            if row.record.push.is_none_or(|push| push.topic != *topic) {
-                let text = format!("{id} is not enrolled with {topic}");
-                return Err(Error::with(Code::BadParameter, text));
-            }
-        }
-        Err(Error::new(Code::NoPushService))
     }
 
     fn open(&self, purpose: &str, sealed: &[u8]) -> std::result::Result<Vec<u8>, SealError> {

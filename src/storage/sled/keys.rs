@@ -68,6 +68,8 @@ pub(super) enum Key {
     PushCertificate(Topic),
     /// A key that waits for the push certificate of a topic, or for a first one.
     PendingPush(Option<Topic>),
+    /// An enrollment that has to be woken.
+    Wake(EnrollmentId),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -107,6 +109,7 @@ mod kind {
     pub(super) const ENROLL_LINK: u8 = 0x42;
     pub(super) const PUSH_CERTIFICATE: u8 = 0x43;
     pub(super) const PENDING_PUSH_KEY: u8 = 0x44;
+    pub(super) const WAKE: u8 = 0x50;
 }
 
 impl Key {
@@ -160,6 +163,7 @@ impl Key {
             Self::PendingPush(topic) => {
                 Writer::new(kind::PENDING_PUSH_KEY).last(topic.as_ref().map_or("", Topic::as_str))
             }
+            Self::Wake(id) => Writer::new(kind::WAKE).last(id.as_str()),
         };
         IVec::from(bytes.0)
     }
@@ -209,6 +213,7 @@ impl Key {
                 let topic = Some(parts.last()?).filter(|topic| !topic.is_empty());
                 Self::PendingPush(topic.map(Topic::new))
             }
+            kind::WAKE => Self::Wake(EnrollmentId::new(parts.last()?)),
             _ => return None,
         };
         parts.0.is_empty().then_some(key)
@@ -269,6 +274,11 @@ impl Prefix {
     /// All keys that wait for a push certificate.
     pub(super) fn pending_push_keys() -> Self {
         Self(vec![kind::PENDING_PUSH_KEY])
+    }
+
+    /// The outbox of pushes.
+    pub(super) fn wakes() -> Self {
+        Self(vec![kind::WAKE])
     }
 
     /// The first bytes of each key.
@@ -398,7 +408,7 @@ mod tests {
             any::<[u8; 32]>(),
             any::<[u8; 32]>(),
         );
-        (0..24_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+        (0..25_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
             let id = EnrollmentId::new(a.clone());
             let uuid = CommandUuid::new(b.clone());
             let at = Timestamp::from_millis(number as i64);
@@ -429,7 +439,8 @@ mod tests {
                 20 => Key::EnrollLink(hash),
                 21 => Key::Sequence(uuid),
                 22 => Key::PushCertificate(Topic::new(a)),
-                _ => Key::PendingPush(Some(a).filter(|a| !a.is_empty()).map(Topic::new)),
+                23 => Key::PendingPush(Some(a).filter(|a| !a.is_empty()).map(Topic::new)),
+                _ => Key::Wake(id),
             }
         })
     }

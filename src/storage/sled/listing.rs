@@ -20,7 +20,7 @@ use crate::{
     protocol::ids::{CommandUuid, EnrollmentId, Topic},
     storage::{
         CommandStatus, EnrollmentFilter, EnrollmentRecord, EnrollmentRow, EnrollmentState, Listing, Page,
-        QueuedCommand, StoreResult,
+        QueuedCommand, StoreResult, WakeRecord,
         sled::queue::{self, Target},
     },
 };
@@ -213,6 +213,20 @@ pub(super) fn queue(shared: &Shared, id: &EnrollmentId, page: &Page) -> StoreRes
     let source = Source::Scan(Prefix::queue(id));
     page_of(shared, &source, page, after, queue::listed, |key| match key {
         Key::Queued(_, priority, sequence) => format!("{priority}-{sequence}"),
+        _ => String::new(),
+    })
+}
+
+/// The outbox of pushes; the cursor is the enrollment of a page's last row.
+pub(super) fn wakes(shared: &Shared, page: &Page) -> StoreResult<Listing<(EnrollmentId, WakeRecord)>> {
+    let after = page.cursor.as_ref().map(|id| Key::Wake(EnrollmentId::new(id)));
+    let wake = |_: &View<'_>, key: &Key, value: &IVec| match key {
+        Key::Wake(id) => Ok(Some((id.clone(), decode(value)?))),
+        _ => Err(unexpected_key()),
+    };
+    let source = Source::Scan(Prefix::wakes());
+    page_of(shared, &source, page, after, wake, |key| match key {
+        Key::Wake(id) => id.to_string(),
         _ => String::new(),
     })
 }

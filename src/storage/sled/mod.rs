@@ -15,6 +15,7 @@ mod keys;
 mod listing;
 mod mark;
 mod meta;
+mod pushes;
 mod queue;
 mod recovery;
 mod retention;

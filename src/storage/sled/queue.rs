@@ -12,6 +12,7 @@ use sled::IVec;
 use super::{
     chunks, fault,
     keys::{Key, Prefix},
+    pushes,
     transaction::Transaction,
     view::{View, decode, unexpected_key},
 };
@@ -22,7 +23,7 @@ use crate::{
     },
     storage::{
         CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentState, NewCommand,
-        QueuedCommand, Recorded, Report, ReportStatus, StoreResult,
+        QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
     },
 };
 
@@ -139,6 +140,9 @@ fn add(
     };
     transaction.put_record(&Key::Target(sequence, id.clone()), &target)?;
     transaction.put_record(&Key::Queued(id.clone(), command.priority, sequence), &entry)?;
+    if command.wake {
+        pushes::wake(transaction, id, command)?;
+    }
     if let Some(at) = command.expires_at {
         transaction.put(&Key::Expiry(at, sequence, id.clone()), &[]);
     }
@@ -167,6 +171,21 @@ pub(super) fn next(
         }
     }
     Ok(None)
+}
+
+/// What an enrollment's queue holds for it. Commands that have expired, and are yet to be closed, don't count.
+pub(super) fn work(view: &View<'_>, id: &EnrollmentId, now: Timestamp) -> StoreResult<Work> {
+    let mut next: Option<Timestamp> = None;
+    for pair in view.scan(&Prefix::queue(id)) {
+        let entry: Entry = decode(&pair?.1)?;
+        if entry.is_due(now) {
+            return Ok(Work::Due);
+        }
+        if let Some(at) = entry.not_before.filter(|at| now < *at) {
+            next = Some(next.map_or(at, |next| next.min(at)));
+        }
+    }
+    Ok(next.map_or(Work::Nothing, Work::Later))
 }
 
 /// Stores a device's answer.

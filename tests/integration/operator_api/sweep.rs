@@ -7,7 +7,7 @@ use super::{ask, ask_as, basic, code};
 use crate::support::{TestServer, Wire};
 
 /// Every route that asks for a key, with a method that it takes. A new route belongs here.
-const GUARDED: [(&str, &str); 25] = [
+const GUARDED: [(&str, &str); 26] = [
     ("PUT", "/migration"),
     ("GET", "/v1/apikeys"),
     ("POST", "/v1/apikeys"),
@@ -30,6 +30,7 @@ const GUARDED: [(&str, &str); 25] = [
     ("GET", "/v1/pushcert"),
     ("PUT", "/v1/pushcert"),
     ("GET", "/v1/pushcerts"),
+    ("GET", "/v1/pushes"),
     ("GET", "/v1/queue/X"),
     ("DELETE", "/v1/queue/X"),
     ("HEAD", "/v1/enrollments"),

@@ -11,6 +11,7 @@ mod damage;
 mod enrollments;
 mod lists;
 mod model;
+mod pushes;
 mod recovery;
 mod retention;
 mod samples;
@@ -82,6 +83,16 @@ macro_rules! battery {
                     contacts_only_move_forward_and_only_for_known_enrollments,
                     secrets_come_back_as_they_were_and_stay_out_of_debug,
                     devices_are_counted_by_the_topic_they_are_enrolled_with,
+                ;
+                pushes:
+                    enqueueing_puts_each_target_into_the_outbox,
+                    a_command_that_shall_not_wake_stays_out_of_the_outbox,
+                    a_command_for_later_is_due_when_it_is_offered,
+                    of_two_commands_the_earlier_one_counts_until_it_was_pushed,
+                    pushes_are_noted_for_whoever_is_in_the_outbox,
+                    the_outbox_is_left_only_with_an_empty_queue,
+                    a_refused_token_stays_refused_until_another_comes,
+                    f13_the_outbox_survives_a_restart,
                 ;
                 lists:
                     enrollments_are_listed_in_the_order_of_their_ids,

@@ -61,6 +61,8 @@ pub(super) fn enrollment(text: &str) -> EnrollmentRecord {
             topic: Topic::new("com.apple.mgmt.test"),
             token: vec![1, 2, 3],
             magic: "magic-never-shown".into(),
+            received_at: Some(at(0)),
+            refused: None,
         }),
         unlock_token: None,
         bootstrap_token: None,
@@ -116,6 +118,7 @@ pub(super) fn command(name: &str, targets: &[&str]) -> NewCommand {
         priority: 0,
         not_before: None,
         expires_at: None,
+        wake: true,
         at: at(0),
     }
 }

@@ -1,0 +1,557 @@
+//! Who has to be woken, and when: the scheduler's memory, without clock, store or network.
+//!
+//! An enrollment has a slot from the moment that something is queued for it until its queue has been seen empty. A
+//! slot with a time is due then; one without is on its way, or held until its topic can be pushed to again.
+//!
+//! The one subtle thing is when *not* to push. A push that APNs took, and a device that is connected, will bring the
+//! device to whatever is committed before it reads its queue. [`Slots::contact`] is called before that read, and
+//! [`Slots::wake`] after the commit, so whatever was asked for before a contact is covered by it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    outcome::PushOutcome,
+    rhythm::{self, OUTSTANDING, Trouble},
+};
+use crate::{
+    protocol::{
+        ids::{EnrollmentId, Topic},
+        time::Timestamp,
+    },
+    storage::WakeRecord,
+};
+
+/// Who wants to know what becomes of a push.
+pub(super) type Waiter = oneshot::Sender<PushOutcome>;
+
+/// The scheduler's memory.
+#[derive(Debug)]
+pub(super) struct Slots {
+    slots: HashMap<EnrollmentId, Slot>,
+    due: BTreeSet<(Timestamp, EnrollmentId)>,
+    /// Those whose queue was just read to its end; whether it is empty is the store's to say.
+    settling: Vec<EnrollmentId>,
+    repush_after: Duration,
+}
+
+#[derive(Debug)]
+struct Slot {
+    phase: Phase,
+    /// Its place in the index.
+    due: Option<Timestamp>,
+    /// When a push last left, or was taken before a restart.
+    sent_at: Option<Timestamp>,
+    /// Failures in a row.
+    failures: u32,
+    /// How many pushes APNs has taken since something was last queued.
+    pushes: u32,
+    /// An operator has asked: pushed to whether or not there is anything to fetch.
+    asked: bool,
+    waiters: Vec<Waiter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Waits for its time.
+    Waiting,
+    /// A push is on its way to APNs.
+    Flying {
+        /// Something was queued meanwhile.
+        again: bool,
+        /// The device was seen meanwhile, and what it had to fetch was there for it.
+        seen: Seen,
+    },
+    /// APNs has taken a push; the device has not been seen since.
+    Sent,
+    /// The device is connected.
+    Connected {
+        /// Something was queued since it last asked.
+        again: bool,
+    },
+    /// Nothing can be pushed to this topic at present.
+    Held(Topic),
+}
+
+/// How far a device got while a push was on its way to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    No,
+    Connected,
+    Drained,
+}
+
+/// A push that shall leave now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Departure {
+    /// To whom.
+    pub(super) id: EnrollmentId,
+    /// Whether to push even if there is nothing to fetch.
+    pub(super) asked: bool,
+}
+
+/// Figures of the scheduler's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Slots.
+    pub(super) all: usize,
+    /// On the way to APNs.
+    pub(super) flying: usize,
+    /// Held with their topic.
+    pub(super) held: usize,
+    /// Failed at least once and waiting to try again.
+    pub(super) retrying: usize,
+    /// Taken by APNs, the device not seen since.
+    pub(super) sent: usize,
+}
+
+impl Slots {
+    /// Nobody yet. Undelivered work is pushed for again after `repush_after`, then ever more rarely.
+    pub(super) fn new(repush_after: Duration) -> Self {
+        Self {
+            slots: HashMap::new(),
+            due: BTreeSet::new(),
+            settling: Vec::new(),
+            repush_after,
+        }
+    }
+
+    /// Takes one over from the outbox, after a restart. Whether a push that APNs took has reached the device nobody
+    /// knows: while we were down it may have come in vain.
+    pub(super) fn restore(&mut self, id: EnrollmentId, wake: &WakeRecord, now: Timestamp) {
+        if self.slots.contains_key(&id) {
+            return;
+        }
+        let mut slot = Slot::new(Phase::Waiting);
+        slot.sent_at = wake.pushed_at.filter(|at| *at <= now);
+        slot.pushes = wake.pushes;
+        let free = slot.sent_at.map_or(now, |at| at.plus(OUTSTANDING));
+        self.put(id, slot, Some(wake.due.max(free)));
+    }
+
+    /// Something was queued (and committed) that is due at `due`. At most one push is outstanding for an enrollment:
+    /// while one is, it stands for this too.
+    pub(super) fn wake(&mut self, id: &EnrollmentId, due: Timestamp, waiter: Option<Waiter>) {
+        let Some(mut slot) = self.take(id) else {
+            let mut slot = Slot::new(Phase::Waiting);
+            slot.waiters.extend(waiter);
+            return self.put(id.clone(), slot, Some(due));
+        };
+        let outstanding_until = slot.sent_at.map_or(due, |at| at.plus(OUTSTANDING));
+        let next = match &mut slot.phase {
+            Phase::Waiting if slot.failures > 0 => {
+                tell(waiter, || {
+                    PushOutcome::Scheduled("an attempt has just failed; it is repeated".into())
+                });
+                slot.due
+            }
+            Phase::Waiting => {
+                slot.waiters.extend(waiter);
+                let next = due.max(outstanding_until);
+                Some(slot.due.map_or(next, |at| at.min(next)))
+            }
+            Phase::Flying { again, .. } => {
+                *again = true;
+                slot.waiters.extend(waiter);
+                None
+            }
+            Phase::Sent => {
+                slot.pushes = 0;
+                let next = due.max(outstanding_until);
+                if next > due {
+                    tell(waiter, || PushOutcome::Coalesced);
+                } else {
+                    slot.phase = Phase::Waiting;
+                    slot.waiters.extend(waiter);
+                }
+                Some(slot.due.map_or(next, |at| at.min(next)))
+            }
+            Phase::Connected { again } => {
+                *again = true;
+                tell(waiter, || PushOutcome::Connected);
+                slot.due
+            }
+            Phase::Held(topic) => {
+                let topic = topic.clone();
+                tell(waiter, || {
+                    PushOutcome::Scheduled(format!("pushes to {topic} are held back; see `russet doctor`"))
+                });
+                None
+            }
+        };
+        self.put(id.clone(), slot, next);
+    }
+
+    /// An operator wants a push, whatever there is to fetch and however short ago the last one was.
+    pub(super) fn ask(&mut self, id: &EnrollmentId, now: Timestamp, waiter: Option<Waiter>) {
+        let mut slot = self.take(id).unwrap_or_else(|| Slot::new(Phase::Waiting));
+        slot.waiters.extend(waiter);
+        if matches!(slot.phase, Phase::Flying { .. }) {
+            return self.put(id.clone(), slot, None);
+        }
+        slot.phase = Phase::Waiting;
+        slot.asked = true;
+        self.put(id.clone(), slot, Some(now));
+    }
+
+    /// The device has connected and is about to read its queue.
+    pub(super) fn contact(&mut self, id: &EnrollmentId, now: Timestamp) {
+        let Some(mut slot) = self.take(id) else { return };
+        let next = match &mut slot.phase {
+            Phase::Flying { again, seen } => {
+                *again = false;
+                *seen = Seen::Connected;
+                None
+            }
+            _ => {
+                slot.phase = Phase::Connected { again: false };
+                slot.failures = 0;
+                slot.asked = false;
+                // What was sent has done its work.
+                slot.sent_at = None;
+                slot.tell_all(&PushOutcome::Connected);
+                // If it falls silent with work left, it is woken again.
+                Some(now.plus(OUTSTANDING))
+            }
+        };
+        self.put(id.clone(), slot, next);
+    }
+
+    /// The device was told that there is nothing (more) for it now.
+    pub(super) fn drained(&mut self, id: &EnrollmentId, now: Timestamp) {
+        let Some(mut slot) = self.take(id) else { return };
+        match &mut slot.phase {
+            Phase::Flying { seen, .. } => {
+                *seen = Seen::Drained;
+                self.put(id.clone(), slot, None);
+            }
+            Phase::Connected { again: true } => {
+                slot.phase = Phase::Waiting;
+                self.put(id.clone(), slot, Some(now));
+            }
+            Phase::Connected { again: false } => {
+                slot.phase = Phase::Sent;
+                let next = self.repush_at(id, &slot, now);
+                self.put(id.clone(), slot, Some(next));
+                self.settling.push(id.clone());
+            }
+            Phase::Waiting | Phase::Sent | Phase::Held(_) => {
+                let due = slot.due;
+                self.put(id.clone(), slot, due);
+            }
+        }
+    }
+
+    /// Up to `most` pushes whose time has come.
+    pub(super) fn depart(&mut self, now: Timestamp, most: usize) -> Vec<Departure> {
+        let mut departures = Vec::new();
+        while departures.len() < most {
+            let Some((_, id)) = self.due.first().filter(|(at, _)| *at <= now).cloned() else {
+                break;
+            };
+            let Some(mut slot) = self.take(&id) else {
+                break;
+            };
+            slot.phase = Phase::Flying {
+                again: false,
+                seen: Seen::No,
+            };
+            departures.push(Departure {
+                id: id.clone(),
+                asked: slot.asked,
+            });
+            self.put(id, slot, None);
+        }
+        departures
+    }
+
+    /// How many are due.
+    pub(super) fn due(&self, now: Timestamp, most: usize) -> usize {
+        self.due
+            .iter()
+            .take(most)
+            .take_while(|(at, _)| *at <= now)
+            .count()
+    }
+
+    /// APNs has taken the push that departed.
+    pub(super) fn accepted(&mut self, id: &EnrollmentId, apns_id: &str, now: Timestamp) {
+        let Some(mut slot) = self.landed(id) else { return };
+        let (again, seen) = slot.flight();
+        slot.sent_at = Some(now);
+        slot.failures = 0;
+        slot.asked = false;
+        slot.tell_all(&PushOutcome::Sent(apns_id.to_owned()));
+        if seen != Seen::No {
+            slot.sent_at = None;
+        }
+        let next = match (seen, again) {
+            (Seen::No, true) => {
+                slot.pushes = 0;
+                slot.phase = Phase::Sent;
+                now.plus(OUTSTANDING)
+            }
+            (Seen::No, false) => {
+                slot.pushes = slot.pushes.saturating_add(1);
+                slot.phase = Phase::Sent;
+                self.repush_at(id, &slot, now)
+            }
+            (Seen::Connected, again) => {
+                slot.phase = Phase::Connected { again };
+                now.plus(OUTSTANDING)
+            }
+            // The device has gone again, and does not know of what was queued since.
+            (Seen::Drained, true) => {
+                slot.phase = Phase::Waiting;
+                now
+            }
+            (Seen::Drained, false) => {
+                self.settling.push(id.clone());
+                slot.phase = Phase::Sent;
+                self.repush_at(id, &slot, now)
+            }
+        };
+        self.put(id.clone(), slot, Some(next));
+    }
+
+    /// The push that departed did not go through; another one may. Says whether this is its first failure in a row.
+    pub(super) fn failed(
+        &mut self,
+        id: &EnrollmentId,
+        trouble: Trouble,
+        at_least: Option<Duration>,
+        why: &str,
+        now: Timestamp,
+    ) {
+        let Some(mut slot) = self.landed(id) else { return };
+        let (again, seen) = slot.flight();
+        slot.tell_all(&PushOutcome::Scheduled(format!("{why}; it is repeated")));
+        slot.sent_at = Some(now);
+        if seen == Seen::Drained && !again {
+            slot.phase = Phase::Sent;
+            self.settling.push(id.clone());
+        } else {
+            slot.phase = Phase::Waiting;
+        }
+        slot.failures = slot.failures.saturating_add(1);
+        let wait = rhythm::after_failure(trouble, slot.failures, id).max(at_least.unwrap_or_default());
+        self.put(id.clone(), slot, Some(now.plus(wait)));
+    }
+
+    /// The push that departed met a topic that can't be pushed to.
+    pub(super) fn hold(&mut self, id: &EnrollmentId, topic: &Topic, why: &str) {
+        let Some(mut slot) = self.landed(id) else { return };
+        slot.tell_all(&PushOutcome::Failed(format!(
+            "pushes to {topic} are held back: {why}"
+        )));
+        slot.phase = Phase::Held(topic.clone());
+        self.put(id.clone(), slot, None);
+    }
+
+    /// The push that departed has nobody to go to, or must never be repeated. What is queued stays queued; a new
+    /// token brings the enrollment back.
+    pub(super) fn abandon(&mut self, id: &EnrollmentId, outcome: &PushOutcome) {
+        if let Some(mut slot) = self.landed(id) {
+            slot.tell_all(outcome);
+        }
+    }
+
+    /// The push that departed was found to be without purpose, or too early.
+    pub(super) fn postpone(&mut self, id: &EnrollmentId, until: Option<Timestamp>, now: Timestamp) {
+        let Some(mut slot) = self.landed(id) else { return };
+        let (again, _) = slot.flight();
+        slot.tell_all(&PushOutcome::Connected);
+        slot.phase = Phase::Waiting;
+        match until {
+            _ if again => self.put(id.clone(), slot, Some(now)),
+            Some(until) => self.put(id.clone(), slot, Some(until)),
+            None => {
+                slot.phase = Phase::Sent;
+                slot.sent_at = None;
+                let next = self.repush_at(id, &slot, now);
+                self.put(id.clone(), slot, Some(next));
+                self.settling.push(id.clone());
+            }
+        }
+    }
+
+    /// Those whose queue is believed to be empty.
+    pub(super) fn take_settling(&mut self, most: usize) -> Vec<EnrollmentId> {
+        let rest = self.settling.split_off(self.settling.len().min(most));
+        let mut taken = std::mem::replace(&mut self.settling, rest);
+        taken.sort_unstable();
+        taken.dedup();
+        taken
+    }
+
+    /// The store could not say; ask again.
+    pub(super) fn unsettled(&mut self, ids: Vec<EnrollmentId>) {
+        self.settling.extend(ids);
+    }
+
+    /// The store has found the queue empty, and taken it out of the outbox.
+    pub(super) fn settled(&mut self, id: &EnrollmentId) {
+        if let Some(slot) = self.slots.get(id)
+            && slot.phase == Phase::Sent
+        {
+            self.take(id);
+        }
+    }
+
+    /// The store has found something for later.
+    pub(super) fn later(&mut self, id: &EnrollmentId, at: Timestamp) {
+        if let Some(slot) = self.slots.get(id)
+            && slot.phase == Phase::Sent
+            && let Some(slot) = self.take(id)
+        {
+            let due = slot.due.map_or(at, |due| due.min(at));
+            self.put(id.clone(), slot, Some(due));
+        }
+    }
+
+    /// The topic can be pushed to again: all that it has held leave.
+    pub(super) fn release(&mut self, topic: &Topic, now: Timestamp) -> usize {
+        let held = self.held(topic, usize::MAX);
+        for id in &held {
+            self.free(id, now);
+        }
+        held.len()
+    }
+
+    /// Lets one leave, to find out whether the topic can be pushed to again.
+    pub(super) fn probe(&mut self, topic: &Topic, now: Timestamp) {
+        if let Some(id) = self.held(topic, 1).first() {
+            self.free(id, now);
+        }
+    }
+
+    /// APNs is back: whoever waits after a failure may go as soon as a minute has passed since.
+    pub(super) fn hasten(&mut self, now: Timestamp) {
+        let waiting: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.phase == Phase::Waiting && slot.failures > 0)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in waiting {
+            let Some(slot) = self.take(&id) else { continue };
+            let free = slot.sent_at.map_or(now, |at| at.plus(OUTSTANDING)).max(now);
+            let next = free.plus(rhythm::spread(OUTSTANDING / 2, &id));
+            let due = slot.due.map_or(next, |due| due.min(next));
+            self.put(id, slot, Some(due));
+        }
+    }
+
+    /// The clock went back by `by`: what was to happen in a minute shall.
+    pub(super) fn shift(&mut self, by: Duration) {
+        let index = std::mem::take(&mut self.due);
+        self.due = index.into_iter().map(|(at, id)| (at.minus(by), id)).collect();
+        for slot in self.slots.values_mut() {
+            slot.due = slot.due.map(|at| at.minus(by));
+            slot.sent_at = slot.sent_at.map(|at| at.minus(by));
+        }
+    }
+
+    /// Figures.
+    pub(super) fn counts(&self) -> Counts {
+        let mut counts = Counts {
+            all: self.slots.len(),
+            ..Counts::default()
+        };
+        for slot in self.slots.values() {
+            match slot.phase {
+                Phase::Flying { .. } => counts.flying += 1,
+                Phase::Held(_) => counts.held += 1,
+                Phase::Sent => counts.sent += 1,
+                Phase::Waiting if slot.failures > 0 => counts.retrying += 1,
+                Phase::Waiting | Phase::Connected { .. } => {}
+            }
+        }
+        counts
+    }
+
+    fn held(&self, topic: &Topic, most: usize) -> Vec<EnrollmentId> {
+        let held = self.slots.iter().filter(|(_, slot)| match &slot.phase {
+            Phase::Held(its) => its == topic,
+            _ => false,
+        });
+        held.map(|(id, _)| id.clone()).take(most).collect()
+    }
+
+    fn free(&mut self, id: &EnrollmentId, now: Timestamp) {
+        if let Some(mut slot) = self.take(id) {
+            slot.phase = Phase::Waiting;
+            self.put(id.clone(), slot, Some(now));
+        }
+    }
+
+    fn repush_at(&self, id: &EnrollmentId, slot: &Slot, now: Timestamp) -> Timestamp {
+        now.plus(rhythm::repush(self.repush_after, slot.pushes.max(1), id))
+    }
+
+    /// Takes out the slot of a push that has departed.
+    fn landed(&mut self, id: &EnrollmentId) -> Option<Slot> {
+        let flying = self
+            .slots
+            .get(id)
+            .is_some_and(|slot| matches!(slot.phase, Phase::Flying { .. }));
+        if flying { self.take(id) } else { None }
+    }
+
+    fn take(&mut self, id: &EnrollmentId) -> Option<Slot> {
+        let (id, slot) = self.slots.remove_entry(id)?;
+        if let Some(due) = slot.due {
+            self.due.remove(&(due, id));
+        }
+        Some(slot)
+    }
+
+    fn put(&mut self, id: EnrollmentId, mut slot: Slot, due: Option<Timestamp>) {
+        slot.due = due;
+        if let Some(due) = due {
+            self.due.insert((due, id.clone()));
+        }
+        self.slots.insert(id, slot);
+    }
+}
+
+impl Slot {
+    fn new(phase: Phase) -> Self {
+        Self {
+            phase,
+            due: None,
+            sent_at: None,
+            failures: 0,
+            pushes: 0,
+            asked: false,
+            waiters: Vec::new(),
+        }
+    }
+
+    fn flight(&self) -> (bool, Seen) {
+        match self.phase {
+            Phase::Flying { again, seen } => (again, seen),
+            _ => (false, Seen::No),
+        }
+    }
+
+    fn tell_all(&mut self, outcome: &PushOutcome) {
+        for waiter in self.waiters.drain(..) {
+            // Whoever asked may have gone away.
+            let _ = waiter.send(outcome.clone());
+        }
+    }
+}
+
+fn tell(waiter: Option<Waiter>, outcome: impl FnOnce() -> PushOutcome) {
+    if let Some(waiter) = waiter {
+        let _ = waiter.send(outcome());
+    }
+}
+
+#[cfg(test)]
+mod tests;
