@@ -1,5 +1,6 @@
 //! Push through the door: commands wake simulated devices over a fake APNs, whatever that does.
 
+mod bench;
 mod faults;
 mod process;
 mod topics;
