@@ -13,7 +13,7 @@ PACKAGES := libssl-dev pkg-config make
 help:
 	@echo 'make run        see it work: a development server, and ten simulated devices that enroll'
 	@echo 'make test       all tests that need no external server'
-	@echo 'make test-long  the long fault tests too (200 rounds of kill -9)'
+	@echo 'make test-long  the long fault tests too (200 rounds of kill -9; 10,000 pushes undelivered)'
 	@echo 'make check      formatting, lints and documentation, with warnings as errors'
 	@echo 'make bench      measures the server with the simulator as its load'
 	@echo 'make deps       installs what is missing on Debian or Ubuntu'
@@ -36,7 +36,8 @@ test: deps
 
 test-long: deps
 	$(CARGO) build --workspace --bins
-	RUSSET_KILL_ROUNDS=200 $(CARGO) test --test integration kill -- --nocapture
+	RUSSET_KILL_ROUNDS=200 $(CARGO) test --test integration kill:: -- --nocapture
+	RUSSET_UNDELIVERED=10000 $(CARGO) test --test integration push::process::f13 -- --nocapture
 
 check: deps
 	$(CARGO) fmt --all --check
@@ -49,6 +50,7 @@ fmt:
 bench: deps
 	$(CARGO) build --release --workspace --bins
 	scripts/bench.sh
+	$(CARGO) test --test integration push::bench -- --ignored --nocapture --test-threads 1
 
 clean:
 	$(CARGO) clean

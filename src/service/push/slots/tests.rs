@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::service::push::rhythm::Trouble;
 
 const HOURS: Duration = Duration::from_secs(7200);
 
