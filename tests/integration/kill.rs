@@ -5,20 +5,21 @@
 
 use std::{
     collections::HashMap,
-    io::{BufRead as _, BufReader},
     net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use axum::http::Method;
-use russet::{data_dir::DEV_API_KEY, operator::client::Client as Operator};
+use russet::operator::client::Client as Operator;
 use russet_sim::{Client, Device, Kind};
 use tokio::task::JoinSet;
 
-use super::support::{command, shared_key, uuid};
+use super::support::{
+    command,
+    process::{Process, set_up},
+    shared_key, uuid,
+};
 
 /// What has been acknowledged. The checker reads it after each restart.
 #[derive(Clone, Default)]
@@ -34,61 +35,6 @@ struct Ledger {
 impl Ledger {
     fn len(&self) -> usize {
         self.enrolled.len() + self.queued.len() + self.answered.len()
-    }
-}
-
-struct Server {
-    data: PathBuf,
-    device_url: String,
-    operator: Operator,
-    child: Child,
-}
-
-impl Server {
-    fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_russet"))
-            .args(["serve", "--json", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let ready: serde_json::Value = serde_json::from_str(&line).expect("a ready line after every kill");
-        let operator = Operator::Remote {
-            authority: ready["operator"]
-                .as_str()
-                .unwrap()
-                .trim_start_matches("http://")
-                .to_owned(),
-            key: std::fs::read_to_string(data.join(DEV_API_KEY)).unwrap(),
-        };
-        Self {
-            data: data.to_owned(),
-            device_url: ready["device"].as_str().unwrap().to_owned(),
-            operator,
-            child,
-        }
-    }
-
-    /// SIGKILL: no handler runs, no buffer is flushed.
-    fn kill(self) {
-        drop(self);
-    }
-
-    fn client(&self) -> Client {
-        Client::trusting(&std::fs::read(self.data.join("tls-ca.pem")).unwrap()).unwrap()
-    }
-}
-
-/// A round that fails must not leave its server behind.
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -130,7 +76,7 @@ async fn storm(url: String, client: Client, operator: Operator, ledger: Arc<Mute
     devices
 }
 
-async fn check(server: &Server, ledger: &Ledger) {
+async fn check(server: &Process, ledger: &Ledger) {
     for id in &ledger.enrolled {
         let path = format!("/v1/enrollments/{id}");
         let row = server
@@ -169,32 +115,18 @@ async fn f1_kill_9_in_an_enrollment_storm_loses_nothing_that_was_acknowledged() 
         .and_then(|text| text.parse().ok())
         .unwrap_or(6);
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
     // Devices keep the address of their profile, so the port must outlive the process.
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap()
         .port();
-    let made = Command::new(env!("CARGO_BIN_EXE_russet"))
-        .args([
-            "init",
-            "--dev",
-            "--operator-listen",
-            "127.0.0.1:0",
-            "--device-listen",
-            &format!("127.0.0.1:{port}"),
-        ])
-        .arg("--data")
-        .arg(&data)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
+    let data = set_up(folder.path(), port);
 
     let mut survivors: Vec<Device> = Vec::new();
     let mut total = 0;
     for round in 0..rounds {
-        let server = Server::start(&data);
+        let server = Process::start(&data, &[], None);
         for device in &mut survivors {
             device
                 .connect()
@@ -228,7 +160,7 @@ async fn f1_kill_9_in_an_enrollment_storm_loses_nothing_that_was_acknowledged() 
             survivors.extend(devices.unwrap().into_iter().take(1));
         }
 
-        let server = Server::start(&data);
+        let server = Process::start(&data, &[], None);
         let acknowledged = ledger.lock().unwrap().clone();
         check(&server, &acknowledged).await;
         total += acknowledged.len();

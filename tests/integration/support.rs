@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod messages;
 pub mod portal;
+pub mod process;
 
 use std::{
     net::SocketAddr,

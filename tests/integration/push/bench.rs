@@ -143,7 +143,7 @@ impl Bench {
             for id in some {
                 let (store, topic, id) = (Arc::clone(&store), topic.clone(), EnrollmentId::new(id.clone()));
                 writes.spawn(async move {
-                    let token = id.as_str().bytes().cycle().take(32).collect();
+                    let token: Vec<u8> = id.as_str().bytes().cycle().take(32).collect();
                     let rule = Box::new({
                         let id = id.clone();
                         move |_: &_| Ruling::Write(Box::new(Change::of(record(&id, &topic, &token, now))))
@@ -195,7 +195,7 @@ impl Bench {
 fn record(
     id: &EnrollmentId,
     topic: &russet::protocol::ids::Topic,
-    token: &Vec<u8>,
+    token: &[u8],
     now: russet::protocol::time::Timestamp,
 ) -> EnrollmentRecord {
     EnrollmentRecord {
@@ -208,7 +208,7 @@ fn record(
         pending: None,
         push: Some(PushInfo {
             topic: topic.clone(),
-            token: token.clone(),
+            token: token.to_vec(),
             magic: uuid(),
             received_at: Some(now),
             refused: None,

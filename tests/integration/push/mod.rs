@@ -91,6 +91,14 @@ impl World {
         eventually("a push is accepted", async || self.accepted(sleeper) >= pushes).await;
     }
 
+    /// Waits until the server has heard what APNs says of its pushes: only then may its clock move.
+    async fn landed(&self) {
+        eventually("no push is in flight", async || {
+            self.status().await["in_flight"] == 0
+        })
+        .await;
+    }
+
     /// Moves the clock on, second by second as far as the server can tell, until the condition holds.
     async fn within(&self, time: Duration, step: Duration, mut condition: impl AsyncFnMut() -> bool) -> bool {
         let mut passed = Duration::ZERO;

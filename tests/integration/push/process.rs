@@ -2,137 +2,61 @@
 //!
 //! `RUSSET_UNDELIVERED` sets how many pushes are waiting when it is killed; `make test-long` takes 10,000.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::path::Path;
 
 use axum::http::Method;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use russet::{data_dir::DEV_API_KEY, operator::client::Client as Operator};
+use russet::data_dir::DEV_API_KEY;
 use russet_sim::{
-    Channel, Client, Device, Kind,
+    Channel, Device, Kind,
     apns::{FakeApns, Faults, Outage, Settings},
     encode::lower_hex,
 };
 
-use crate::support::{command, eventually, shared_key, uuid};
+use crate::support::{
+    command, eventually,
+    process::{Process, set_up},
+    shared_key, uuid,
+};
 
-struct Server {
-    data: PathBuf,
-    device_url: String,
-    operator: Operator,
-    child: Child,
+/// Starts the server towards this APNs.
+fn serve(data: &Path, apns: &FakeApns, level: &str) -> Process {
+    let anchor = data.with_extension("apns-ca.pem");
+    std::fs::write(&anchor, apns.anchor()).unwrap();
+    let environment = [
+        ("RUSSET_APNS__ENDPOINT", apns.url()),
+        ("RUSSET_APNS__CA_FILE", anchor.display().to_string()),
+        ("RUSSET_LOG", level.to_owned()),
+    ];
+    let environment: Vec<_> = environment
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    Process::start(data, &environment, Some(&data.with_extension("log")))
 }
 
-impl Server {
-    fn start(data: &Path, apns: &FakeApns, log: &str) -> Self {
-        let anchor = data.with_extension("apns-ca.pem");
-        std::fs::write(&anchor, apns.anchor()).unwrap();
-        let output = File::options()
-            .create(true)
-            .append(true)
-            .open(data.with_extension("log"));
-        let ready = data.with_extension("ready");
-        let child = Command::new(env!("CARGO_BIN_EXE_russet"))
-            .args(["serve", "--json", "--data"])
-            .arg(data)
-            .env("RUSSET_APNS__ENDPOINT", apns.url())
-            .env("RUSSET_APNS__CA_FILE", &anchor)
-            .env("RUSSET_LOG", log)
-            .stdout(File::create(&ready).unwrap())
-            .stderr(output.unwrap())
-            .spawn()
-            .unwrap();
-        let mut server = Self {
-            data: data.to_owned(),
-            device_url: String::new(),
-            operator: Operator::Within(Box::default()),
-            child,
-        };
-        let line = server.ready_line(&ready);
-        let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
-        server.device_url = ready["device"].as_str().unwrap().to_owned();
-        server.operator = Operator::Remote {
-            authority: ready["operator"]
-                .as_str()
-                .unwrap()
-                .trim_start_matches("http://")
-                .to_owned(),
-            key: std::fs::read_to_string(data.join(DEV_API_KEY)).unwrap(),
-        };
-        server
-    }
-
-    fn ready_line(&mut self, ready: &Path) -> String {
-        for _ in 0..3000 {
-            let line = std::fs::read_to_string(ready).unwrap();
-            if line.ends_with('\n') {
-                return line;
-            }
-            assert!(self.child.try_wait().unwrap().is_none(), "it has ended");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("no ready line")
-    }
-
-    async fn enrolled(&self) -> Device {
-        let anchor = std::fs::read(self.data.join("tls-ca.pem")).unwrap();
-        let mut device = Device::new(Kind::IPhone, Client::trusting(&anchor).unwrap()).unwrap();
-        device.use_key(shared_key());
-        device
-            .enroll(&format!("{}/enroll", self.device_url))
-            .await
-            .unwrap();
-        device
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn set_up(folder: &Path) -> PathBuf {
-    let data = folder.join("data");
-    let done = Command::new(env!("CARGO_BIN_EXE_russet"))
-        .args([
-            "init",
-            "--dev",
-            "--device-listen",
-            "127.0.0.1:0",
-            "--operator-listen",
-            "127.0.0.1:0",
-            "--data",
-        ])
-        .arg(&data)
-        .stdout(Stdio::null())
-        .status()
+async fn enrolled(server: &Process, kind: Kind) -> Device {
+    let mut device = Device::new(kind, server.client()).unwrap();
+    device.use_key(shared_key());
+    device
+        .enroll(&format!("{}/enroll", server.device_url))
+        .await
         .unwrap();
-    assert!(done.success());
-    data
+    device
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f13_after_kill_9_every_device_with_a_push_undelivered_is_woken() {
     let wanted: usize = std::env::var("RUSSET_UNDELIVERED").map_or(100, |n| n.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let data = set_up(folder.path());
+    let data = set_up(folder.path(), 0);
     let apns = FakeApns::start(Settings::default()).await.unwrap();
-    let server = Server::start(&data, &apns, "error");
+    let server = serve(&data, &apns, "error");
     // A few devices with many user channels each: what counts is the number of tokens.
     let mut tokens = Vec::new();
     let mut ids = Vec::new();
     while tokens.len() < wanted {
-        let mut mac = Device::new(Kind::Mac, server.enrolled().await.client.fresh()).unwrap();
-        mac.use_key(shared_key());
-        mac.enroll(&format!("{}/enroll", server.device_url))
-            .await
-            .unwrap();
+        let mut mac = enrolled(&server, Kind::Mac).await;
         for user in 0..99.min(wanted - tokens.len()) {
             let channel = mac.add_user(&format!("user{user}"), "A User");
             mac.user_token_update(&channel).await.unwrap();
@@ -156,7 +80,7 @@ async fn f13_after_kill_9_every_device_with_a_push_undelivered_is_woken() {
     }
     drop(server);
     apns.clear_faults().await.unwrap();
-    let _server = Server::start(&data, &apns, "error");
+    let _server = serve(&data, &apns, "error");
     eventually("every device is woken", async || {
         tokens.iter().all(|token| apns.accepted(token) > 0)
     })
@@ -166,10 +90,10 @@ async fn f13_after_kill_9_every_device_with_a_push_undelivered_is_woken() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_push_magic_token_or_key_is_logged_at_any_level() {
     let folder = tempfile::tempdir().unwrap();
-    let data = set_up(folder.path());
+    let data = set_up(folder.path(), 0);
     let apns = FakeApns::start(Settings::default()).await.unwrap();
-    let server = Server::start(&data, &apns, "trace");
-    let mut device = server.enrolled().await;
+    let server = serve(&data, &apns, "trace");
+    let mut device = enrolled(&server, Kind::IPhone).await;
     let courier = apns.courier();
     device.listen(&courier);
     let id = device.enrollment_id(&Channel::Device);

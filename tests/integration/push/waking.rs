@@ -58,15 +58,18 @@ async fn many_commands_make_one_push_a_minute() {
         world.enqueue(&sleeper.id).await;
     }
     world.until_accepted(&sleeper, 1).await;
+    world.landed().await;
     let again = async || world.accepted(&sleeper) > 1;
     let second = Duration::from_secs(1);
     assert!(!world.within(Duration::from_secs(59), 59 * second, again).await);
     assert!(world.within(Duration::from_secs(2), second, again).await);
+    world.landed().await;
     // Nobody comes; the next one is due in two hours and the one after that in four more.
     let third = async || world.accepted(&sleeper) > 2;
     let minute = Duration::from_secs(60);
     assert!(!world.within(119 * minute, 119 * minute, third).await);
     assert!(world.within(14 * minute, 14 * minute, third).await);
+    world.landed().await;
     let fourth = async || world.accepted(&sleeper) > 3;
     assert!(!world.within(230 * minute, 230 * minute, fourth).await);
 }

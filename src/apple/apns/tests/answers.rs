@@ -27,7 +27,8 @@ async fn an_accepted_push_brings_the_id_of_apns_and_its_body_is_the_magic_alone(
 async fn a_refusal_brings_status_reason_timestamp_and_retry_after() {
     let peer = Peer::start(|mut wire, _| async move {
         wire.greet(10).await?;
-        let answers: [(u16, &[(&str, &str)], &str); 4] = [
+        type Sample = (u16, &'static [(&'static str, &'static str)], &'static str);
+        let answers: [Sample; 4] = [
             (410, &[], r#"{"reason":"Unregistered","timestamp":1795300000123}"#),
             (503, &[("retry-after", "90")], r#"{"reason":"Shutdown"}"#),
             (400, &[], r#"{"reason":"ANewOne"}"#),
