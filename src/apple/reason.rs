@@ -77,6 +77,11 @@ reasons! {
 }
 
 impl PushReason {
+    /// Whether it speaks of the token alone, and not of how it and our certificate go together.
+    pub fn is_of_the_token(&self) -> bool {
+        matches!(self, Self::ExpiredToken | Self::Unregistered)
+    }
+
     /// The reason of that name; a name that Apple has added since is kept as it is, within bounds.
     pub fn of(name: &str) -> Self {
         let name = name.trim();

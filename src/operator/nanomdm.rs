@@ -183,7 +183,10 @@ pub(super) async fn enqueue(
     });
     // NanoMDM says nothing of an enrollment of which there is nothing to say.
     result.status.extend(told.filter(|(_, one)| {
-        one.command_error.is_some() || one.push_result.is_some() || !one.warnings.is_empty()
+        one.command_error.is_some()
+            || one.push_error.is_some()
+            || one.push_result.is_some()
+            || !one.warnings.is_empty()
     }));
     Ok(result.respond(asked))
 }

@@ -128,7 +128,8 @@ impl Commands {
             }
             CommandReport::Unknown => {
                 tracing::warn!(enrollment = %sender.id, "a report has a Status that is not documented");
-                None
+                // Its queue was not read.
+                return Ok(None);
             }
         };
         if next.is_none() {

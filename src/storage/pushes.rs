@@ -69,7 +69,12 @@ pub trait PushStore: Send + Sync {
         now: Timestamp,
     ) -> StoreResult<Vec<(EnrollmentId, Work)>>;
 
-    /// Marks a device token as refused, unless the enrollment has another by now; says whether it was marked.
-    async fn refuse_token(&self, id: &EnrollmentId, token: &[u8], refusal: TokenRefusal)
-    -> StoreResult<bool>;
+    /// Marks a device token as refused, or (`None`) as good again. `false`, and nothing is done, if the enrollment has
+    /// another token by now.
+    async fn mark_token(
+        &self,
+        id: &EnrollmentId,
+        token: &[u8],
+        refusal: Option<TokenRefusal>,
+    ) -> StoreResult<bool>;
 }

@@ -17,7 +17,6 @@ use h2::{
     Ping, PingPong, Reason, RecvStream,
     client::{self, SendRequest},
 };
-use http::StatusCode;
 use rustls::ClientConfig;
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -194,7 +193,8 @@ impl Connection {
         self.state.answers.fetch_add(1, Ordering::Relaxed);
         let (head, mut body) = response.into_parts();
         let mut text = Vec::new();
-        if head.status != StatusCode::OK {
+        // To its end also where it is empty: a body that is dropped before costs the peer a RST_STREAM.
+        if !body.is_end_stream() {
             let _ = timeout(BODY_TIMEOUT, read(&mut body, &mut text)).await;
         }
         Sent::Answered(answer::of(head.status, &head.headers, &text, id))

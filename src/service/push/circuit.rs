@@ -25,6 +25,8 @@ struct Open {
     since: Timestamp,
     wait: Duration,
     probe_at: Timestamp,
+    /// A probe has left; what comes back from pushes that left before it says nothing new.
+    probing: bool,
 }
 
 impl Circuit {
@@ -33,16 +35,29 @@ impl Circuit {
         self.open.as_ref().map(|open| open.since)
     }
 
-    /// How many pushes may leave now.
-    pub(super) fn allowance(&mut self, now: Timestamp) -> usize {
-        match &mut self.open {
+    /// How many pushes may leave now. Whoever lets some leave tells [`Circuit::left`].
+    pub(super) fn allowance(&self, now: Timestamp) -> usize {
+        match &self.open {
             None => usize::MAX,
-            Some(open) if open.probe_at <= now => {
-                // Should its answer get lost, another one follows.
-                open.probe_at = now.plus(open.wait);
-                1
-            }
+            Some(open) if open.probe_at <= now => 1,
             Some(_) => 0,
+        }
+    }
+
+    /// Pushes have left.
+    pub(super) fn left(&mut self, now: Timestamp) {
+        if let Some(open) = &mut self.open {
+            open.probing = true;
+            // Should its answer get lost, another one follows.
+            open.probe_at = now.plus(open.wait);
+        }
+    }
+
+    /// The push that left did not get as far as APNs: another one may try at once.
+    pub(super) fn unused(&mut self, now: Timestamp) {
+        if let Some(open) = &mut self.open {
+            open.probing = false;
+            open.probe_at = now;
         }
     }
 
@@ -58,8 +73,10 @@ impl Circuit {
         let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         match &mut self.open {
             Some(open) => {
-                open.wait = (open.wait * 2).min(MAX_PROBE);
-                open.probe_at = now.plus(open.wait.max(asked));
+                if std::mem::take(&mut open.probing) {
+                    open.wait = (open.wait * 2).min(MAX_PROBE);
+                    open.probe_at = now.plus(open.wait.max(asked));
+                }
                 false
             }
             None if self.failures >= OPENS_AT => {
@@ -67,6 +84,7 @@ impl Circuit {
                     since: now,
                     wait: FIRST_PROBE,
                     probe_at: now.plus(FIRST_PROBE.max(asked)),
+                    probing: false,
                 });
                 true
             }
@@ -111,7 +129,10 @@ mod tests {
         assert_eq!(opened, 1);
         let mut probes = Vec::new();
         for second in 0..120 {
+            // What left before the circuit opened changes nothing.
+            circuit.unwell(None, at(second));
             if circuit.allowance(at(second)) > 0 {
+                circuit.left(at(second));
                 assert_eq!(circuit.allowance(at(second)), 0, "one at a time");
                 probes.push(second);
                 circuit.unwell(None, at(second));

@@ -5,8 +5,10 @@ use uuid::Uuid;
 use super::{
     Pushes, State,
     outcome::PushOutcome,
+    rhythm::Trouble,
     run::Now,
     slots::Departure,
+    topics::Edition,
     verdict::{Verdict, verdict},
 };
 use crate::{
@@ -15,23 +17,42 @@ use crate::{
         ids::{EnrollmentId, Topic},
         time::Timestamp,
     },
-    service::push::rhythm::Trouble,
     storage::{EnrollmentState, PushInfo, PushTarget, TokenRefusal, Work},
 };
 
+/// A push that may leave.
+struct Cleared {
+    push: PushInfo,
+    /// The certificate that it leaves under.
+    edition: Edition,
+}
+
+/// What came of a push that APNs was asked about.
+struct Landing<'a> {
+    id: &'a EnrollmentId,
+    topic: &'a Topic,
+    edition: Edition,
+    verdict: Verdict,
+    /// Whether APNs has said anything at all.
+    answered: bool,
+    at: Timestamp,
+}
+
 impl Pushes {
     /// Sends one push, and draws the conclusions.
-    pub(super) async fn fly(&self, service: &dyn PushService, departure: Departure, now: &Now) {
+    pub(super) async fn fly(&self, service: &dyn PushService, departure: Departure, clock: &Now) {
         let id = departure.id;
-        let target = match self.store.push_target(&id, now()).await {
+        let target = match self.store.push_target(&id, clock()).await {
             Ok(target) => target,
             Err(error) => {
                 tracing::warn!(enrollment = %id, %error, "a push has to wait for the store");
+                let (mut state, now) = (self.state(), clock());
+                state.circuit.unused(now);
                 let why = "the store can't be read";
-                return self.state().slots.failed(&id, Trouble::Server, None, why, now());
+                return state.slots.failed(&id, Trouble::Server, None, why, now);
             }
         };
-        let Some(push) = self.cleared(&id, departure.asked, target, now()) else {
+        let Some(Cleared { push, edition }) = self.cleared(&id, departure.asked, target, clock()) else {
             return;
         };
         let notification = Notification {
@@ -39,23 +60,22 @@ impl Pushes {
             token: push.token.clone(),
             magic: push.magic.clone(),
             id: Uuid::new_v4(),
-            expires_at: now().plus(self.settings.expiration),
+            expires_at: clock().plus(self.settings.expiration),
         };
         let answer = service.push(&notification).await;
-        let answered_at = now();
+        let answered = answer.is_ok();
         let verdict = verdict(answer, push.received_at);
         count(&verdict);
-        if let Verdict::RefuseToken(reason) = &verdict {
-            let refusal = TokenRefusal {
-                reason: reason.as_str().to_owned(),
-                at: answered_at,
-            };
-            if let Err(error) = self.store.refuse_token(&id, &push.token, refusal).await {
-                // It will be refused again, and then perhaps be marked.
-                tracing::warn!(enrollment = %id, %error, "a refused device token could not be marked");
-            }
-        }
-        conclude(&mut self.state(), &id, &push.topic, verdict, answered_at);
+        let verdict = self.marked(&id, &push, edition, verdict, clock()).await;
+        let landing = Landing {
+            id: &id,
+            topic: &push.topic,
+            edition,
+            verdict,
+            answered,
+            at: clock(),
+        };
+        conclude(&mut self.state(), landing);
     }
 
     /// Where to push, if there is reason to; otherwise the slot knows what to do next.
@@ -65,9 +85,14 @@ impl Pushes {
         asked: bool,
         target: Option<PushTarget>,
         now: Timestamp,
-    ) -> Option<PushInfo> {
+    ) -> Option<Cleared> {
         let mut state = self.state();
-        let State { slots, topics, .. } = &mut *state;
+        let State {
+            slots,
+            topics,
+            circuit,
+            ..
+        } = &mut *state;
         let target = target.filter(|target| target.state == EnrollmentState::Enrolled);
         let Some(PushTarget {
             push: Some(push),
@@ -75,42 +100,89 @@ impl Pushes {
             ..
         }) = target
         else {
+            circuit.unused(now);
             // Its first TokenUpdate brings it back.
-            slots.abandon(id, &PushOutcome::Unreachable);
+            slots.abandon(id, &PushOutcome::Unreachable, now);
             return None;
         };
-        match work {
-            _ if asked => {}
-            Work::Due => {}
-            Work::Later(at) => {
-                slots.postpone(id, Some(at), now);
-                return None;
-            }
-            Work::Nothing => {
-                slots.postpone(id, None, now);
-                return None;
-            }
+        let purpose = match work {
+            _ if asked => Ok(()),
+            Work::Due => Ok(()),
+            Work::Later(at) => Err(Some(at)),
+            Work::Nothing => Err(None),
+        };
+        if let Err(until) = purpose {
+            circuit.unused(now);
+            slots.postpone(id, until, now);
+            return None;
         }
         if let Some(refusal) = &push.refused
             && !asked
-            && !topics.outdated(&push.topic, refusal)
+            && !topics.outdated(&push.topic, refusal, now)
         {
+            circuit.unused(now);
             let why = format!(
                 "APNs has refused the device's token: {}; a new one comes with its next TokenUpdate",
                 refusal.reason
             );
-            slots.abandon(id, &PushOutcome::Failed(why));
+            slots.abandon(id, &PushOutcome::Failed(why), now);
             return None;
         }
-        if let Err(why) = topics.admit(&push.topic) {
-            slots.hold(id, &push.topic, &why);
-            return None;
+        match topics.admit(&push.topic) {
+            Ok(edition) => Some(Cleared { push, edition }),
+            Err(why) => {
+                circuit.unused(now);
+                slots.hold(id, &push.topic, &why);
+                None
+            }
         }
-        Some(push)
+    }
+
+    /// Writes down what the verdict says of the token. A verdict on what is not in use any more is none: the push
+    /// leaves again, to the new token or under the new certificate.
+    async fn marked(
+        &self,
+        id: &EnrollmentId,
+        push: &PushInfo,
+        edition: Edition,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> Verdict {
+        let of_the_token = matches!(&verdict, Verdict::RefuseToken(reason) if reason.is_of_the_token());
+        let replaced = self.state().topics.edition(&push.topic) != edition;
+        if replaced && !of_the_token && matches!(verdict, Verdict::HoldTopic(_) | Verdict::RefuseToken(_)) {
+            return Verdict::Again;
+        }
+        let refusal = match &verdict {
+            Verdict::Accepted(_) if push.refused.is_some() => None,
+            Verdict::RefuseToken(reason) => Some(TokenRefusal {
+                reason: reason.as_str().to_owned(),
+                at: now,
+            }),
+            _ => return verdict,
+        };
+        let refused = refusal.is_some();
+        match self.store.mark_token(id, &push.token, refusal).await {
+            Ok(false) if refused => Verdict::Again,
+            Ok(_) => verdict,
+            Err(error) => {
+                // It will be refused again, and then perhaps be marked.
+                tracing::warn!(enrollment = %id, %error, "what APNs says of a device token could not be written down");
+                verdict
+            }
+        }
     }
 }
 
-fn conclude(state: &mut State, id: &EnrollmentId, topic: &Topic, verdict: Verdict, now: Timestamp) {
+fn conclude(state: &mut State, landing: Landing<'_>) {
+    let Landing {
+        id,
+        topic,
+        edition,
+        verdict,
+        answered,
+        at: now,
+    } = landing;
     let State {
         slots,
         circuit,
@@ -118,23 +190,31 @@ fn conclude(state: &mut State, id: &EnrollmentId, topic: &Topic, verdict: Verdic
         notes,
         ..
     } = state;
-    let answered = !matches!(verdict, Verdict::Retry(Trouble::Broken | Trouble::Server, ..));
-    if answered && circuit.well() {
+    let trouble = match &verdict {
+        Verdict::Retry(trouble, after, _) => Some((*trouble, *after)),
+        _ => None,
+    };
+    let unwell = matches!(trouble, Some((Trouble::Server, _)));
+    if answered && !unwell && circuit.well() {
         tracing::info!("APNs is back");
         slots.hasten(now);
     }
+    // Whatever it says of the token: certificate and topic were good enough to say it.
+    let took_certificate = answered && !unwell && !matches!(verdict, Verdict::HoldTopic(_) | Verdict::Bug(_));
+    if took_certificate && topics.edition(topic) == edition && topics.clear(topic) {
+        tracing::info!(%topic, "pushes to this topic go through again");
+        slots.release(topic, now);
+    }
     match verdict {
         Verdict::Accepted(apns_id) => {
-            if topics.clear(topic) {
-                tracing::info!(%topic, "pushes to this topic go through again");
-                slots.release(topic, now);
-            }
+            topics.took_token(topic);
             slots.accepted(id, &apns_id, now);
             notes.push((id.clone(), now));
         }
+        Verdict::Again => slots.again(id, now),
         Verdict::Bug(text) => {
             tracing::error!(enrollment = %id, answer = text, "APNs does not understand our pushes");
-            slots.abandon(id, &PushOutcome::Failed(format!("APNs: {text}")));
+            slots.give_up(id, &format!("APNs: {text}"), now);
         }
         Verdict::HoldTopic(why) => {
             if topics.hold(topic, &why, now) {
@@ -146,15 +226,22 @@ fn conclude(state: &mut State, id: &EnrollmentId, topic: &Topic, verdict: Verdic
             slots.hold(id, topic, &why);
         }
         Verdict::RefuseToken(reason) => {
+            if topics.refused_token(topic, &reason, now) {
+                tracing::error!(
+                    %topic, reason = reason.as_str(),
+                    "APNs refuses one device token after another: the certificate or the endpoint is not the devices'"
+                );
+            }
             tracing::warn!(
                 enrollment = %id, reason = reason.as_str(),
                 "APNs refuses the device's push token; nothing is pushed to it until its next TokenUpdate"
             );
             let why = format!("APNs refuses the device's token: {}", reason.as_str());
-            slots.abandon(id, &PushOutcome::Failed(why));
+            slots.abandon(id, &PushOutcome::Failed(why), now);
         }
         Verdict::Retry(trouble, after, why) => {
-            if trouble != Trouble::Throttled && circuit.unwell(after, now) {
+            // A connection that ends says nothing of APNs; that there is none to be had does.
+            if trouble == Trouble::Server && circuit.unwell(after, now) {
                 tracing::warn!(
                     reason = why,
                     "APNs is down; single pushes find out when it is back"
@@ -168,6 +255,7 @@ fn conclude(state: &mut State, id: &EnrollmentId, topic: &Topic, verdict: Verdic
 fn count(verdict: &Verdict) {
     let result = match verdict {
         Verdict::Accepted(_) => "accepted",
+        Verdict::Again => "again",
         Verdict::Bug(_) => "bug",
         Verdict::HoldTopic(_) => "topic_held",
         Verdict::RefuseToken(_) => "token_refused",

@@ -220,10 +220,13 @@ impl Pushes {
         if !self.configured() {
             return Ok(());
         }
-        let target = self.store.push_target(id, now).await?;
-        if target.is_some_and(|target| target.work == Work::Due) {
-            self.state().slots.wake(id, now, None);
-            self.stirred.notify_one();
+        match self.store.push_target(id, now).await?.map(|target| target.work) {
+            Some(Work::Due) => {
+                self.state().slots.renewed(id, now);
+                self.stirred.notify_one();
+            }
+            Some(Work::Later(at)) => self.state().slots.wake(id, at, None),
+            Some(Work::Nothing) | None => {}
         }
         Ok(())
     }

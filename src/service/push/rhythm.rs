@@ -41,6 +41,15 @@ pub(super) fn after_failure(trouble: Trouble, failures: u32, id: &EnrollmentId) 
     later(doubled(first, failures, most), 0.2, id, failures)
 }
 
+/// How long APNs wants to be spared, as far as we let it have its way.
+pub(super) fn asked(trouble: Trouble, retry_after: Option<Duration>) -> Duration {
+    let most = match trouble {
+        Trouble::Broken | Trouble::Server => Duration::from_secs(3600),
+        Trouble::Throttled => DAY,
+    };
+    retry_after.unwrap_or_default().min(most)
+}
+
 /// How long undelivered work waits for the next push when APNs has taken `pushes` (at least one): two hours or what
 /// else is configured, then twice as long each time, up to a day.
 pub(super) fn repush(first: Duration, pushes: u32, id: &EnrollmentId) -> Duration {

@@ -7,15 +7,31 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::Pushes;
+use super::{Pushes, rhythm::Trouble};
 use crate::{
     apple::{PushIdentity, PushService},
-    protocol::time::Timestamp,
+    protocol::{ids::EnrollmentId, time::Timestamp},
     storage::{Page, StoreResult, Work},
 };
 
 /// Tells the present time: it is asked for again and again here, but read outside.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Ends a flight that panics: the enrollment must not stay grounded for good.
+struct Overdue<'a>(&'a Pushes, EnrollmentId, &'a Now);
+
+impl Drop for Overdue<'_> {
+    fn drop(&mut self) {
+        let Self(pushes, id, clock) = self;
+        if std::thread::panicking() {
+            let why = "something went wrong in the server";
+            pushes
+                .state()
+                .slots
+                .failed(id, Trouble::Server, None, why, clock());
+        }
+    }
+}
 
 /// So many pushes wait for their answers at the same time, over all topics.
 const MAX_IN_FLIGHT: usize = 4096;
@@ -42,11 +58,13 @@ impl Pushes {
             return;
         };
         self.running.store(true, Ordering::Relaxed);
+        let keeper = tokio::spawn(Arc::clone(&self).keep(Arc::clone(&clock), stop.clone()));
         let mut changes = self.certificates.changes();
         changes.mark_changed();
         let mut flights = JoinSet::new();
         let mut tick = tokio::time::interval(TICK);
-        let mut count = tokio::time::interval(COUNT);
+        let mut retry = tokio::time::interval(COUNT);
+        let mut restored = false;
         let mut last = clock();
         while !*stop.borrow() {
             let now = clock();
@@ -56,18 +74,36 @@ impl Pushes {
             tokio::select! {
                 () = self.stirred.notified() => {}
                 () = tokio::time::sleep(BEAT), if more => {}
-                _ = tick.tick() => self.keep_outbox(clock()).await,
-                _ = count.tick() => self.count().await,
+                _ = tick.tick() => {}
+                _ = retry.tick(), if !restored => {
+                    restored = self.take_up_certificates(service.as_ref(), clock()).await;
+                }
                 Some(_) = flights.join_next(), if !flights.is_empty() => {}
-                Ok(()) = changes.changed() => self.take_up_certificates(service.as_ref(), clock()).await,
-                _ = stop.changed() => {}
+                Ok(()) = changes.changed() => {
+                    restored = self.take_up_certificates(service.as_ref(), clock()).await;
+                }
+                changed = stop.changed() => if changed.is_err() { break },
             }
         }
-        let landing = async { while flights.join_next().await.is_some() {} };
         self.running.store(false, Ordering::Relaxed);
+        let landing = async { while flights.join_next().await.is_some() {} };
         // What does not land in time is in the outbox still.
         let _ = tokio::time::timeout(Duration::from_secs(2), landing).await;
+        let _ = keeper.await;
         self.keep_outbox(clock()).await;
+    }
+
+    /// Keeps the outbox and the figures up to date, beside the departures.
+    async fn keep(self: Arc<Self>, clock: Now, mut stop: watch::Receiver<bool>) {
+        let mut tick = tokio::time::interval(TICK);
+        let mut count = tokio::time::interval(COUNT);
+        while !*stop.borrow() {
+            tokio::select! {
+                _ = tick.tick() => self.keep_outbox(clock()).await,
+                _ = count.tick() => self.count().await,
+                changed = stop.changed() => if changed.is_err() { break },
+            }
+        }
     }
 
     /// Lets go what may go; says whether more is due.
@@ -84,22 +120,26 @@ impl Pushes {
                 state.slots.probe(&topic, now);
             }
             let room = MAX_IN_FLIGHT.saturating_sub(flights.len());
-            let due = state.slots.due(now, room);
+            let allowed = room.min(state.circuit.allowance(now));
+            let due = state.slots.due(now, allowed);
             if due == 0 {
+                // Nothing is, or nothing may: a landing or the next tick comes before that changes.
                 return false;
             }
-            let allowed = due.min(state.circuit.allowance(now));
             let fleet = state.fleet;
-            let paced = state.pace.take(allowed, fleet, now);
-            let departures = state.slots.depart(now, paced);
-            if departures.is_empty() {
+            let paced = state.pace.take(due, fleet, now);
+            if paced == 0 {
                 return true;
             }
-            departures
+            state.circuit.left(now);
+            state.slots.depart(now, paced)
         };
         for departure in departures {
             let (pushes, service, clock) = (Arc::clone(self), Arc::clone(service), Arc::clone(clock));
-            flights.spawn(async move { pushes.fly(service.as_ref(), departure, &clock).await });
+            flights.spawn(async move {
+                let _overdue = Overdue(&pushes, departure.id.clone(), &clock);
+                pushes.fly(service.as_ref(), departure, &clock).await;
+            });
         }
         self.state().slots.due(now, 1) > 0
     }
@@ -117,10 +157,14 @@ impl Pushes {
 
     /// Gives the certificates to the push service. A topic with a new one gets another chance, and so do the
     /// enrollments that the outbox still has.
-    async fn take_up_certificates(&self, service: &dyn PushService, now: Timestamp) {
+    /// `false` if the store could not be read to the end.
+    async fn take_up_certificates(&self, service: &dyn PushService, now: Timestamp) -> bool {
         let identities = match self.certificates.identities(now).await {
             Ok(identities) => identities,
-            Err(error) => return tracing::error!(%error, "the push certificates can't be read"),
+            Err(error) => {
+                tracing::error!(%error, "the push certificates can't be read");
+                return false;
+            }
         };
         for identity in identities {
             let (topic, stored_at) = (identity.topic.clone(), identity.stored_at);
@@ -131,7 +175,10 @@ impl Pushes {
             });
             let mut state = self.state();
             match presented {
-                Err(error) => drop(state.topics.hold(&topic, &error.to_string(), now)),
+                Err(error) => {
+                    tracing::error!(%topic, %error, "this push certificate can't be used");
+                    state.topics.hold(&topic, &error.to_string(), now);
+                }
                 Ok(()) if state.topics.presented(&topic, stored_at) => {
                     state.topics.clear(&topic);
                     let released = state.slots.release(&topic, now);
@@ -140,9 +187,11 @@ impl Pushes {
                 Ok(()) => {}
             }
         }
-        if let Err(error) = self.restore(now).await {
+        let restored = self.restore(now).await;
+        if let Err(error) = &restored {
             tracing::error!(%error, "the outbox of pushes can't be read");
         }
+        restored.is_ok()
     }
 
     /// Takes over from the outbox whoever is not known yet.

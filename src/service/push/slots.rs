@@ -52,10 +52,16 @@ struct Slot {
     sent_at: Option<Timestamp>,
     /// Failures in a row.
     failures: u32,
+    /// The last of them was APNs' wish for fewer pushes to this token.
+    throttled: bool,
     /// How many pushes APNs has taken since something was last queued.
     pushes: u32,
+    /// Not pushed to before, because APNs wants to be spared, or was not well a moment ago.
+    free_at: Option<Timestamp>,
     /// An operator has asked: pushed to whether or not there is anything to fetch.
     asked: bool,
+    /// Its queue is believed to be empty, and nothing has been queued since.
+    settling: bool,
     waiters: Vec<Waiter>,
 }
 
@@ -134,7 +140,8 @@ impl Slots {
         slot.sent_at = wake.pushed_at.filter(|at| *at <= now);
         slot.pushes = wake.pushes;
         let free = slot.sent_at.map_or(now, |at| at.plus(OUTSTANDING));
-        self.put(id, slot, Some(wake.due.max(free)));
+        // What is for later is found to be so when its turn has come; the row's own time may be from a wrong clock.
+        self.put(id, slot, Some(free.max(now)));
     }
 
     /// Something was queued (and committed) that is due at `due`. At most one push is outstanding for an enrollment:
@@ -142,35 +149,37 @@ impl Slots {
     pub(super) fn wake(&mut self, id: &EnrollmentId, due: Timestamp, waiter: Option<Waiter>) {
         let Some(mut slot) = self.take(id) else {
             let mut slot = Slot::new(Phase::Waiting);
-            slot.waiters.extend(waiter);
+            slot.await_with(waiter);
             return self.put(id.clone(), slot, Some(due));
         };
+        slot.settling = false;
         let outstanding_until = slot.sent_at.map_or(due, |at| at.plus(OUTSTANDING));
+        let free = due.max(slot.free_at.unwrap_or(due));
         let next = match &mut slot.phase {
-            Phase::Waiting if slot.failures > 0 => {
+            Phase::Waiting if free > due => {
                 tell(waiter, || {
                     PushOutcome::Scheduled("an attempt has just failed; it is repeated".into())
                 });
-                slot.due
+                Some(slot.due.map_or(free, |at| at.min(free)))
             }
             Phase::Waiting => {
-                slot.waiters.extend(waiter);
+                slot.await_with(waiter);
                 let next = due.max(outstanding_until);
                 Some(slot.due.map_or(next, |at| at.min(next)))
             }
             Phase::Flying { again, .. } => {
                 *again = true;
-                slot.waiters.extend(waiter);
+                slot.await_with(waiter);
                 None
             }
             Phase::Sent => {
                 slot.pushes = 0;
-                let next = due.max(outstanding_until);
-                if next > due {
+                let next = free.max(outstanding_until);
+                if outstanding_until > due {
                     tell(waiter, || PushOutcome::Coalesced);
                 } else {
                     slot.phase = Phase::Waiting;
-                    slot.waiters.extend(waiter);
+                    slot.await_with(waiter);
                 }
                 Some(slot.due.map_or(next, |at| at.min(next)))
             }
@@ -193,12 +202,30 @@ impl Slots {
     /// An operator wants a push, whatever there is to fetch and however short ago the last one was.
     pub(super) fn ask(&mut self, id: &EnrollmentId, now: Timestamp, waiter: Option<Waiter>) {
         let mut slot = self.take(id).unwrap_or_else(|| Slot::new(Phase::Waiting));
-        slot.waiters.extend(waiter);
-        if matches!(slot.phase, Phase::Flying { .. }) {
+        slot.await_with(waiter);
+        slot.asked = true;
+        slot.settling = false;
+        if let Phase::Flying { again, .. } = &mut slot.phase {
+            *again = true;
             return self.put(id.clone(), slot, None);
         }
         slot.phase = Phase::Waiting;
-        slot.asked = true;
+        self.put(id.clone(), slot, Some(now));
+    }
+
+    /// The enrollment has a new token, perhaps of another topic: what the old one has met counts no more, and what
+    /// there is to fetch leaves now.
+    pub(super) fn renewed(&mut self, id: &EnrollmentId, now: Timestamp) {
+        let mut slot = self.take(id).unwrap_or_else(|| Slot::new(Phase::Waiting));
+        slot.settling = false;
+        slot.failures = 0;
+        slot.free_at = None;
+        slot.sent_at = None;
+        if let Phase::Flying { again, .. } = &mut slot.phase {
+            *again = true;
+            return self.put(id.clone(), slot, None);
+        }
+        slot.phase = Phase::Waiting;
         self.put(id.clone(), slot, Some(now));
     }
 
@@ -235,14 +262,10 @@ impl Slots {
             }
             Phase::Connected { again: true } => {
                 slot.phase = Phase::Waiting;
-                self.put(id.clone(), slot, Some(now));
-            }
-            Phase::Connected { again: false } => {
-                slot.phase = Phase::Sent;
-                let next = self.repush_at(id, &slot, now);
+                let next = slot.free_at.map_or(now, |at| at.max(now));
                 self.put(id.clone(), slot, Some(next));
-                self.settling.push(id.clone());
             }
+            Phase::Connected { again: false } => self.rest(id, slot, now),
             Phase::Waiting | Phase::Sent | Phase::Held(_) => {
                 let due = slot.due;
                 self.put(id.clone(), slot, due);
@@ -298,17 +321,14 @@ impl Slots {
 
     /// The store has found the queue empty, and taken it out of the outbox.
     pub(super) fn settled(&mut self, id: &EnrollmentId) {
-        if let Some(slot) = self.slots.get(id)
-            && slot.phase == Phase::Sent
-        {
+        if self.slots.get(id).is_some_and(|slot| slot.settling) {
             self.take(id);
         }
     }
 
     /// The store has found something for later.
     pub(super) fn later(&mut self, id: &EnrollmentId, at: Timestamp) {
-        if let Some(slot) = self.slots.get(id)
-            && slot.phase == Phase::Sent
+        if self.slots.get(id).is_some_and(|slot| slot.settling)
             && let Some(slot) = self.take(id)
         {
             let due = slot.due.map_or(at, |due| due.min(at));
@@ -337,7 +357,7 @@ impl Slots {
         let waiting: Vec<_> = self
             .slots
             .iter()
-            .filter(|(_, slot)| slot.phase == Phase::Waiting && slot.failures > 0)
+            .filter(|(_, slot)| slot.phase == Phase::Waiting && slot.failures > 0 && !slot.throttled)
             .map(|(id, _)| id.clone())
             .collect();
         for id in waiting {
@@ -356,6 +376,7 @@ impl Slots {
         for slot in self.slots.values_mut() {
             slot.due = slot.due.map(|at| at.minus(by));
             slot.sent_at = slot.sent_at.map(|at| at.minus(by));
+            slot.free_at = slot.free_at.map(|at| at.minus(by));
         }
     }
 
@@ -390,6 +411,17 @@ impl Slots {
             slot.phase = Phase::Waiting;
             self.put(id.clone(), slot, Some(now));
         }
+    }
+
+    /// Nothing is to be done for it, as far as is known: the store shall have the last word, and should it find
+    /// something after all there will be another push in time.
+    fn rest(&mut self, id: &EnrollmentId, mut slot: Slot, now: Timestamp) {
+        slot.phase = Phase::Sent;
+        slot.sent_at = None;
+        slot.settling = true;
+        let next = self.repush_at(id, &slot, now);
+        self.put(id.clone(), slot, Some(next));
+        self.settling.push(id.clone());
     }
 
     fn repush_at(&self, id: &EnrollmentId, slot: &Slot, now: Timestamp) -> Timestamp {
@@ -429,10 +461,19 @@ impl Slot {
             due: None,
             sent_at: None,
             failures: 0,
+            throttled: false,
             pushes: 0,
+            free_at: None,
             asked: false,
+            settling: false,
             waiters: Vec::new(),
         }
+    }
+
+    /// Keeps whoever waits; those who have given up make room.
+    fn await_with(&mut self, waiter: Option<Waiter>) {
+        self.waiters.retain(|waiter| !waiter.is_closed());
+        self.waiters.extend(waiter);
     }
 
     fn flight(&self) -> (bool, Seen) {

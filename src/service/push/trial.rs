@@ -1,10 +1,12 @@
 //! A trial push: does APNs take the certificate of a topic?
 
+use std::sync::atomic::Ordering;
+
 use uuid::Uuid;
 
-use super::{PushOutcome, Pushes};
+use super::{PATIENCE, PushOutcome, Pushes};
 use crate::{
-    apple::{Notification, PushAnswer, PushReason},
+    apple::{Notification, PushAnswer, PushFailure, PushReason},
     error::{Code, Error, Result},
     protocol::{
         ids::{EnrollmentId, Topic},
@@ -38,7 +40,11 @@ impl Pushes {
             // Not to be kept for anybody.
             expires_at: Timestamp::from_seconds(0),
         };
-        match service.push(&notification).await {
+        if !self.running.load(Ordering::Relaxed) {
+            return Err(Error::with(Code::PushFailed, "the server is not running"));
+        }
+        let answer = tokio::time::timeout(PATIENCE, service.push(&notification)).await;
+        match answer.unwrap_or(Err(PushFailure::TimedOut)) {
             Ok(PushAnswer::Accepted { .. }) => Ok("APNs takes the certificate and the topic".into()),
             Ok(PushAnswer::Refused(refusal))
                 if matches!(

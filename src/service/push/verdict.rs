@@ -17,6 +17,8 @@ use crate::{
 pub(super) enum Verdict {
     /// APNs took it.
     Accepted(String),
+    /// It was about a token or a certificate that has been replaced since.
+    Again,
     /// Our request is wrong; repeating it will not help.
     Bug(String),
     /// Nothing goes through for this topic until its certificate changes.

@@ -159,12 +159,16 @@ fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreRes
     if let Some(index) = serial_key(record) {
         transaction.put(&index, &[]);
     }
+    if record.state == EnrollmentState::CheckedOut {
+        transaction.remove(&Key::Wake(record.id.clone()));
+    }
     transaction.put_record(&key, record)
 }
 
 fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) {
     forget(transaction, record);
     transaction.remove(&Key::LastSeen(record.id.clone()));
+    transaction.remove(&Key::Wake(record.id.clone()));
     transaction.remove(&Key::Enrollment(record.id.clone()));
 }
 

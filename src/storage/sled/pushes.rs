@@ -57,9 +57,15 @@ impl PushStore for SledStorage {
         self.write(move |transaction| {
             let mut left = Vec::new();
             for id in ids {
-                match queue::work(&transaction.view(), &id, now)? {
+                let view = transaction.view();
+                match queue::work(&view, &id, now)? {
                     Work::Nothing => transaction.remove(&Key::Wake(id)),
-                    work => left.push((id, work)),
+                    // What is due the device has seen and put off; there may be more that it has not.
+                    Work::Due => {
+                        let later = queue::next_not_before(&view, &id, now)?;
+                        left.push((id, later.map_or(Work::Due, Work::Later)));
+                    }
+                    later => left.push((id, later)),
                 }
             }
             Ok(left)
@@ -67,11 +73,11 @@ impl PushStore for SledStorage {
         .await
     }
 
-    async fn refuse_token(
+    async fn mark_token(
         &self,
         id: &EnrollmentId,
         token: &[u8],
-        refusal: TokenRefusal,
+        refusal: Option<TokenRefusal>,
     ) -> StoreResult<bool> {
         let (key, token) = (Key::Enrollment(id.clone()), token.to_vec());
         self.write(move |transaction| {
@@ -80,7 +86,7 @@ impl PushStore for SledStorage {
                 return Ok(false);
             };
             match &mut record.push {
-                Some(push) if push.token == token => push.refused = Some(refusal),
+                Some(push) if push.token == token => push.refused = refusal,
                 _ => return Ok(false),
             }
             transaction.put_record(&key, &record)?;

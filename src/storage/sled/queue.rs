@@ -175,17 +175,29 @@ pub(super) fn next(
 
 /// What an enrollment's queue holds for it. Commands that have expired, and are yet to be closed, don't count.
 pub(super) fn work(view: &View<'_>, id: &EnrollmentId, now: Timestamp) -> StoreResult<Work> {
-    let mut next: Option<Timestamp> = None;
     for pair in view.scan(&Prefix::queue(id)) {
         let entry: Entry = decode(&pair?.1)?;
         if entry.is_due(now) {
             return Ok(Work::Due);
         }
+    }
+    Ok(next_not_before(view, id, now)?.map_or(Work::Nothing, Work::Later))
+}
+
+/// When the first of the commands that are for later will be due.
+pub(super) fn next_not_before(
+    view: &View<'_>,
+    id: &EnrollmentId,
+    now: Timestamp,
+) -> StoreResult<Option<Timestamp>> {
+    let mut next: Option<Timestamp> = None;
+    for pair in view.scan(&Prefix::queue(id)) {
+        let entry: Entry = decode(&pair?.1)?;
         if let Some(at) = entry.not_before.filter(|at| now < *at) {
             next = Some(next.map_or(at, |next| next.min(at)));
         }
     }
-    Ok(next.map_or(Work::Nothing, Work::Later))
+    Ok(next)
 }
 
 /// Stores a device's answer.

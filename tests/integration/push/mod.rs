@@ -9,7 +9,7 @@ mod waking;
 use std::{ops::AsyncFnMut, time::Duration};
 
 use axum::http::Method;
-use russet::{clock::Clock, config::Config};
+use russet::{clock::Clock, config::Config, operator::client::ClientError};
 use russet_sim::{
     Channel, Device, Kind,
     apns::{FakeApns, Settings},
@@ -68,9 +68,13 @@ impl World {
     async fn enqueue_with(&self, ids: &str, parameters: &str) -> String {
         let uuid = uuid();
         let path = format!("/v1/enqueue/{ids}{parameters}");
-        self.server
-            .ask(Method::PUT, &path, command(&uuid, "SecurityInfo"))
-            .await;
+        let asked = self
+            .server
+            .try_ask(Method::PUT, &path, command(&uuid, "SecurityInfo"));
+        // A push that fails makes it a failure for NanoMDM's clients; the command is queued all the same.
+        if let Err(ClientError::Refused { body, .. }) = asked.await {
+            assert_eq!(body["command_uuid"], uuid, "{body}");
+        }
         uuid
     }
 

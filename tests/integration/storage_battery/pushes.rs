@@ -128,8 +128,8 @@ pub(super) async fn a_refused_token_stays_refused_until_another_comes(place: &dy
         at: at(3),
     };
     let refuse = async |who: &str, token: &[u8]| {
-        let refusal = refusal.clone();
-        store.refuse_token(&id(who), token, refusal).await.unwrap()
+        let refusal = Some(refusal.clone());
+        store.mark_token(&id(who), token, refusal).await.unwrap()
     };
     assert!(!refuse("never", &[1, 2, 3]).await);
     assert!(!refuse("A", &[9]).await, "another token than the present one");
@@ -147,6 +147,9 @@ pub(super) async fn a_refused_token_stays_refused_until_another_comes(place: &dy
     assert_eq!(push().await.refused, Some(refusal.clone()));
     let target = store.push_target(&id("A"), at(0)).await.unwrap().unwrap();
     assert_eq!(target.state, EnrollmentState::Enrolled);
+    assert!(store.mark_token(&id("A"), &[1, 2, 3], None).await.unwrap());
+    assert_eq!(push().await.refused, None);
+    assert!(refuse("A", &[1, 2, 3]).await);
     enroll(&*store, &["A"]).await;
     assert_eq!(push().await.refused, None);
 }
