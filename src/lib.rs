@@ -3,7 +3,7 @@
 //! # The shape of the code
 //!
 //! ```text
-//! main → cli → app → { http, operator } → service → { storage, apple, pki } → protocol → error
+//! main → cli → app → { http, operator } → service → { storage, apple, pki, outbound } → protocol → error
 //!                            net ↗ (listening, TLS, bodies: what both doors stand on)
 //! ```
 //!
@@ -20,6 +20,7 @@
 //! | [`service`] | the rules; knows traits, never HTTP or a database |
 //! | [`storage`] | what is remembered: traits with their contracts, and the backends behind them |
 //! | [`apple`] | clients of Apple's services, behind traits: push |
+//! | [`outbound`] | requests to endpoints that operators name: webhooks, declarative management; a trait, and its client |
 //! | [`pki`] | CMS, SCEP, certificates, secrets; pure |
 //! | [`protocol`] | wire types and Apple's catalogue; pure |
 //! | [`error`] | the one error vocabulary, with a next step for each failure |
@@ -81,6 +82,7 @@ pub mod http;
 pub mod metrics;
 pub mod net;
 pub mod operator;
+pub mod outbound;
 pub mod pki;
 pub mod protocol;
 pub mod service;
