@@ -70,6 +70,13 @@
 //! [`service::push_certificates::import`] looks at everything that could be wrong with what comes back
 //! ([`pki::push_cert`]) before it stores it, and announces the change to whoever pushes.
 //! [`service::push_certificates::standing`] says how long it still serves.
+//!
+//! # Events
+//!
+//! What a device says is told to webhooks: [`service::events::Events`] makes the event if any hook wants it, the store
+//! puts it into the queues of those hooks in the same step as what it tells of ([`storage::Change`],
+//! [`storage::Report`], [`storage::EventStore::emit`]), and a task for each hook delivers it later through
+//! [`outbound`], whose [`outbound::guard`] judges every address at the moment it is connected to.
 
 pub mod app;
 pub mod apple;
