@@ -1,5 +1,7 @@
 //! The object graph: built here and nowhere else, for the binary and for every test.
 
+mod outbound;
+
 use std::{
     fs,
     net::SocketAddr,
@@ -45,6 +47,7 @@ use crate::{
         commands::Commands,
         contacts::Contacts,
         enrollment::{Enrollments, ProfileTemplate},
+        events::Events,
         identity::Identities,
         issuance::{Issuer, IssuerSettings},
         keys::Keys,
@@ -93,6 +96,7 @@ pub struct App {
     operator: Router,
     device_tls: Option<Arc<TlsSource>>,
     operator_tls: Option<Arc<TlsSource>>,
+    events: Arc<Events>,
     upkeep: Upkeep,
     pushes: Arc<Pushes>,
     limits: Limits,
@@ -200,11 +204,22 @@ impl App {
             KNOWN_IDENTITIES,
         ));
         let contacts = Arc::new(Contacts::default());
+        let outbound = outbound::client(data_dir, config)?;
+        let events = Arc::new(Events::new(
+            Arc::clone(&store),
+            Arc::clone(&sealer),
+            Arc::clone(&outbound),
+            config.hooks.clone(),
+        ));
         let check_ins = Arc::new(CheckIns::new(
             Arc::clone(&store),
             identities.clone(),
             Arc::clone(&sealer),
             Arc::clone(&contacts),
+            (
+                outbound::declarations(data_dir, config, outbound)?,
+                Arc::clone(&events),
+            ),
             Arc::clone(&pushes),
             check_in_settings(data_dir, config)?,
         ));
@@ -213,6 +228,7 @@ impl App {
             identities,
             Arc::clone(&contacts),
             Arc::clone(&pushes),
+            Arc::clone(&events),
         ));
         let enrollments = Arc::new(Enrollments::new(
             Arc::clone(&store),
@@ -246,6 +262,7 @@ impl App {
             commands,
             check_ins,
             enrollments,
+            events: Arc::clone(&events),
             keys: Keys::new(Arc::clone(&store)),
             pushes: Arc::clone(&pushes),
             push_certificates: push_certificates.clone(),
@@ -259,6 +276,7 @@ impl App {
             operator: operator::router(Arc::new(operator_door)),
             device_tls,
             operator_tls,
+            events,
             upkeep: Upkeep::new(Arc::clone(&store), contacts, push_certificates, results_kept),
             limits: Limits {
                 slots: Arc::new(Semaphore::new(config.server.max_connections)),
@@ -282,11 +300,29 @@ impl App {
         &self.store
     }
 
+    /// Events, for whoever has something to announce.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
     /// Takes certificates that were exchanged on disk into service. What can't be used is logged, and the old one stays.
     pub fn reload_certificates(&self) {
         for source in [&self.device_tls, &self.operator_tls].into_iter().flatten() {
             report_reload(source.reload().map(|()| true));
         }
+    }
+
+    /// Learns which hooks there are, before a device can say anything that they would miss. `false`: the server is to
+    /// end.
+    async fn load_hooks(&self, mut stop: watch::Receiver<bool>) -> bool {
+        while let Err(error) = self.events.load().await {
+            tracing::error!(source = ?std::error::Error::source(&error), "the hooks can't be read: {error}");
+            let waited = tokio::time::timeout(Duration::from_secs(1), stop.wait_for(|stop| *stop)).await;
+            if waited.is_ok() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Serves until `stop` turns true, then drains and writes down what is only in memory. `reload` exchanges the
@@ -297,6 +333,12 @@ impl App {
         stop: watch::Receiver<bool>,
         mut reload: watch::Receiver<()>,
     ) {
+        if !self.load_hooks(stop.clone()).await {
+            return;
+        }
+        let (deliver, ends) = watch::channel(false);
+        let clock = self.clock.clone();
+        let couriers = tokio::spawn(Arc::clone(&self.events).run(Arc::new(move || clock.now()), ends));
         let mut servers = JoinSet::new();
         servers.spawn(serve::tcp(
             listeners.device,
@@ -331,8 +373,13 @@ impl App {
             tokio::select! {
                 ended = servers.join_next() => if ended.is_none() { break },
                 _ = upkeep.tick() => {
-                    if let Err(error) = self.upkeep.run(self.clock.now()).await {
-                        tracing::error!(source = ?std::error::Error::source(&error), "housekeeping failed: {error}");
+                    let now = self.clock.now();
+                    match self.upkeep.run(now).await {
+                        Ok(notices) => self.events.push_certificates(&notices, now).await,
+                        Err(error) => {
+                            let source = std::error::Error::source(&error);
+                            tracing::error!(?source, "housekeeping failed: {error}");
+                        }
                     }
                 }
                 _ = often.tick() => {
@@ -353,6 +400,9 @@ impl App {
         if let Some(path) = socket {
             let _ = fs::remove_file(path);
         }
+        // After the last device: what it said goes out now, or after the next start.
+        let _ = deliver.send(true);
+        let _ = couriers.await;
         if let Err(error) = self.upkeep.finish().await {
             tracing::warn!("the latest contacts were not written down: {error}");
         }

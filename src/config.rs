@@ -3,6 +3,7 @@
 //! `RUSSET_SERVER__DEVICE_LISTEN` sets `device_listen` of `[server]`: two underscores between the section and the key.
 
 mod apns;
+mod outbound;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,7 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 pub use apns::Apns;
+pub use outbound::{DeclarativeManagement, Hooks};
 
 /// The file's name in a data directory.
 pub const FILE_NAME: &str = "russet.toml";
@@ -67,6 +69,10 @@ pub struct Config {
     pub apns: Apns,
     /// How long things are kept.
     pub retention: Retention,
+    /// Events to other programs.
+    pub hooks: Hooks,
+    /// Declarative management by another program.
+    pub declarative_management: DeclarativeManagement,
     /// Development mode.
     pub dev: Dev,
 }
@@ -428,6 +434,8 @@ impl Config {
             return invalid("scep.static_challenge", "at least 16 characters");
         }
         self.apns.check()?;
+        self.hooks.check()?;
+        self.declarative_management.check()?;
         Ok(())
     }
 
@@ -489,7 +497,9 @@ impl Config {
                         _ => "default".to_owned(),
                     },
                 );
-                let shown = if path == "scep.static_challenge" && !value.is_null() {
+                let has_password = path == "declarative_management.forward_url"
+                    && value.as_str().is_some_and(|url| url.contains('@'));
+                let shown = if has_password || path == "scep.static_challenge" && !value.is_null() {
                     "(set, not shown)".into()
                 } else {
                     value.clone()
@@ -518,6 +528,8 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         "checkin",
         "apns",
         "retention",
+        "hooks",
+        "declarative_management",
         "dev",
     ];
     let of_a_section =

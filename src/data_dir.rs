@@ -191,6 +191,17 @@ impl DataDir {
         Vendor::new(&public(certificate)?, &key, &chain).map_err(|error| self.unusable(certificate, &error))
     }
 
+    /// What an operator has put into a secret file: its first line, which may not be empty.
+    pub fn secret(&self, path: &Path) -> Result<Vec<u8>, DataDirError> {
+        let mut content = self.read_secret(path)?;
+        let line = content.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        content.truncate(line.unwrap_or(content.len()));
+        if content.is_empty() {
+            return Err(self.unusable(path, &"it is empty; put the secret into it, as one line"));
+        }
+        Ok(content)
+    }
+
     fn read_secret(&self, name: impl AsRef<Path>) -> Result<Vec<u8>, DataDirError> {
         let path = self.path(&name);
         let metadata = fs::metadata(&path).map_err(|source| self.failed(&name, source))?;

@@ -96,6 +96,8 @@ codes! {
         "A command with this CommandUUID exists already.", "Use a new CommandUUID for each command.";
     CommandUnknown = "command_unknown", NotFound,
         "There is no such command.", "Check the CommandUUID; results are kept for retention.results_days.";
+    DeclarationsUnavailable = "declarations_unavailable", Unavailable,
+        "The program that answers declarative management can't be reached, or did not answer well.", "Look at it: declarative_management.forward_url names it, and the log says what it answered.";
     EnrollLinkSpent = "enroll_link_spent", Forbidden,
         "This enrollment link is not valid: it was used, it is too old, or it never existed.", "Ask for a new link (`russet enroll url`).";
     EnrollmentAlive = "enrollment_alive", IdentityMismatch,
@@ -106,6 +108,10 @@ codes! {
         "The enrollment has checked out.", "It takes commands again after it has enrolled again.";
     EnrollmentUnknown = "enrollment_unknown", NotFound,
         "There is no such enrollment.", "List them with `russet device list`.";
+    HookExists = "hook_exists", Conflict,
+        "There is a hook of that name.", "Choose another name, or remove the old hook with `russet hook remove`.";
+    HookUnknown = "hook_unknown", NotFound,
+        "There is no hook of that name.", "List them with `russet hook list`.";
     IdentityMissing = "identity_missing", Forbidden,
         "The request carries no device identity.", "Present the client certificate in TLS, or send an Mdm-Signature.";
     Internal = "internal", Internal,

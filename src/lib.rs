@@ -3,7 +3,7 @@
 //! # The shape of the code
 //!
 //! ```text
-//! main → cli → app → { http, operator } → service → { storage, apple, pki } → protocol → error
+//! main → cli → app → { http, operator } → service → { storage, apple, pki, outbound } → protocol → error
 //!                            net ↗ (listening, TLS, bodies: what both doors stand on)
 //! ```
 //!
@@ -20,6 +20,7 @@
 //! | [`service`] | the rules; knows traits, never HTTP or a database |
 //! | [`storage`] | what is remembered: traits with their contracts, and the backends behind them |
 //! | [`apple`] | clients of Apple's services, behind traits: push |
+//! | [`outbound`] | requests to endpoints that operators name: webhooks, declarative management; a trait, and its client |
 //! | [`pki`] | CMS, SCEP, certificates, secrets; pure |
 //! | [`protocol`] | wire types and Apple's catalogue; pure |
 //! | [`error`] | the one error vocabulary, with a next step for each failure |
@@ -69,6 +70,13 @@
 //! [`service::push_certificates::import`] looks at everything that could be wrong with what comes back
 //! ([`pki::push_cert`]) before it stores it, and announces the change to whoever pushes.
 //! [`service::push_certificates::standing`] says how long it still serves.
+//!
+//! # Events
+//!
+//! What a device says is told to webhooks: [`service::events::Events`] makes the event if any hook wants it, the store
+//! puts it into the queues of those hooks in the same step as what it tells of ([`storage::Change`],
+//! [`storage::Report`], [`storage::EventStore::emit`]), and a task for each hook delivers it later through
+//! [`outbound`], whose [`outbound::guard`] judges every address at the moment it is connected to.
 
 pub mod app;
 pub mod apple;
@@ -81,6 +89,7 @@ pub mod http;
 pub mod metrics;
 pub mod net;
 pub mod operator;
+pub mod outbound;
 pub mod pki;
 pub mod protocol;
 pub mod service;

@@ -234,7 +234,50 @@ async fn server(cli: &Cli) -> Vec<Finding> {
     {
         findings.extend(pushes(&answer.body));
     }
+    match client.request(Method::GET, "/v1/hooks", Vec::new()).await {
+        Err(error) => findings.push(finding(Level::Fail, format!("hooks: {error}"), "")),
+        Ok(answer) => findings.extend(answer.body["hooks"].as_array().into_iter().flatten().map(hook)),
+    }
     findings
+}
+
+fn hook(one: &Value) -> Finding {
+    let name = one["name"].as_str().unwrap_or_default();
+    let number = |key: &str| one[key].as_u64().unwrap_or(0);
+    let (waiting, dead, dropped) = (number("waiting"), number("dead_letters"), number("dropped"));
+    if let Some(since) = one["failing_since"].as_str() {
+        let problem = one["last_problem"].as_str().unwrap_or_default();
+        let what = format!("the hook {name} takes no events since {since}: {problem}; {waiting} wait");
+        return finding(
+            Level::Warn,
+            what,
+            "Look at its receiver; `russet hook test` tries it.",
+        );
+    }
+    if dead > 0 {
+        let what = format!("the hook {name} has {dead} dead letters");
+        let step = "`russet hook deadletters` says why; `russet hook replay` sends them again, `--clear` forgets them.";
+        return finding(Level::Warn, what, step);
+    }
+    if one["enabled"] == false {
+        let what = format!("the hook {name} is disabled");
+        return finding(
+            Level::Warn,
+            what,
+            "`russet hook enable`, or `russet hook remove`.",
+        );
+    }
+    if dropped > 0 {
+        let what = format!("{dropped} events for the hook {name} were dropped because too much was waiting");
+        let step =
+            "Ask for what it missed another way; to begin counting anew, remove the hook and add it again.";
+        return finding(Level::Warn, what, step);
+    }
+    finding(
+        Level::Ok,
+        format!("the hook {name} takes events; {waiting} wait"),
+        "",
+    )
 }
 
 /// What keeps pushes from leaving.

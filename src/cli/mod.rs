@@ -2,6 +2,7 @@
 
 mod args;
 mod doctor;
+mod hook;
 mod init;
 mod output;
 mod push_cert;
@@ -60,6 +61,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Device { verb } => remote::device(cli, output, verb).await,
         Verb::Doctor => doctor::run(cli, output, &data_dir).await,
         Verb::Enroll { verb } => remote::enroll(cli, output, verb).await,
+        Verb::Hook { verb } => hook::run(cli, output, verb).await,
         Verb::Init(args) => init::run(args, output, &data_dir).await,
         Verb::PushCert { verb } => push_cert::run(cli, output, verb).await,
         Verb::Serve => serve::run(output, &data_dir).await,

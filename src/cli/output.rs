@@ -63,7 +63,8 @@ impl From<ClientError> for CliError {
                     .or(body["code"].as_str())
                     .unwrap_or("refused")
                     .to_owned();
-                let exit = if code == Code::ApiKeyExists.as_str() {
+                let exists = [Code::ApiKeyExists, Code::HookExists];
+                let exit = if exists.iter().any(|exists| code == exists.as_str()) {
                     EXIT_EXISTS
                 } else {
                     EXIT_REFUSED

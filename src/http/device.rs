@@ -30,7 +30,7 @@ pub(super) async fn mdm(
 ) -> std::result::Result<Response, Failure> {
     let response = match content(&headers)? {
         Content::CheckIn => check_in(&door, &peer, query, &headers, body).await,
-        Content::Report | Content::Plist => report(&door, &peer, &headers, body).await,
+        Content::Report | Content::Plist => report(&door, &peer, query, &headers, body).await,
     };
     response.map_err(Failure)
 }
@@ -69,6 +69,7 @@ async fn check_in(
             message,
             &certificate,
             url_params(query.as_deref().unwrap_or_default()),
+            &body,
             now,
         )
         .await;
@@ -83,16 +84,23 @@ async fn check_in(
     })
 }
 
-async fn report(door: &DeviceDoor, peer: &Peer, headers: &HeaderMap, body: Body) -> Result<Response> {
+async fn report(
+    door: &DeviceDoor,
+    peer: &Peer,
+    query: Option<String>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response> {
     let claim = door.claim(peer, headers)?;
     let body = door.bodies.read(headers, body, MAX_REPORT).await?;
     let now = door.clock.now();
     let certificate = door.verify(claim, &body, now)?;
     let (sender, report) = mdm::decode_report(&body).map_err(bad_message)?;
+    let url_params = url_params(query.as_deref().unwrap_or_default());
     metrics::counter!("russet_connects_total").increment(1);
     let next = door
         .commands
-        .report(&sender, report, body, &certificate, now)
+        .report(&sender, report, body, &certificate, &url_params, now)
         .await?;
     door.pushes.answered(door.clock.now().since(now));
     Ok(match next {

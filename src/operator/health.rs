@@ -47,6 +47,15 @@ pub(super) async fn metrics(State(door): State<Arc<OperatorDoor>>) -> Result<Res
     for certificate in door.push_certificates.list().await? {
         push_certificate(&certificate, door.clock.now());
     }
+    for hook in door.events.hooks().await? {
+        let (name, figures) = (hook.record.name, hook.figures);
+        metrics::gauge!("russet_hook_waiting", "hook" => name.clone()).set(figures.waiting as f64);
+        metrics::gauge!("russet_hook_deadletters", "hook" => name.clone()).set(figures.dead_letters as f64);
+        metrics::gauge!("russet_hook_bytes", "hook" => name.clone()).set(figures.bytes as f64);
+        metrics::gauge!("russet_hook_failing", "hook" => name.clone())
+            .set(f64::from(u8::from(hook.failing_since.is_some())));
+        metrics::counter!("russet_hook_dropped_total", "hook" => name).absolute(figures.dropped);
+    }
     let text = door
         .metrics
         .as_ref()

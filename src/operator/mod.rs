@@ -5,6 +5,7 @@ pub mod client;
 mod commands;
 mod enrollments;
 mod health;
+mod hooks;
 mod input;
 mod keys;
 mod links;
@@ -25,8 +26,8 @@ use crate::{
     clock::Clock,
     net::{body::Bodies, log},
     service::{
-        checkin::CheckIns, commands::Commands, enrollment::Enrollments, keys::Keys, push::Pushes,
-        push_certificates::PushCertificates,
+        checkin::CheckIns, commands::Commands, enrollment::Enrollments, events::Events, keys::Keys,
+        push::Pushes, push_certificates::PushCertificates,
     },
     storage::Storage,
 };
@@ -47,6 +48,8 @@ pub struct OperatorDoor {
     pub check_ins: Arc<CheckIns>,
     /// Enrollment profiles and links.
     pub enrollments: Arc<Enrollments>,
+    /// Events, and the hooks that get them.
+    pub events: Arc<Events>,
     /// API keys.
     pub keys: Keys,
     /// Waking devices.
@@ -87,6 +90,17 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
             "/v1/enrollments/{id}/renew-identity",
             post(enrollments::renew_identity),
         )
+        .route("/v1/hooks", get(hooks::list).post(hooks::create))
+        .route(
+            "/v1/hooks/{name}",
+            get(hooks::show).patch(hooks::change).delete(hooks::remove),
+        )
+        .route(
+            "/v1/hooks/{name}/deadletters",
+            get(hooks::dead_letters).delete(hooks::forget_dead_letters),
+        )
+        .route("/v1/hooks/{name}/replay", post(hooks::replay))
+        .route("/v1/hooks/{name}/test", post(hooks::test))
         .route("/v1/push/{ids}", any(nanomdm::push))
         .route(
             "/v1/push-certificates",

@@ -14,6 +14,7 @@ pub mod certificate;
 pub mod cipher;
 pub mod cms;
 pub mod dev;
+pub mod hmac;
 pub mod identity;
 pub mod keys;
 pub mod mdm_signature;

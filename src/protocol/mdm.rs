@@ -122,6 +122,18 @@ pub enum CheckIn {
     },
 }
 
+impl ReportStatus {
+    /// Apple's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "Acknowledged",
+            Self::CommandFormatError => "CommandFormatError",
+            Self::Error => "Error",
+            Self::NotNow => "NotNow",
+        }
+    }
+}
+
 impl CheckIn {
     /// Apple's `MessageType`.
     pub fn message_type(&self) -> &'static str {
@@ -191,8 +203,16 @@ pub enum CommandReport {
         status: ReportStatus,
     },
     /// A `Status` that Apple has not documented. It finishes nothing, and it is no reason for an error.
-    Unknown,
+    Unknown {
+        /// What it says; of a long text only the beginning.
+        status: String,
+        /// Which command, if it names one.
+        uuid: Option<CommandUuid>,
+    },
 }
+
+/// So much is kept of a `Status` that Apple has not documented, in characters.
+const LONGEST_STATUS: usize = 64;
 
 /// The identification keys of either kind of message (one struct with `#[serde(flatten)]` would buffer every key).
 macro_rules! channel_of {
@@ -206,6 +226,17 @@ macro_rules! channel_of {
             long_name: $keys.user_long_name.as_deref(),
         }
     };
+}
+
+impl CommandReport {
+    /// Its `Status`, and the command that it speaks of.
+    pub fn status(&self) -> (&str, Option<&CommandUuid>) {
+        match self {
+            Self::Idle => ("Idle", None),
+            Self::Answer { uuid, status } => (status.as_str(), Some(uuid)),
+            Self::Unknown { status, uuid } => (status, uuid.as_ref()),
+        }
+    }
 }
 
 /// Decodes a check-in (`CheckInURL`).
@@ -284,7 +315,13 @@ pub fn decode_report(body: &[u8]) -> Result<(Sender, CommandReport), MessageErro
         "Error" => ReportStatus::Error,
         "Idle" => return Ok((sender, CommandReport::Idle)),
         "NotNow" => ReportStatus::NotNow,
-        _ => return Ok((sender, CommandReport::Unknown)),
+        _ => {
+            let report = CommandReport::Unknown {
+                status: status.chars().take(LONGEST_STATUS).collect(),
+                uuid: keys.command_uuid.map(CommandUuid::new),
+            };
+            return Ok((sender, report));
+        }
     };
     let uuid = keys.command_uuid.ok_or(MessageError::Missing("CommandUUID"))?;
     Ok((
@@ -451,7 +488,11 @@ mod tests {
     #[test]
     fn an_undocumented_status_is_no_error() {
         let body = plist(&(text("Status", "Pondering") + &text("UDID", "U")));
-        assert_eq!(decode_report(&body).unwrap().1, CommandReport::Unknown);
+        let report = CommandReport::Unknown {
+            status: "Pondering".into(),
+            uuid: None,
+        };
+        assert_eq!(decode_report(&body).unwrap().1, report);
     }
 
     #[test]

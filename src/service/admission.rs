@@ -132,10 +132,10 @@ fn fresh(
     situation: &Situation,
 ) -> Ruling {
     Ruling::Write(Box::new(Change {
-        enrollment: new_record(envelope, &message.device),
         certificate,
         close_commands_to: Some(situation.last_sequence),
         users: Users::Remove,
+        ..Change::of(new_record(envelope, &message.device))
     }))
 }
 
@@ -249,10 +249,9 @@ fn device_token_update(envelope: &Envelope, update: &SealedTokenUpdate, situatio
         }
         let anew = new_record(envelope, &pending.device);
         return Ruling::Write(Box::new(Change {
-            enrollment: updated(anew, envelope, update),
-            certificate: None,
             close_commands_to: Some(pending.queue_watermark),
             users: Users::Remove,
+            ..Change::of(updated(anew, envelope, update))
         }));
     }
     if existing.state == EnrollmentState::CheckedOut {
@@ -330,10 +329,9 @@ pub fn check_out(envelope: &Envelope, situation: &Situation) -> Ruling {
         Users::CheckOut
     };
     Ruling::Write(Box::new(Change {
-        enrollment: record,
-        certificate: None,
         close_commands_to: Some(situation.last_sequence),
         users,
+        ..Change::of(record)
     }))
 }
 

@@ -10,18 +10,19 @@ use crate::{
     pki::{identity::ClientCertificate, seal::Sealer},
     protocol::{
         ids::{EnrollmentId, EnrollmentKind, Fingerprint},
-        mdm::{Authenticate, CheckIn, DeclarativeManagement, Sender, TokenUpdate},
+        mdm::{Authenticate, CheckIn, Sender, TokenUpdate},
         plist::to_xml,
         time::Timestamp,
     },
     service::{
         admission::{self, Envelope, SealedTokenUpdate},
         contacts::Contacts,
-        declarations,
+        declarations::Declarations,
+        events::{self, Events},
         identity::{Identities, Purpose, refused},
         push::Pushes,
     },
-    storage::{EnrollmentRecord, Rule, Ruling, Sealed, Storage},
+    storage::{EnrollmentRecord, NewEvent, Rule, Ruling, Sealed, Storage},
 };
 
 /// What a secret is sealed for, so that one can't be passed off as another.
@@ -61,6 +62,8 @@ pub struct CheckIns {
     identities: Identities,
     sealer: Arc<Sealer>,
     contacts: Arc<Contacts>,
+    declarations: Declarations,
+    events: Arc<Events>,
     pushes: Arc<Pushes>,
     settings: CheckInSettings,
 }
@@ -72,6 +75,7 @@ impl CheckIns {
         identities: Identities,
         sealer: Arc<Sealer>,
         contacts: Arc<Contacts>,
+        (declarations, events): (Declarations, Arc<Events>),
         pushes: Arc<Pushes>,
         settings: CheckInSettings,
     ) -> Self {
@@ -80,24 +84,34 @@ impl CheckIns {
             identities,
             sealer,
             contacts,
+            declarations,
+            events,
             pushes,
             settings,
         }
     }
 
-    /// Answers one check-in by the device that holds `certificate`.
+    /// Answers one check-in by the device that holds `certificate`; `body` is what it sent.
     pub async fn check_in(
         &self,
         sender: &Sender,
         message: CheckIn,
         certificate: &ClientCertificate,
         url_params: BTreeMap<String, String>,
+        body: &[u8],
         now: Timestamp,
     ) -> Result<Reply> {
+        let message_type = message.message_type();
         let envelope = envelope(sender, Some(certificate.fingerprint), url_params, now);
+        // Only of what comes from a device that may speak.
+        let event = || {
+            self.events
+                .check_in(sender, message_type, &envelope.url_params, body, now)
+        };
         if let CheckIn::Authenticate(message) = message {
             Identities::trusted(certificate, now)?;
-            return self.authenticate(envelope, message).await;
+            let event = event()?;
+            return self.authenticate(envelope, message, event).await;
         }
         let purpose = match message {
             CheckIn::TokenUpdate(_) if !sender.id.is_user_channel() => Purpose::TokenUpdate,
@@ -115,16 +129,30 @@ impl CheckIns {
             device => device?,
         };
         self.contacts.note(&sender.id, now);
+        let event = event()?;
         match message {
-            CheckIn::Authenticate(message) => self.authenticate(envelope, message).await,
-            CheckIn::CheckOut => self.check_out(envelope).await,
-            CheckIn::DeclarativeManagement(message) => declarative_management(&message),
-            CheckIn::GetBootstrapToken => self.bootstrap_token_reply(device.bootstrap_token.as_ref()),
-            CheckIn::GetToken { service } => Err(Error::with(Code::NoTokenService, service_word(&service))),
+            CheckIn::Authenticate(message) => self.authenticate(envelope, message, event).await,
+            CheckIn::CheckOut => self.check_out(envelope, event).await,
+            CheckIn::DeclarativeManagement(message) => {
+                self.events.emit_beside(event).await;
+                self.declarations.answer(sender, &message).await
+            }
+            CheckIn::GetBootstrapToken => {
+                self.events.emit_beside(event).await;
+                self.bootstrap_token_reply(device.bootstrap_token.as_ref())
+            }
+            CheckIn::GetToken { service } => {
+                self.events.emit_beside(event).await;
+                Err(Error::with(Code::NoTokenService, service_word(&service)))
+            }
+            // Of this NanoMDM tells nothing.
             CheckIn::ReturnToService => self.return_to_service(device.bootstrap_token.as_ref()),
-            CheckIn::SetBootstrapToken(token) => self.set_bootstrap_token(envelope, token).await,
-            CheckIn::TokenUpdate(message) => self.token_update(envelope, message).await,
-            CheckIn::UserAuthenticate { has_response } => self.user_authenticate(sender, has_response),
+            CheckIn::SetBootstrapToken(token) => self.set_bootstrap_token(envelope, token, event).await,
+            CheckIn::TokenUpdate(message) => self.token_update(envelope, message, event).await,
+            CheckIn::UserAuthenticate { has_response } => {
+                self.events.emit_beside(event).await;
+                self.user_authenticate(sender, has_response)
+            }
         }
     }
 
@@ -137,17 +165,17 @@ impl CheckIns {
                 let rule: Rule = Box::new(move |situation| {
                     admission::migrate_authenticate(&envelope, &message, situation)
                 });
-                self.apply(&id, None, rule).await?;
+                self.apply(&id, None, rule, None).await?;
                 Ok(())
             }
             CheckIn::TokenUpdate(message) => {
                 // A repeated migration must find the enrollment as its own identity does.
                 envelope.identity = self.migrating(&sender.device, &sender.id).await?.identity;
-                self.token_update(envelope, message).await.map(drop)
+                self.token_update(envelope, message, None).await.map(drop)
             }
             CheckIn::SetBootstrapToken(token) => {
                 self.migrating(&sender.device, &sender.device).await?;
-                self.set_bootstrap_token(envelope, token).await.map(drop)
+                self.set_bootstrap_token(envelope, token, None).await.map(drop)
             }
             other => Err(Error::with(
                 Code::BadMessage,
@@ -170,7 +198,7 @@ impl CheckIns {
         Ok(device.record)
     }
 
-    async fn authenticate(&self, envelope: Envelope, message: Authenticate) -> Result<Reply> {
+    async fn authenticate(&self, envelope: Envelope, message: Authenticate, event: Event) -> Result<Reply> {
         let (id, identity) = (envelope.id.clone(), envelope.identity);
         if id.is_user_channel() {
             return Err(Error::with(
@@ -180,7 +208,7 @@ impl CheckIns {
         }
         let at = envelope.at;
         let rule: Rule = Box::new(move |situation| admission::authenticate(&envelope, &message, situation));
-        if let Ruling::Write(change) = self.apply(&id, identity, rule).await? {
+        if let Ruling::Write(change) = self.apply(&id, identity, rule, event).await? {
             let pending = change.enrollment.pending.as_ref();
             let meaning = match pending {
                 Some(pending) if pending.renewal => "renewal begins",
@@ -193,7 +221,7 @@ impl CheckIns {
         Ok(Reply::Empty)
     }
 
-    async fn token_update(&self, envelope: Envelope, message: TokenUpdate) -> Result<Reply> {
+    async fn token_update(&self, envelope: Envelope, message: TokenUpdate, event: Event) -> Result<Reply> {
         let now = envelope.at;
         let (id, identity) = (envelope.id.clone(), envelope.identity);
         let unlock_token = message
@@ -206,7 +234,7 @@ impl CheckIns {
             unlock_token,
         };
         let rule: Rule = Box::new(move |situation| admission::token_update(&envelope, &update, situation));
-        if let Ruling::Write(change) = self.apply(&id, identity, rule).await?
+        if let Ruling::Write(change) = self.apply(&id, identity, rule, event).await?
             && change.enrollment.token_update_tally == 1
         {
             tracing::info!(enrollment = %id, kind = change.enrollment.kind.as_str(), "enrolled");
@@ -215,15 +243,20 @@ impl CheckIns {
         Ok(Reply::Empty)
     }
 
-    async fn check_out(&self, envelope: Envelope) -> Result<Reply> {
+    async fn check_out(&self, envelope: Envelope, event: Event) -> Result<Reply> {
         let (id, identity) = (envelope.id.clone(), envelope.identity);
         let rule: Rule = Box::new(move |situation| admission::check_out(&envelope, situation));
-        self.apply(&id, identity, rule).await?;
+        self.apply(&id, identity, rule, event).await?;
         tracing::info!(enrollment = %id, "checked out");
         Ok(Reply::Empty)
     }
 
-    async fn set_bootstrap_token(&self, envelope: Envelope, token: Option<Vec<u8>>) -> Result<Reply> {
+    async fn set_bootstrap_token(
+        &self,
+        envelope: Envelope,
+        token: Option<Vec<u8>>,
+        event: Event,
+    ) -> Result<Reply> {
         let (id, identity) = (envelope.id.device(), envelope.identity);
         let token = token.filter(|token| !token.is_empty());
         let sealed = token
@@ -231,7 +264,7 @@ impl CheckIns {
             .transpose()?;
         let rule: Rule =
             Box::new(move |situation| admission::set_bootstrap_token(&envelope, sealed.as_ref(), situation));
-        self.apply(&id, identity, rule).await?;
+        self.apply(&id, identity, rule, event).await?;
         Ok(Reply::Empty)
     }
 
@@ -277,11 +310,22 @@ impl CheckIns {
         }
     }
 
-    async fn apply(&self, id: &EnrollmentId, identity: Option<Fingerprint>, rule: Rule) -> Result<Ruling> {
-        match self.store.check_in(id, identity, rule).await? {
-            Ruling::Refuse(refusal) => Err(refused(refusal)),
-            ruling => Ok(ruling),
+    /// Carries out a check-in; `event` is stored with what it changes.
+    async fn apply(
+        &self,
+        id: &EnrollmentId,
+        identity: Option<Fingerprint>,
+        rule: Rule,
+        event: Event,
+    ) -> Result<Ruling> {
+        let rule = telling(rule, event.clone());
+        let ruling = self.store.check_in(id, identity, rule).await?;
+        match &ruling {
+            Ruling::Refuse(refusal) => return Err(refused(*refusal)),
+            Ruling::Keep => self.events.emit(event).await?,
+            Ruling::Write(_) => self.events.stored(event.as_ref()),
         }
+        Ok(ruling)
     }
 
     fn seal(&self, purpose: &str, plain: &[u8]) -> Result<Sealed> {
@@ -296,6 +340,26 @@ impl CheckIns {
             .open(purpose, sealed.as_bytes())
             .map_err(Error::internal)
     }
+}
+
+/// The event that tells of a check-in, if anyone wants to know.
+type Event = Option<Arc<NewEvent>>;
+
+/// The same rule, with the event in what it changes.
+fn telling(rule: Rule, event: Event) -> Rule {
+    let Some(event) = event else { return rule };
+    Box::new(move |situation| match rule(situation) {
+        Ruling::Write(mut change) => {
+            let mut event = Arc::clone(&event);
+            if event.record.topic == events::TOKEN_UPDATE {
+                let tally = change.enrollment.token_update_tally;
+                Arc::make_mut(&mut event).record.token_update_tally = Some(tally);
+            }
+            change.event = Some(event);
+            Ruling::Write(change)
+        }
+        ruling => ruling,
+    })
 }
 
 fn envelope(
@@ -316,10 +380,6 @@ fn envelope(
 
 fn plist_reply(reply: Dictionary) -> Result<Reply> {
     to_xml(&reply).map(Reply::Plist).map_err(Error::internal)
-}
-
-fn declarative_management(message: &DeclarativeManagement) -> Result<Reply> {
-    declarations::answer(&message.endpoint, message.data.as_deref())
 }
 
 /// The service's name is the device's text: only a known one is repeated in an answer.

@@ -1,6 +1,6 @@
 //! The command queue: what operators enqueue, what devices fetch and answer.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 
@@ -17,6 +17,7 @@ use crate::{
     service::{
         admission,
         contacts::Contacts,
+        events::Events,
         identity::{Identities, Purpose},
         push::{PushOutcome, Pushes},
     },
@@ -81,6 +82,7 @@ pub struct Commands {
     identities: Identities,
     contacts: Arc<Contacts>,
     pushes: Arc<Pushes>,
+    events: Arc<Events>,
 }
 
 /// How many targets get their warnings worked out; a fleet's worth of look-ups would cost more than it tells.
@@ -93,12 +95,14 @@ impl Commands {
         identities: Identities,
         contacts: Arc<Contacts>,
         pushes: Arc<Pushes>,
+        events: Arc<Events>,
     ) -> Self {
         Self {
             store,
             identities,
             contacts,
             pushes,
+            events,
         }
     }
 
@@ -109,6 +113,7 @@ impl Commands {
         report: CommandReport,
         body: Vec<u8>,
         certificate: &ClientCertificate,
+        url_params: &BTreeMap<String, String>,
         now: Timestamp,
     ) -> Result<Option<Delivery>> {
         let device = self
@@ -116,18 +121,34 @@ impl Commands {
             .speaks_for(certificate, &sender.device, Purpose::Any, now)
             .await?;
         self.contacts.note(&sender.id, now);
+        let event = self
+            .events
+            .report(sender, report.status(), url_params, &body, now)?;
         if device.state == EnrollmentState::CheckedOut {
+            self.events.emit_beside(event).await;
             return Ok(None);
         }
         // Before the queue is read: what is queued later than this needs a push of its own.
         self.pushes.contact(&sender.id, now);
         let next = match report {
-            CommandReport::Idle => self.store.next_command(&sender.id, false, now).await?,
-            CommandReport::Answer { uuid, status } => {
-                self.answer(sender, uuid, status, body, &device, now).await?
+            CommandReport::Idle => {
+                self.events.emit_beside(event).await;
+                self.store.next_command(&sender.id, false, now).await?
             }
-            CommandReport::Unknown => {
+            CommandReport::Answer { uuid, status } => {
+                let report = Report {
+                    enrollment: sender.id.clone(),
+                    uuid,
+                    status,
+                    payload: body,
+                    at: now,
+                    event,
+                };
+                self.answer(sender, report, &device).await?
+            }
+            CommandReport::Unknown { .. } => {
                 tracing::warn!(enrollment = %sender.id, "a report has a Status that is not documented");
+                self.events.emit_beside(event).await;
                 // Its queue was not read.
                 return Ok(None);
             }
@@ -141,21 +162,14 @@ impl Commands {
     async fn answer(
         &self,
         sender: &Sender,
-        uuid: CommandUuid,
-        status: ReportStatus,
-        payload: Vec<u8>,
+        report: Report,
         device: &EnrollmentRecord,
-        now: Timestamp,
     ) -> Result<Option<Delivery>> {
-        let releases = status == ReportStatus::Acknowledged && self.releases(sender, device, &uuid).await?;
-        let report = Report {
-            enrollment: sender.id.clone(),
-            uuid,
-            status,
-            payload,
-            at: now,
-        };
+        let releases = report.status == ReportStatus::Acknowledged
+            && self.releases(sender, device, &report.uuid).await?;
+        let event = report.event.clone();
         let (recorded, next) = self.store.report_and_next(report).await?;
+        self.events.stored(event.as_ref());
         match recorded {
             Recorded::AlreadyFinished => tracing::debug!(enrollment = %sender.id, "a result came again"),
             Recorded::Stored => {}

@@ -71,6 +71,18 @@ impl Operator {
     }
 }
 
+/// Refuses a name that operators could not give, show or put into a URL without trouble.
+pub fn check_name(name: &str) -> Result<()> {
+    let printable = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
+    if name.is_empty() || name.len() > 64 || !printable {
+        let rule = "a name has 1 to 64 letters, digits, or any of - _ . @";
+        return Err(Error::with(Code::BadParameter, rule));
+    }
+    Ok(())
+}
+
 /// The API keys.
 #[derive(Clone, Debug)]
 pub struct Keys {
@@ -91,13 +103,7 @@ impl Keys {
         expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Secret> {
-        let printable = name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
-        if name.is_empty() || name.len() > 64 || !printable {
-            let rule = "a name has 1 to 64 letters, digits, or any of - _ . @";
-            return Err(Error::with(Code::BadParameter, rule));
-        }
+        check_name(name)?;
         if scopes.is_empty() {
             return Err(Error::with(Code::BadParameter, "a key needs at least one scope"));
         }

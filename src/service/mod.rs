@@ -1,4 +1,4 @@
-//! The rules. Async; knows the storage traits and `pki`, never HTTP or a database.
+//! The rules. Async; knows the storage traits, `pki` and what requests it may have sent, never HTTP or a database.
 
 pub mod admission;
 pub mod checkin;
@@ -6,6 +6,7 @@ pub mod commands;
 pub mod contacts;
 pub mod declarations;
 pub mod enrollment;
+pub mod events;
 pub mod identity;
 pub mod issuance;
 pub mod keys;

@@ -7,14 +7,16 @@
 //! Rules do not live here. Where a decision needs what is stored, the caller hands in a pure function
 //! ([`Rule`]) which the backend calls inside its transaction, possibly more than once.
 
+mod events;
 mod pushes;
 mod records;
 pub mod sled;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 
+pub use events::*;
 pub use pushes::*;
 pub use records::*;
 
@@ -99,6 +101,8 @@ pub struct Change {
     pub close_commands_to: Option<u64>,
     /// What becomes of a device channel's user channels.
     pub users: Users,
+    /// The event that tells of it, if anyone wants to know.
+    pub event: Option<Arc<NewEvent>>,
 }
 
 /// What becomes of a device channel's user channels.
@@ -120,6 +124,7 @@ impl Change {
             certificate: None,
             close_commands_to: None,
             users: Users::Keep,
+            event: None,
         }
     }
 }
@@ -265,6 +270,8 @@ pub struct Report {
     pub payload: Vec<u8>,
     /// When it came.
     pub at: Timestamp,
+    /// The event that tells of it, if anyone wants to know.
+    pub event: Option<Arc<NewEvent>>,
 }
 
 /// What became of a [`Report`].
@@ -311,7 +318,8 @@ pub trait CommandStore: Send + Sync {
     ) -> StoreResult<Option<Delivery>>;
 
     /// Stores a device's answer and finds the next command, in one step. `NotNow` marks the command (a stored
-    /// result is never overwritten by it) and the next one is then looked for among the unmarked only.
+    /// result is never overwritten by it) and the next one is then looked for among the unmarked only. Its event is
+    /// stored in the same step, but for [`Recorded::AlreadyFinished`]: that has been told.
     async fn report_and_next(&self, report: Report) -> StoreResult<(Recorded, Option<Delivery>)>;
 
     /// The unfinished commands of one enrollment, in the order in which they will be offered.
@@ -500,7 +508,7 @@ pub struct StoreFigures {
 /// Everything the server remembers.
 #[async_trait]
 pub trait Storage:
-    EnrollmentStore + CommandStore + CertificateStore + AdminStore + PushStore + fmt::Debug
+    EnrollmentStore + CommandStore + CertificateStore + AdminStore + PushStore + EventStore + fmt::Debug
 {
     /// Succeeds when the store can be read and written.
     async fn ready(&self) -> StoreResult<()>;

@@ -22,8 +22,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "apple", "clock", "config", "data_dir", "http", "net", "operator", "pki", "protocol", "service",
-            "storage",
+            "apple", "clock", "config", "data_dir", "http", "net", "operator", "outbound", "pki", "protocol",
+            "service", "storage",
         ],
     ),
     ("data_dir", &["pki", "protocol"]),
@@ -38,10 +38,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("net", &["error"]),
     (
         "service",
-        &["apple", "config", "error", "pki", "protocol", "storage"],
+        &[
+            "apple", "config", "error", "outbound", "pki", "protocol", "storage",
+        ],
     ),
     ("apple", &["config", "protocol"]),
     ("storage", &["error", "protocol"]),
+    ("outbound", &[]),
     ("pki", &["protocol"]),
     ("protocol", &[]),
     ("config", &[]),

@@ -11,6 +11,7 @@ mod command_order;
 mod commands;
 mod enroll;
 mod enroll_links;
+mod events;
 mod hostile;
 mod identity;
 mod kill;

@@ -4,6 +4,7 @@ pub mod certificates;
 pub mod messages;
 pub mod portal;
 pub mod process;
+pub mod receiver;
 
 use std::{
     net::SocketAddr,
@@ -23,6 +24,7 @@ use russet::{
     data_dir::{DEV_API_KEY, DataDir, TLS_CA},
     operator::client::{Answer, Client as OperatorClient, ClientError},
     protocol::time::Timestamp,
+    service::events::Events,
     setup,
 };
 use russet_sim::{
@@ -61,6 +63,8 @@ pub struct TestServer {
     pub clock: Clock,
     /// The data directory.
     pub data: DataDir,
+    /// The server's events.
+    pub events: Arc<Events>,
     addresses: (SocketAddr, SocketAddr),
     anchor: Vec<u8>,
     folder: Option<TempDir>,
@@ -118,6 +122,7 @@ impl TestServer {
             operator_authority: operator.to_string(),
             key,
             clock,
+            events: Arc::clone(app.events()),
             addresses: (address, operator),
             anchor: std::fs::read(data.path(TLS_CA)).unwrap_or_default(),
             data,

@@ -1,8 +1,8 @@
 //! Waking enrollments: who has to be woken, when, and what becomes of it.
 //!
 //! An enrollment gets into the outbox in the storage step that queues a command for it, and into the scheduler's
-//! memory ([`slots`]) once that is durable; after a restart the memory is filled from the outbox. `run.rs` lets pushes
-//! depart, as fast as [`pace`] and [`circuit`] let it; [`verdict`] says what each answer means. The outbox is left
+//! memory (`slots`) once that is durable; after a restart the memory is filled from the outbox. `run.rs` lets pushes
+//! depart, as fast as `pace` and `circuit` let it; `verdict` says what each answer means. The outbox is left
 //! when the store has seen the queue empty, in batches, so that a device's requests cost no write for it.
 //!
 //! Sources: Apple, "Sending notification requests to APNs" and "Handling notification responses from APNs".

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{SledStorage, chunks, keys::Key, listing, queue, retention};
+use super::{SledStorage, chunks, event_queue, keys::Key, listing, queue, retention};
 use crate::{
     protocol::{
         ids::{CommandUuid, EnrollmentId},
@@ -34,6 +34,11 @@ impl CommandStore for SledStorage {
     async fn report_and_next(&self, report: Report) -> StoreResult<(Recorded, Option<Delivery>)> {
         self.write(move |transaction| {
             let recorded = queue::record(transaction, &report)?;
+            if let Some(event) = &report.event
+                && recorded != Recorded::AlreadyFinished
+            {
+                event_queue::append(transaction, event)?;
+            }
             let skip_not_now = report.status == ReportStatus::NotNow;
             let next = queue::next(&transaction.view(), &report.enrollment, skip_not_now, report.at)?;
             Ok((recorded, next))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::{
-    SledStorage,
+    SledStorage, event_queue,
     keys::{Key, Prefix},
     listing, queue,
     transaction::Transaction,
@@ -116,6 +116,9 @@ fn apply(transaction: &mut Transaction<'_>, change: &Change) -> StoreResult<()> 
     put(transaction, record)?;
     if let Some(certificate) = &change.certificate {
         transaction.put_record(&Key::Certificate(certificate.fingerprint), certificate)?;
+    }
+    if let Some(event) = &change.event {
+        event_queue::append(transaction, event)?;
     }
     if record.state == EnrollmentState::CheckedOut {
         queue::cancel_all(transaction, &record.id, u64::MAX, at)?;

@@ -70,6 +70,16 @@ pub(super) enum Key {
     PendingPush(Option<Topic>),
     /// An enrollment that has to be woken.
     Wake(EnrollmentId),
+    /// A hook, by its name.
+    Hook(String),
+    /// How much waits for a hook, by its number.
+    HookQueue(u64),
+    /// An event that waits for a hook: the hook's number and the event's sequence number.
+    Event(u64, u64),
+    /// A chunk of such an event's body; of a dead letter's too.
+    EventPayload(u64, u64, u32),
+    /// An event that was given up: the hook's number, when, and the event's sequence number.
+    DeadLetter(u64, Timestamp, u64),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -110,6 +120,11 @@ mod kind {
     pub(super) const PUSH_CERTIFICATE: u8 = 0x43;
     pub(super) const PENDING_PUSH_KEY: u8 = 0x44;
     pub(super) const WAKE: u8 = 0x50;
+    pub(super) const HOOK: u8 = 0x60;
+    pub(super) const HOOK_QUEUE: u8 = 0x61;
+    pub(super) const EVENT: u8 = 0x62;
+    pub(super) const EVENT_PAYLOAD: u8 = 0x63;
+    pub(super) const DEAD_LETTER: u8 = 0x64;
 }
 
 impl Key {
@@ -164,6 +179,17 @@ impl Key {
                 Writer::new(kind::PENDING_PUSH_KEY).last(topic.as_ref().map_or("", Topic::as_str))
             }
             Self::Wake(id) => Writer::new(kind::WAKE).last(id.as_str()),
+            Self::Hook(name) => Writer::new(kind::HOOK).last(name),
+            Self::HookQueue(hook) => Writer::new(kind::HOOK_QUEUE).number(*hook),
+            Self::Event(hook, number) => Writer::new(kind::EVENT).number(*hook).number(*number),
+            Self::EventPayload(hook, number, chunk) => Writer::new(kind::EVENT_PAYLOAD)
+                .number(*hook)
+                .number(*number)
+                .bytes(&chunk.to_be_bytes()),
+            Self::DeadLetter(hook, at, number) => Writer::new(kind::DEAD_LETTER)
+                .number(*hook)
+                .time(*at)
+                .number(*number),
         };
         IVec::from(bytes.0)
     }
@@ -214,6 +240,11 @@ impl Key {
                 Self::PendingPush(topic.map(Topic::new))
             }
             kind::WAKE => Self::Wake(EnrollmentId::new(parts.last()?)),
+            kind::HOOK => Self::Hook(parts.last()?),
+            kind::HOOK_QUEUE => Self::HookQueue(parts.u64()?),
+            kind::EVENT => Self::Event(parts.u64()?, parts.u64()?),
+            kind::EVENT_PAYLOAD => Self::EventPayload(parts.u64()?, parts.u64()?, parts.u32()?),
+            kind::DEAD_LETTER => Self::DeadLetter(parts.u64()?, parts.time()?, parts.u64()?),
             _ => return None,
         };
         parts.0.is_empty().then_some(key)
@@ -279,6 +310,26 @@ impl Prefix {
     /// The outbox of pushes.
     pub(super) fn wakes() -> Self {
         Self(vec![kind::WAKE])
+    }
+
+    /// Hooks by name.
+    pub(super) fn hooks() -> Self {
+        Self(vec![kind::HOOK])
+    }
+
+    /// The queues of all hooks, removed ones included.
+    pub(super) fn hook_queues() -> Self {
+        Self(vec![kind::HOOK_QUEUE])
+    }
+
+    /// The events that wait for a hook, the oldest first.
+    pub(super) fn events(hook: u64) -> Self {
+        Self(Writer::new(kind::EVENT).number(hook).0)
+    }
+
+    /// A hook's dead letters, the earliest given up first.
+    pub(super) fn dead_letters(hook: u64) -> Self {
+        Self(Writer::new(kind::DEAD_LETTER).number(hook).0)
     }
 
     /// The first bytes of each key.
@@ -408,7 +459,7 @@ mod tests {
             any::<[u8; 32]>(),
             any::<[u8; 32]>(),
         );
-        (0..25_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+        (0..30_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
             let id = EnrollmentId::new(a.clone());
             let uuid = CommandUuid::new(b.clone());
             let at = Timestamp::from_millis(number as i64);
@@ -440,7 +491,12 @@ mod tests {
                 21 => Key::Sequence(uuid),
                 22 => Key::PushCertificate(Topic::new(a)),
                 23 => Key::PendingPush(Some(a).filter(|a| !a.is_empty()).map(Topic::new)),
-                _ => Key::Wake(id),
+                24 => Key::Wake(id),
+                25 => Key::Hook(a),
+                26 => Key::HookQueue(number),
+                27 => Key::Event(number, !number),
+                28 => Key::EventPayload(number, !number, chunk),
+                _ => Key::DeadLetter(!number, at, number),
             }
         })
     }
@@ -476,6 +532,14 @@ mod tests {
             let prefix = Prefix::targets(a);
             let key = Key::Target(b, EnrollmentId::new(id)).encode();
             prop_assert_eq!(a == b, key.starts_with(prefix.as_bytes()));
+        }
+
+        #[test]
+        fn a_hook_has_only_its_own_events(a: u64, b: u64, number: u64, at: i64) {
+            let event = Key::Event(b, number).encode();
+            prop_assert_eq!(a == b, event.starts_with(Prefix::events(a).as_bytes()));
+            let letter = Key::DeadLetter(b, Timestamp::from_millis(at), number).encode();
+            prop_assert_eq!(a == b, letter.starts_with(Prefix::dead_letters(a).as_bytes()));
         }
 
         #[test]

@@ -29,7 +29,7 @@ use crate::{
 const PIECE: usize = 128;
 
 /// Where the rows of a list come from.
-enum Source {
+pub(super) enum Source {
     Scan(Prefix),
     Enrollments(BTreeSet<EnrollmentId>),
 }
@@ -66,7 +66,7 @@ impl Source {
 }
 
 /// One page: what `row` makes of the keys after `after` (`None` passes one over).
-fn page_of<T>(
+pub(super) fn page_of<T>(
     shared: &Shared,
     source: &Source,
     page: &Page,

@@ -24,6 +24,12 @@ pub(super) struct Meta {
     pub(super) enrolled: u64,
     /// How many commands are unfinished, over all enrollments.
     pub(super) queued_commands: u64,
+    /// The number of the latest hook.
+    #[serde(default)]
+    pub(super) last_hook: u64,
+    /// The sequence number of the latest event.
+    #[serde(default)]
+    pub(super) last_event: u64,
 }
 
 /// A sum over a set of records that a commit can keep up with, and that differs when one record is missing, stale or

@@ -10,6 +10,8 @@ mod chunks;
 mod commands;
 mod committer;
 mod enrollments;
+mod event_queue;
+mod events;
 mod fault;
 mod keys;
 mod listing;

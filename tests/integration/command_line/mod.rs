@@ -3,6 +3,7 @@
 mod configuration;
 mod devices;
 mod doctor;
+mod hooks;
 mod init;
 mod keys;
 mod push_cert;

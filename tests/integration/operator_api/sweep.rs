@@ -7,7 +7,7 @@ use super::{ask, ask_as, basic, code};
 use crate::support::{TestServer, Wire};
 
 /// Every route that asks for a key, with a method that it takes. A new route belongs here.
-const GUARDED: [(&str, &str); 26] = [
+const GUARDED: [(&str, &str); 35] = [
     ("PUT", "/migration"),
     ("GET", "/v1/apikeys"),
     ("POST", "/v1/apikeys"),
@@ -21,6 +21,15 @@ const GUARDED: [(&str, &str); 26] = [
     ("GET", "/v1/enrollments/X"),
     ("POST", "/v1/enrollments/X/allow-reenroll"),
     ("POST", "/v1/enrollments/X/renew-identity"),
+    ("GET", "/v1/hooks"),
+    ("POST", "/v1/hooks"),
+    ("GET", "/v1/hooks/X"),
+    ("PATCH", "/v1/hooks/X"),
+    ("DELETE", "/v1/hooks/X"),
+    ("GET", "/v1/hooks/X/deadletters"),
+    ("DELETE", "/v1/hooks/X/deadletters"),
+    ("POST", "/v1/hooks/X/replay"),
+    ("POST", "/v1/hooks/X/test"),
     ("GET", "/v1/push/X"),
     ("GET", "/v1/push-certificates"),
     ("POST", "/v1/push-certificates"),

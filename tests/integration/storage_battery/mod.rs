@@ -9,6 +9,7 @@ mod certificates;
 mod commands;
 mod damage;
 mod enrollments;
+mod events;
 mod lists;
 mod model;
 mod pushes;
@@ -171,6 +172,24 @@ macro_rules! battery {
                     push_certificates_replace_each_other_by_topic_and_the_latest_leads,
                     for_each_topic_one_push_key_waits_the_first,
                     a_push_certificate_takes_its_own_key_out_of_the_waiting,
+                ;
+                events:
+                    hooks_are_listed_by_name_and_numbered_once,
+                    a_hooks_record_is_replaced_by_name_and_number,
+                    events_wait_in_the_order_in_which_they_were_stored,
+                    each_hook_has_a_queue_of_its_own,
+                    an_event_is_stored_with_the_check_in_that_it_tells_of,
+                    an_event_of_a_check_in_that_was_refused_is_not_stored,
+                    a_report_is_told_once_however_often_it_comes,
+                    delivered_events_are_gone_and_the_rest_waits,
+                    long_bodies_come_back_byte_for_byte_and_leave_nothing_behind,
+                    f29_more_than_may_wait_drops_the_oldest,
+                    f29_more_bytes_than_may_wait_drop_dead_letters_first,
+                    given_up_events_are_listed_in_that_order_with_their_reason,
+                    replayed_events_take_their_old_places,
+                    of_dead_letters_the_oldest_go,
+                    events_for_a_removed_hook_are_passed_over_and_its_queue_purged,
+                    events_are_there_after_a_restart,
                 ;
                 model:
                     a_queue_behaves_like_a_list,

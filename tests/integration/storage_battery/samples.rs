@@ -147,6 +147,7 @@ pub(super) fn report(target: &str, name: &str, status: ReportStatus) -> Report {
         status,
         payload: format!("{status:?} to {name} by {target}").into_bytes(),
         at: at(10),
+        event: None,
     }
 }
 

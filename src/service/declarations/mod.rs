@@ -1,11 +1,35 @@
-//! Declarative management as far as every device needs it: an empty, valid set of declarations.
+//! Declarative management: by another program, or as far as every device needs it: an empty, valid set of declarations.
+
+mod forward;
 
 use serde_json::{Value, json};
 
+pub use forward::Forward;
+
 use crate::{
     error::{Code, Error, Result},
+    protocol::mdm::{DeclarativeManagement, Sender},
     service::checkin::Reply,
 };
+
+/// Who answers `DeclarativeManagement`.
+#[derive(Debug)]
+pub enum Declarations {
+    /// This server: every device has the empty set.
+    Empty,
+    /// Another program.
+    Forwarded(Box<Forward>),
+}
+
+impl Declarations {
+    /// Answers one message.
+    pub async fn answer(&self, sender: &Sender, message: &DeclarativeManagement) -> Result<Reply> {
+        match self {
+            Self::Empty => answer(&message.endpoint, message.data.as_deref()),
+            Self::Forwarded(forward) => forward.answer(sender, message).await,
+        }
+    }
+}
 
 /// Names the empty set. A device that has seen it asks for nothing more.
 const EMPTY_SET_TOKEN: &str = "e3b0c44298fc1c14";
@@ -15,7 +39,7 @@ const EMPTY_SET_TIMESTAMP: &str = "2026-01-01T00:00:00Z";
 
 /// Answers one `DeclarativeManagement` message. A declaration that does not exist must be "not found": the device
 /// then removes it. A status report must be answered 200 (anything else was seen to crash the device's agent).
-pub fn answer(endpoint: &str, data: Option<&[u8]>) -> Result<Reply> {
+fn answer(endpoint: &str, data: Option<&[u8]>) -> Result<Reply> {
     match endpoint {
         "declaration-items" => Ok(json_reply(&json!({
             "Declarations": { "Activations": [], "Assets": [], "Configurations": [], "Management": [] },

@@ -1,0 +1,35 @@
+//! What the server announces of itself. The topics begin with `russet.`.
+
+use serde_json::json;
+
+use super::Events;
+use crate::{
+    protocol::time::Timestamp,
+    service::push_certificates::standing::{ExpiryNotice, Level},
+};
+
+impl Events {
+    /// Announces what there is to say about push certificates: `russet.push_certificate_expiring` or
+    /// `russet.push_certificate_expired`.
+    pub async fn push_certificates(&self, notices: &[ExpiryNotice], now: Timestamp) {
+        for notice in notices {
+            let standing = &notice.standing;
+            let topic = match standing.level {
+                Level::Ok => continue,
+                Level::Warning | Level::Critical => "russet.push_certificate_expiring",
+                Level::Expired | Level::GraceOver => "russet.push_certificate_expired",
+            };
+            let body = json!({
+                "topic": notice.topic,
+                "level": standing.level.as_str(),
+                "days_left": standing.days_left,
+                "not_after": notice.not_after.to_rfc3339(),
+                "grace_ends": standing.grace_ends.to_rfc3339(),
+                "message": notice.to_string(),
+            });
+            if let Err(error) = self.announce(topic, &body, now).await {
+                tracing::error!(%error, topic, "an event is lost");
+            }
+        }
+    }
+}
