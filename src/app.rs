@@ -390,6 +390,7 @@ impl App {
                     for source in [&self.device_tls, &self.operator_tls].into_iter().flatten() {
                         report_reload(source.reload_if_changed());
                     }
+                    self.events.pushes(&self.pushes.take_news(), self.clock.now()).await;
                 }
                 changed = reload.changed(), if reload_open => match changed {
                     Ok(()) => self.reload_certificates(),

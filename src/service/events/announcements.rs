@@ -1,11 +1,14 @@
 //! What the server announces of itself. The topics begin with `russet.`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Events;
 use crate::{
     protocol::time::Timestamp,
-    service::push_certificates::standing::{ExpiryNotice, Level},
+    service::{
+        push::PushNews,
+        push_certificates::standing::{ExpiryNotice, Level},
+    },
 };
 
 impl Events {
@@ -27,9 +30,35 @@ impl Events {
                 "grace_ends": standing.grace_ends.to_rfc3339(),
                 "message": notice.to_string(),
             });
-            if let Err(error) = self.announce(topic, &body, now).await {
-                tracing::error!(%error, topic, "an event is lost");
-            }
+            self.say(topic, &body, now).await;
+        }
+    }
+
+    /// Announces what has happened to pushes: `russet.push_topic_held`, `russet.push_topic_released`,
+    /// `russet.push_token_invalid`, `russet.clock_jump`.
+    pub async fn pushes(&self, news: &[PushNews], now: Timestamp) {
+        for news in news {
+            let (topic, body) = match news {
+                PushNews::ClockWentBack(seconds) => {
+                    ("russet.clock_jump", json!({ "back_by_seconds": seconds }))
+                }
+                PushNews::TokenRefused(id, reason) => (
+                    "russet.push_token_invalid",
+                    json!({ "enrollment_id": id, "reason": reason }),
+                ),
+                PushNews::TopicHeld(topic, reason) => (
+                    "russet.push_topic_held",
+                    json!({ "topic": topic, "reason": reason }),
+                ),
+                PushNews::TopicReleased(topic) => ("russet.push_topic_released", json!({ "topic": topic })),
+            };
+            self.say(topic, &body, now).await;
+        }
+    }
+
+    async fn say(&self, topic: &str, body: &Value, now: Timestamp) {
+        if let Err(error) = self.announce(topic, body, now).await {
+            tracing::error!(%error, topic, "an event is lost");
         }
     }
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    Pushes, State,
+    PushNews, Pushes, State,
     outcome::PushOutcome,
     rhythm::Trouble,
     run::Now,
@@ -188,6 +188,7 @@ fn conclude(state: &mut State, landing: Landing<'_>) {
         circuit,
         topics,
         notes,
+        news,
         ..
     } = state;
     let trouble = match &verdict {
@@ -203,6 +204,7 @@ fn conclude(state: &mut State, landing: Landing<'_>) {
     let took_certificate = answered && !unwell && !matches!(verdict, Verdict::HoldTopic(_) | Verdict::Bug(_));
     if took_certificate && topics.edition(topic) == edition && topics.clear(topic) {
         tracing::info!(%topic, "pushes to this topic go through again");
+        news.add(PushNews::TopicReleased(topic.clone()));
         slots.release(topic, now);
     }
     match verdict {
@@ -218,6 +220,7 @@ fn conclude(state: &mut State, landing: Landing<'_>) {
         }
         Verdict::HoldTopic(why) => {
             if topics.hold(topic, &why, now) {
+                news.add(PushNews::TopicHeld(topic.clone(), why.clone()));
                 tracing::error!(
                     %topic, reason = why,
                     "pushes to this topic are held back; see `russet push-cert show` and `russet doctor`"
@@ -226,6 +229,7 @@ fn conclude(state: &mut State, landing: Landing<'_>) {
             slots.hold(id, topic, &why);
         }
         Verdict::RefuseToken(reason) => {
+            news.add(PushNews::TokenRefused(id.clone(), reason.as_str().to_owned()));
             if topics.refused_token(topic, &reason, now) {
                 tracing::error!(
                     %topic, reason = reason.as_str(),

@@ -9,6 +9,7 @@
 
 mod circuit;
 mod flight;
+mod news;
 mod outcome;
 mod pace;
 mod rhythm;
@@ -29,11 +30,12 @@ use std::{
 use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 
+pub use news::PushNews;
 pub use outcome::PushOutcome;
 pub use run::Now;
 pub use topics::TopicAlarm;
 
-use self::{circuit::Circuit, pace::Pace, slots::Slots, topics::Topics};
+use self::{circuit::Circuit, news::News, pace::Pace, slots::Slots, topics::Topics};
 use crate::{
     apple::PushService,
     protocol::{ids::EnrollmentId, time::Timestamp},
@@ -87,6 +89,7 @@ struct State {
     fleet: u64,
     /// Pushes that APNs took, and that the outbox does not know of yet.
     notes: Vec<(EnrollmentId, Timestamp)>,
+    news: News,
 }
 
 /// How the scheduler does.
@@ -138,6 +141,7 @@ impl Pushes {
                 topics: Topics::default(),
                 fleet: 0,
                 notes: Vec::new(),
+                news: News::default(),
             }),
             stirred: Notify::new(),
         }
@@ -229,6 +233,11 @@ impl Pushes {
             Some(Work::Nothing) | None => {}
         }
         Ok(())
+    }
+
+    /// What has happened since this was last asked.
+    pub fn take_news(&self) -> Vec<PushNews> {
+        self.state().news.take()
     }
 
     /// How it does.

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{Pushes, rhythm::Trouble};
+use super::{PushNews, Pushes, rhythm::Trouble};
 use crate::{
     apple::{PushIdentity, PushService},
     protocol::{ids::EnrollmentId, time::Timestamp},
@@ -149,6 +149,7 @@ impl Pushes {
         if back > CLOCK_SLACK {
             tracing::warn!(by = ?back, "the clock went back");
             let mut state = self.state();
+            state.news.add(PushNews::ClockWentBack(back.as_secs()));
             state.slots.shift(back);
             state.circuit.shift(back);
             state.topics.shift(back);
@@ -180,7 +181,9 @@ impl Pushes {
                     state.topics.hold(&topic, &error.to_string(), now);
                 }
                 Ok(()) if state.topics.presented(&topic, stored_at) => {
-                    state.topics.clear(&topic);
+                    if state.topics.clear(&topic) {
+                        state.news.add(PushNews::TopicReleased(topic.clone()));
+                    }
                     let released = state.slots.release(&topic, now);
                     tracing::info!(%topic, released, "push certificate in use");
                 }

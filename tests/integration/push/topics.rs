@@ -7,7 +7,7 @@ use russet_sim::apns::{Faults, Reason, Rule};
 use serde_json::{Value, json};
 
 use super::{Sleeper, World};
-use crate::support::{eventually, manual_clock, portal::PushLeaf};
+use crate::support::{eventually, manual_clock, portal::PushLeaf, receiver::Receiver};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -142,4 +142,36 @@ async fn a_trial_push_says_whether_apns_takes_the_certificate() {
         .await
         .unwrap();
     assert_eq!(world.server.refusal(Method::POST, &path, "{}").await, 503);
+}
+
+#[tokio::test]
+async fn f15_a_hook_that_asks_is_told_of_held_topics_and_invalid_tokens() {
+    let world = World::new().await;
+    let receiver = Receiver::start().await;
+    let hook = json!({ "name": "ops", "url": receiver.url("/"), "topics": ["russet.*"] }).to_string();
+    world.server.ask(Method::POST, "/v1/hooks", hook).await;
+    let sleepers = world.sleepers(2).await;
+    world
+        .apns
+        .set_faults(Faults::rules([
+            Rule::refuse(Reason::Unregistered).token(&sleepers[0].token),
+            Rule::refuse(Reason::BadCertificate).token(&sleepers[1].token),
+        ]))
+        .await
+        .unwrap();
+    world.enqueue(&sleepers[0].id).await;
+    world.enqueue(&sleepers[1].id).await;
+    world.apns.clear_faults().await.unwrap();
+    renew(&world, &topic(&world).await).await;
+    let told = receiver.has_taken(3).await;
+    let topics: Vec<_> = told.iter().map(|event| event.topic()).collect();
+    for topic in [
+        "russet.push_token_invalid",
+        "russet.push_topic_held",
+        "russet.push_topic_released",
+    ] {
+        assert!(topics.iter().any(|told| told == topic), "{topics:?}");
+    }
+    let invalid = told.iter().find(|event| event.topic() == "russet.push_token_invalid");
+    assert_eq!(invalid.unwrap().json()["russet_event"]["enrollment_id"], sleepers[0].id);
 }
