@@ -346,6 +346,11 @@ impl Wire {
         Ok(())
     }
 
+    /// The lowest stream that has no answer yet.
+    pub(super) fn lowest_open(&self) -> Option<u32> {
+        self.open.iter().map(|(stream, ..)| *stream).min()
+    }
+
     /// Accepts requests until the client goes.
     pub(super) async fn accept_all(&mut self) -> io::Result<()> {
         loop {
@@ -364,6 +369,12 @@ impl Wire {
     pub(super) async fn go_away(&mut self, last: u32, code: u32, data: &str) -> io::Result<()> {
         let payload = [&last.to_be_bytes()[..], &code.to_be_bytes(), data.as_bytes()].concat();
         self.frame(GOAWAY, 0, 0, &payload).await
+    }
+
+    /// Reads on until the client closes. A peer that closes on unread input resets the connection (RFC 1122
+    /// §4.2.2.13), and what it has said and its kernel has not yet sent is lost.
+    pub(super) async fn drain(&mut self) {
+        while self.read().await.is_ok() {}
     }
 
     /// Ends the connection as TLS should.

@@ -109,23 +109,40 @@ fn is_about_our_certificate(alert: AlertDescription) -> bool {
     )
 }
 
-/// A connection that remembers the [`verdict`] of the error that ended it.
+/// A connection that remembers the [`verdict`] of the error that ended it, and is read to its end.
+///
+/// A peer that closes may have said much before: answers, a GOAWAY, an alert. They are there to be read, but the next
+/// write fails first, and would end everything. So from then on writes go nowhere, and reading finds the end.
 pub(super) struct Watched<S> {
     inner: S,
     seen: Arc<OnceLock<PushFailure>>,
+    write_failed: bool,
 }
 
 impl<S> Watched<S> {
     pub(super) fn new(inner: S, seen: Arc<OnceLock<PushFailure>>) -> Self {
-        Self { inner, seen }
+        Self {
+            inner,
+            seen,
+            write_failed: false,
+        }
     }
 
-    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(error)) = &polled
+    fn note<T>(&self, polled: &Poll<io::Result<T>>) {
+        if let Poll::Ready(Err(error)) = polled
             && let Some(verdict) = verdict(error)
         {
             // The first is the cause of those after it.
             let _ = self.seen.set(verdict);
+        }
+    }
+
+    /// What a write came to; `nowhere` if it failed.
+    fn wrote<T>(&mut self, polled: Poll<io::Result<T>>, nowhere: T) -> Poll<io::Result<T>> {
+        self.note(&polled);
+        if let Poll::Ready(Err(_)) = polled {
+            self.write_failed = true;
+            return Poll::Ready(Ok(nowhere));
         }
         polled
     }
@@ -138,24 +155,34 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.inner).poll_read(cx, buffer);
-        self.note(polled)
+        self.note(&polled);
+        polled
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.write_failed {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let polled = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.note(polled)
+        self.wrote(polled, bytes.len())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.write_failed {
+            return Poll::Ready(Ok(()));
+        }
         let polled = Pin::new(&mut self.inner).poll_flush(cx);
-        self.note(polled)
+        self.wrote(polled, ())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.write_failed {
+            return Poll::Ready(Ok(()));
+        }
         let polled = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.note(polled)
+        self.wrote(polled, ())
     }
 
     fn poll_write_vectored(
@@ -163,11 +190,51 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let length = bytes.iter().map(|slice| slice.len()).sum();
+        if self.write_failed {
+            return Poll::Ready(Ok(length));
+        }
         let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bytes);
-        self.note(polled)
+        self.wrote(polled, length)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.inner.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, join};
+
+    use super::*;
+
+    /// Takes nothing.
+    struct Closed;
+
+    impl AsyncWrite for Closed {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_peer_said_before_it_closed_is_read_though_writing_fails() {
+        let said = &b"GOAWAY"[..];
+        let mut connection = Watched::new(join(said, Closed), Arc::default());
+        connection.write_all(b"a push").await.unwrap();
+        connection.flush().await.unwrap();
+        let mut read = Vec::new();
+        connection.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, said);
+        connection.shutdown().await.unwrap();
     }
 }

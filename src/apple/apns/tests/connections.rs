@@ -215,9 +215,10 @@ async fn nobody_at_the_endpoint_is_a_failure_until_somebody_is() {
         wire.accept_all().await
     })
     .await;
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = closed.local_addr().unwrap().port();
-    drop(closed);
+    // Bound, so that nobody else takes the port, but not listening yet.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
     let options = ApnsOptions {
         endpoint: format!("https://localhost:{port}"),
         ..peer.options()
@@ -227,8 +228,7 @@ async fn nobody_at_the_endpoint_is_a_failure_until_somebody_is() {
         let failure = client.push(&notification()).await.unwrap_err();
         assert!(matches!(failure, PushFailure::Unreachable(_)), "{failure}");
     }
-    let mut relay = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.ok();
-    let Some(listener) = relay.take() else { return };
+    let listener = socket.listen(16).unwrap();
     let target = peer.port;
     tokio::spawn(async move {
         while let Ok((mut inbound, _)) = listener.accept().await {

@@ -71,10 +71,7 @@ async fn neither_magic_nor_token_nor_key_is_logged() {
         wire.reset(request.stream, 2).await
     })
     .await;
-    assert!(
-        said.contains("connected to APNs") && said.contains("h2::"),
-        "{said}"
-    );
+    assert!(said.contains(" h2::"), "nothing is captured: {said}");
     for secret in [MAGIC, TOKEN_HEX, "222, 173, 190, 239", &key] {
         assert!(lines_with(&said, secret).is_empty(), "{secret}");
     }
