@@ -31,7 +31,8 @@ async fn a_key_is_taken_as_basic_password_of_any_user_and_as_bearer_token() {
 async fn without_a_right_key_the_answer_is_401_and_says_how() {
     let server = TestServer::start().await;
     let key = &server.key;
-    let almost = format!("{}x", &key[..key.len() - 1]);
+    let other = if key.ends_with('x') { 'y' } else { 'x' };
+    let almost = format!("{}{other}", &key[..key.len() - 1]);
     for authorization in [
         None,
         Some(String::new()),

@@ -172,6 +172,11 @@ async fn f15_a_hook_that_asks_is_told_of_held_topics_and_invalid_tokens() {
     ] {
         assert!(topics.iter().any(|told| told == topic), "{topics:?}");
     }
-    let invalid = told.iter().find(|event| event.topic() == "russet.push_token_invalid");
-    assert_eq!(invalid.unwrap().json()["russet_event"]["enrollment_id"], sleepers[0].id);
+    let invalid = told
+        .iter()
+        .find(|event| event.topic() == "russet.push_token_invalid");
+    assert_eq!(
+        invalid.unwrap().json()["russet_event"]["enrollment_id"],
+        sleepers[0].id
+    );
 }
