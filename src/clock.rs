@@ -40,6 +40,14 @@ impl Clock {
         }
     }
 
+    /// Moves a manual clock back; the machine's clock stays as it is.
+    pub fn turn_back(&self, by: Duration) {
+        if let Source::Manual(millis) = &self.0 {
+            let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+            millis.fetch_sub(by, Ordering::SeqCst);
+        }
+    }
+
     /// Moves a manual clock forward; the machine's clock stays as it is.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(millis) = &self.0 {

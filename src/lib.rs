@@ -64,6 +64,14 @@
 //! [`storage::CommandStore::report_and_next`] stores the result and finds the next command in one step, at a cost that
 //! does not depend on history.
 //!
+//! # Push
+//!
+//! The step that stores a command also puts its targets into the outbox ([`storage::PushStore`]). Once that is durable,
+//! [`service::push::Pushes`] is told; its scheduler lets pushes depart through [`apple::PushService`]
+//! ([`apple::apns`] speaks to APNs), and draws conclusions from the answers. It hears of each report just before the
+//! device's queue is read ([`service::push::Pushes::contact`]), so that it knows who needs no push, and takes those out
+//! of the outbox whose queue the store has seen empty.
+//!
 //! # The push certificate
 //!
 //! A request's key is made in [`service::push_certificates::request`] and waits, sealed, for its certificate;

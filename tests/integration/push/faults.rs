@@ -245,3 +245,54 @@ async fn nobody_is_unenrolled_by_what_apns_says() {
     }
     drop(world.server.enrolled(Kind::Mac).await);
 }
+
+#[tokio::test]
+async fn f10_clocks_that_jump_stop_neither_devices_nor_pushes() {
+    let hour = 60 * MINUTE;
+    let world = World::at(manual_clock(6 * hour)).await;
+    let mut sleepers = world.sleepers(2).await;
+    let mut pushes = 0;
+    // Before it was issued no identity is valid.
+    world.server.clock.advance(2 * hour);
+    // An hour ahead, back again, back once more, more than a year ahead, and back from there.
+    let jumps = [
+        (true, hour),
+        (false, hour),
+        (false, hour / 2),
+        (true, 400 * 24 * hour),
+        (false, 400 * 24 * hour),
+    ];
+    for (ahead, by) in jumps {
+        // Waits for its minute to be over, wherever the clock goes meanwhile.
+        world.enqueue(&sleepers[1].id).await;
+        if ahead {
+            world.server.clock.advance(by);
+        } else {
+            world.server.clock.turn_back(by);
+        }
+        let uuid = world.enqueue(&sleepers[0].id).await;
+        pushes += 1;
+        world.until_accepted(&sleepers[0], pushes).await;
+        world.landed().await;
+        // The identity is valid for a year: 400 days ahead it has expired, and opens nothing until the clock is back.
+        let connected = sleepers[0].device.connect().await;
+        if by < 300 * 24 * hour || !ahead {
+            connected.unwrap();
+            assert_eq!(
+                world.server.command_state(&uuid, &sleepers[0].id).await,
+                "acknowledged"
+            );
+        } else {
+            assert!(connected.is_err());
+            // That push stands for a minute.
+            world.server.clock.advance(2 * MINUTE);
+            pushes = world.accepted(&sleepers[0]);
+        }
+    }
+    let before = world.accepted(&sleepers[1]);
+    let again = async || world.accepted(&sleepers[1]) > before;
+    assert!(
+        world.within(3 * hour, 15 * MINUTE, again).await,
+        "nothing waits for a time that was never meant"
+    );
+}
