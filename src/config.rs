@@ -2,6 +2,7 @@
 //!
 //! `RUSSET_SERVER__DEVICE_LISTEN` sets `device_listen` of `[server]`: two underscores between the section and the key.
 
+mod ade;
 mod apns;
 mod outbound;
 
@@ -18,6 +19,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use ade::Ade;
 pub use apns::Apns;
 pub use outbound::{DeclarativeManagement, Hooks};
 
@@ -65,6 +67,8 @@ pub struct Config {
     pub enroll: Enroll,
     /// Answers to check-ins.
     pub checkin: CheckIn,
+    /// Automated Device Enrollment.
+    pub ade: Ade,
     /// Push.
     pub apns: Apns,
     /// How long things are kept.

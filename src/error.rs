@@ -1,7 +1,7 @@
 //! The one error vocabulary: every failure that a device or an operator can see has a code, a cause and a next
 //! step, all in the table below. No transport is named here; each door renders a [`Kind`] its own way.
 
-use std::{error, fmt};
+use std::{error, fmt, time::Duration};
 
 /// Who is at fault, and so what the caller can do. Alphabetical.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,12 +14,16 @@ pub enum Kind {
     IdentityMismatch,
     /// Our fault; repeating it will not help.
     Internal,
+    /// Understood, but a field breaks a rule; the text names the field.
+    Invalid,
     /// The request can't be understood, and never will be.
     Malformed,
     /// There is no such thing.
     NotFound,
     /// The body is larger than this door takes.
     TooLarge,
+    /// Allowed, but not yet; [`Error::retry_after`] tells when.
+    TooSoon,
     /// The operator did not say who they are. Never used towards a device.
     Unauthenticated,
     /// Not now; the same request may succeed later.
@@ -163,6 +167,7 @@ codes! {
 pub struct Error {
     code: Code,
     detail: Option<String>,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn error::Error + Send + Sync>>,
 }
 
@@ -175,6 +180,7 @@ impl Error {
         Self {
             code,
             detail: None,
+            retry_after: None,
             source: None,
         }
     }
@@ -184,6 +190,7 @@ impl Error {
         Self {
             code,
             detail: Some(detail.to_string()),
+            retry_after: None,
             source: None,
         }
     }
@@ -191,6 +198,12 @@ impl Error {
     /// Adds what caused it, for the log only.
     pub fn caused_by(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// Adds when the same request may succeed.
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 
@@ -207,6 +220,11 @@ impl Error {
     /// Who is at fault.
     pub fn kind(&self) -> Kind {
         self.code.kind()
+    }
+
+    /// After what time the same request may succeed, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// What happened: the cause, and the particular thing that is wrong.

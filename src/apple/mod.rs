@@ -1,8 +1,10 @@
 //! Clients of Apple's services, and what the rules know of them: traits and plain types, no HTTP.
 //!
 //! [`PushService`] is push (Apple, "Sending notification requests to APNs"); [`apns`] is the real one.
+//! [`dep`] is device assignment.
 
 pub mod apns;
+pub mod dep;
 mod reason;
 
 use std::{fmt, time::Duration};

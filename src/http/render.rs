@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
 use crate::{
     error::{Code, Error, Kind},
-    net::log::Cause,
+    net::{log::Cause, retry_after},
 };
 
 /// A failure on its way out of this door.
@@ -28,6 +28,8 @@ impl IntoResponse for Failure {
             // 401 and "unrecognized device" would unenroll the device: they have no place here.
             Kind::Conflict | Kind::Malformed | Kind::Unauthenticated => StatusCode::BAD_REQUEST,
             Kind::Forbidden | Kind::IdentityMismatch => StatusCode::FORBIDDEN,
+            Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::TooSoon => StatusCode::TOO_MANY_REQUESTS,
             Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -46,10 +48,8 @@ impl IntoResponse for Failure {
             self.0.code().step()
         );
         let mut response = (status, text).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+        if let Some(value) = retry_after(status, Some(&self.0)) {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
         }
         response.extensions_mut().insert(Cause(Arc::new(self.0)));
         response

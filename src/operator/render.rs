@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Code, Error, Kind},
-    net::log::Cause,
+    net::{log::Cause, retry_after},
 };
 
 /// A failure on its way out of this door.
@@ -76,6 +76,8 @@ pub(super) fn status(error: &Error) -> StatusCode {
     match error.kind() {
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::Forbidden | Kind::IdentityMismatch => StatusCode::FORBIDDEN,
+        Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::TooSoon => StatusCode::TOO_MANY_REQUESTS,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Kind::Malformed => StatusCode::BAD_REQUEST,
         Kind::NotFound => StatusCode::NOT_FOUND,
@@ -108,8 +110,8 @@ fn respond(status: StatusCode, body: &impl Serialize, cause: Option<Error>) -> R
             HeaderValue::from_static("Basic realm=\"russet\""),
         );
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+    if let Some(value) = retry_after(status, cause.as_ref()) {
+        headers.insert(header::RETRY_AFTER, value);
     }
     if let Some(error) = cause {
         response.extensions_mut().insert(Cause(Arc::new(error)));

@@ -7,6 +7,7 @@
 //! Rules do not live here. Where a decision needs what is stored, the caller hands in a pure function
 //! ([`Rule`]) which the backend calls inside its transaction, possibly more than once.
 
+mod ade;
 mod events;
 mod pushes;
 mod records;
@@ -16,6 +17,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 
+pub use ade::*;
 pub use events::*;
 pub use pushes::*;
 pub use records::*;

@@ -1,0 +1,2 @@
+//! Automated Device Enrollment: server tokens, the devices that Apple has for them, enrollment profiles, and the
+//! device that comes out of its box.
