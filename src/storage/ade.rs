@@ -465,7 +465,11 @@ pub trait AdeStore: Send + Sync {
     async fn edit_ade_token(&self, number: u64, rule: AdeTokenRule) -> StoreResult<Option<AdeTokenRecord>>;
 
     /// Forgets a token with all its profiles, devices and its sync, at once for every reader. `false`: there was none.
+    /// What is left of it goes by [`purge_removed_ade_tokens`](Self::purge_removed_ade_tokens).
     async fn remove_ade_token(&self, number: u64) -> StoreResult<bool>;
+
+    /// Deletes what is left of removed tokens, at most `limit` devices and profiles; says how many.
+    async fn purge_removed_ade_tokens(&self, limit: usize) -> StoreResult<usize>;
 
     /// Where a token's sync stands.
     async fn ade_sync(&self, token: u64) -> StoreResult<AdeSyncRecord>;

@@ -510,7 +510,14 @@ pub struct StoreFigures {
 /// Everything the server remembers.
 #[async_trait]
 pub trait Storage:
-    EnrollmentStore + CommandStore + CertificateStore + AdminStore + PushStore + EventStore + fmt::Debug
+    EnrollmentStore
+    + CommandStore
+    + CertificateStore
+    + AdminStore
+    + PushStore
+    + EventStore
+    + AdeStore
+    + fmt::Debug
 {
     /// Succeeds when the store can be read and written.
     async fn ready(&self) -> StoreResult<()>;

@@ -80,6 +80,22 @@ pub(super) enum Key {
     EventPayload(u64, u64, u32),
     /// An event that was given up: the hook's number, when, and the event's sequence number.
     DeadLetter(u64, Timestamp, u64),
+    /// A chunk of a server token's record, by its name.
+    AdeToken(String, u32),
+    /// Index: a server token's name, by its number.
+    AdeNumber(u64),
+    /// Where the sync of a server token's devices stands.
+    AdeSync(u64),
+    /// A chunk of an enrollment profile: the token's number and the profile's name.
+    AdeProfile(u64, String, u32),
+    /// A device of a server token.
+    AdeDevice(u64, SerialNumber),
+    /// Index: the server tokens that have a device.
+    AdeSerial(SerialNumber, u64),
+    /// Index: devices by the time at which something is to be done for them.
+    AdeDue(u64, Timestamp, SerialNumber),
+    /// A server token that was removed, of which something is left.
+    AdeGone(u64),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -125,6 +141,14 @@ mod kind {
     pub(super) const EVENT: u8 = 0x62;
     pub(super) const EVENT_PAYLOAD: u8 = 0x63;
     pub(super) const DEAD_LETTER: u8 = 0x64;
+    pub(super) const ADE_TOKEN: u8 = 0x70;
+    pub(super) const ADE_NUMBER: u8 = 0x71;
+    pub(super) const ADE_SYNC: u8 = 0x72;
+    pub(super) const ADE_PROFILE: u8 = 0x73;
+    pub(super) const ADE_DEVICE: u8 = 0x74;
+    pub(super) const ADE_SERIAL: u8 = 0x75;
+    pub(super) const ADE_DUE: u8 = 0x76;
+    pub(super) const ADE_GONE: u8 = 0x77;
 }
 
 impl Key {
@@ -190,6 +214,26 @@ impl Key {
                 .number(*hook)
                 .time(*at)
                 .number(*number),
+            Self::AdeToken(name, chunk) => Writer::new(kind::ADE_TOKEN)
+                .text(name)
+                .bytes(&chunk.to_be_bytes()),
+            Self::AdeNumber(token) => Writer::new(kind::ADE_NUMBER).number(*token),
+            Self::AdeSync(token) => Writer::new(kind::ADE_SYNC).number(*token),
+            Self::AdeProfile(token, name, chunk) => Writer::new(kind::ADE_PROFILE)
+                .number(*token)
+                .text(name)
+                .bytes(&chunk.to_be_bytes()),
+            Self::AdeDevice(token, serial) => {
+                Writer::new(kind::ADE_DEVICE).number(*token).last(serial.as_str())
+            }
+            Self::AdeSerial(serial, token) => {
+                Writer::new(kind::ADE_SERIAL).text(serial.as_str()).number(*token)
+            }
+            Self::AdeDue(token, at, serial) => Writer::new(kind::ADE_DUE)
+                .number(*token)
+                .time(*at)
+                .last(serial.as_str()),
+            Self::AdeGone(token) => Writer::new(kind::ADE_GONE).number(*token),
         };
         IVec::from(bytes.0)
     }
@@ -245,6 +289,14 @@ impl Key {
             kind::EVENT => Self::Event(parts.u64()?, parts.u64()?),
             kind::EVENT_PAYLOAD => Self::EventPayload(parts.u64()?, parts.u64()?, parts.u32()?),
             kind::DEAD_LETTER => Self::DeadLetter(parts.u64()?, parts.time()?, parts.u64()?),
+            kind::ADE_TOKEN => Self::AdeToken(parts.text()?, parts.u32()?),
+            kind::ADE_NUMBER => Self::AdeNumber(parts.u64()?),
+            kind::ADE_SYNC => Self::AdeSync(parts.u64()?),
+            kind::ADE_PROFILE => Self::AdeProfile(parts.u64()?, parts.text()?, parts.u32()?),
+            kind::ADE_DEVICE => Self::AdeDevice(parts.u64()?, SerialNumber::new(parts.last()?)),
+            kind::ADE_SERIAL => Self::AdeSerial(SerialNumber::new(parts.text()?), parts.u64()?),
+            kind::ADE_DUE => Self::AdeDue(parts.u64()?, parts.time()?, SerialNumber::new(parts.last()?)),
+            kind::ADE_GONE => Self::AdeGone(parts.u64()?),
             _ => return None,
         };
         parts.0.is_empty().then_some(key)
@@ -330,6 +382,41 @@ impl Prefix {
     /// A hook's dead letters, the earliest given up first.
     pub(super) fn dead_letters(hook: u64) -> Self {
         Self(Writer::new(kind::DEAD_LETTER).number(hook).0)
+    }
+
+    /// All server tokens, by name.
+    pub(super) fn ade_tokens() -> Self {
+        Self(vec![kind::ADE_TOKEN])
+    }
+
+    /// All server tokens, by number.
+    pub(super) fn ade_numbers() -> Self {
+        Self(vec![kind::ADE_NUMBER])
+    }
+
+    /// The enrollment profiles of a server token, by name.
+    pub(super) fn ade_profiles(token: u64) -> Self {
+        Self(Writer::new(kind::ADE_PROFILE).number(token).0)
+    }
+
+    /// The devices of a server token whose serial number begins so.
+    pub(super) fn ade_devices(token: u64, beginning: &str) -> Self {
+        Self(Writer::new(kind::ADE_DEVICE).number(token).last(beginning).0)
+    }
+
+    /// The server tokens that have a device.
+    pub(super) fn ade_serial(serial: &SerialNumber) -> Self {
+        Self(Writer::new(kind::ADE_SERIAL).text(serial.as_str()).0)
+    }
+
+    /// The devices of a server token that are due, the earliest first.
+    pub(super) fn ade_due(token: u64) -> Self {
+        Self(Writer::new(kind::ADE_DUE).number(token).0)
+    }
+
+    /// Server tokens that were removed.
+    pub(super) fn ade_gone() -> Self {
+        Self(vec![kind::ADE_GONE])
     }
 
     /// The first bytes of each key.
@@ -459,7 +546,7 @@ mod tests {
             any::<[u8; 32]>(),
             any::<[u8; 32]>(),
         );
-        (0..30_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+        (0..38_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
             let id = EnrollmentId::new(a.clone());
             let uuid = CommandUuid::new(b.clone());
             let at = Timestamp::from_millis(number as i64);
@@ -496,7 +583,15 @@ mod tests {
                 26 => Key::HookQueue(number),
                 27 => Key::Event(number, !number),
                 28 => Key::EventPayload(number, !number, chunk),
-                _ => Key::DeadLetter(!number, at, number),
+                29 => Key::DeadLetter(!number, at, number),
+                30 => Key::AdeToken(a, chunk),
+                31 => Key::AdeNumber(number),
+                32 => Key::AdeSync(number),
+                33 => Key::AdeProfile(number, a, chunk),
+                34 => Key::AdeDevice(number, SerialNumber::new(a)),
+                35 => Key::AdeSerial(SerialNumber::new(a), number),
+                36 => Key::AdeDue(number, at, SerialNumber::new(b)),
+                _ => Key::AdeGone(number),
             }
         })
     }
@@ -540,6 +635,18 @@ mod tests {
             prop_assert_eq!(a == b, event.starts_with(Prefix::events(a).as_bytes()));
             let letter = Key::DeadLetter(b, Timestamp::from_millis(at), number).encode();
             prop_assert_eq!(a == b, letter.starts_with(Prefix::dead_letters(a).as_bytes()));
+        }
+
+        #[test]
+        fn a_server_token_has_only_its_own_devices(a: u64, b: u64, one in any_text(), other in any_text(), at: i64) {
+            let device = Key::AdeDevice(b, SerialNumber::new(other.clone())).encode();
+            let begins = a == b && other.starts_with(&one);
+            prop_assert_eq!(begins, device.starts_with(Prefix::ade_devices(a, &one).as_bytes()));
+            let due = Key::AdeDue(b, Timestamp::from_millis(at), SerialNumber::new(other.clone())).encode();
+            prop_assert_eq!(a == b, due.starts_with(Prefix::ade_due(a).as_bytes()));
+            let index = Key::AdeSerial(SerialNumber::new(other.clone()), b).encode();
+            let prefix = Prefix::ade_serial(&SerialNumber::new(one.clone()));
+            prop_assert_eq!(one == other, index.starts_with(prefix.as_bytes()));
         }
 
         #[test]

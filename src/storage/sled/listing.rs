@@ -31,6 +31,8 @@ const PIECE: usize = 128;
 /// Where the rows of a list come from.
 pub(super) enum Source {
     Scan(Prefix),
+    /// One after the other; they are in the order of the keys.
+    Scans(Vec<Prefix>),
     Enrollments(BTreeSet<EnrollmentId>),
 }
 
@@ -46,6 +48,27 @@ impl Source {
                 scan.take(PIECE)
                     .map(|pair| pair.map(|(key, value)| (key, Some(value))))
                     .collect()
+            }
+            Self::Scans(prefixes) => {
+                let begun = after.map(Key::encode);
+                let mut pairs = Vec::new();
+                for prefix in prefixes {
+                    let scan = match (after, &begun) {
+                        (Some(_), Some(begun)) if begun[..] >= prefix.end()[..] => continue,
+                        (Some(key), Some(begun)) if begun.starts_with(prefix.as_bytes()) => {
+                            view.scan_after(prefix, key)
+                        }
+                        _ => view.scan(prefix),
+                    };
+                    for pair in scan.take(PIECE - pairs.len()) {
+                        let (key, value) = pair?;
+                        pairs.push((key, Some(value)));
+                    }
+                    if pairs.len() == PIECE {
+                        break;
+                    }
+                }
+                Ok(pairs)
             }
             Self::Enrollments(ids) => {
                 let start = match after {

@@ -30,6 +30,9 @@ pub(super) struct Meta {
     /// The sequence number of the latest event.
     #[serde(default)]
     pub(super) last_event: u64,
+    /// The number of the latest server token.
+    #[serde(default)]
+    pub(super) last_ade_token: u64,
 }
 
 /// A sum over a set of records that a commit can keep up with, and that differs when one record is missing, stale or

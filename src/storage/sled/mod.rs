@@ -4,6 +4,9 @@
 //! (`committer.rs`, `worker.rs`), which makes a group of jobs durable with one sync. Readers read the tree directly and see durable
 //! state only (`shared.rs`).
 
+mod ade;
+mod ade_devices;
+mod ade_lists;
 mod admin;
 mod certificates;
 mod chunks;
@@ -64,6 +67,8 @@ pub struct SledStorage {
     folder: PathBuf,
     shared: Arc<Shared>,
     committer: Committer,
+    /// Held while a page of devices is written: thousands of keys, of which no group of jobs shall have more than one.
+    page: tokio::sync::Mutex<()>,
 }
 
 impl SledStorage {
@@ -87,6 +92,7 @@ impl SledStorage {
             folder: folder.to_owned(),
             shared,
             committer,
+            page: tokio::sync::Mutex::default(),
         })
     }
 

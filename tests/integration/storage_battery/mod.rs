@@ -3,6 +3,8 @@
 //! Each test is an ordinary function on a [`Place`], named by the sentence it holds a backend to. [`battery`] lists
 //! them once; one line at the end of this file runs them all on a backend, each on a fresh store.
 
+mod ade;
+mod ade_devices;
 mod admin;
 mod answers;
 mod certificates;
@@ -190,6 +192,35 @@ macro_rules! battery {
                     of_dead_letters_the_oldest_go,
                     events_for_a_removed_hook_are_passed_over_and_its_queue_purged,
                     events_are_there_after_a_restart,
+                ;
+                ade:
+                    tokens_are_listed_by_name_and_numbered_once,
+                    t7_no_more_tokens_are_added_than_may_be,
+                    a_tokens_name_number_and_birth_stay_what_they_are,
+                    one_token_at_most_is_the_default,
+                    a_rule_that_declines_leaves_the_token_as_it_is,
+                    concurrent_edits_of_one_token_lose_none,
+                    a_tokens_secrets_come_back_as_they_were_and_stay_out_of_debug,
+                    a_removed_token_is_gone_at_once_with_all_that_belongs_to_it,
+                    a_removed_token_is_purged_in_bounded_batches_and_leaves_nothing,
+                    profiles_are_changed_by_a_rule_that_sees_their_number,
+                    long_profiles_come_back_as_they_were,
+                    profiles_of_different_tokens_are_kept_apart,
+                    tokens_devices_and_profiles_are_there_after_a_restart,
+                ;
+                ade_devices:
+                    a_page_and_its_cursor_are_stored_in_one_step,
+                    a_sync_that_is_refused_stores_no_device,
+                    a_change_of_an_unknown_token_stores_nothing,
+                    each_device_is_ruled_on_as_it_is_stored,
+                    a_device_is_found_in_every_token_that_has_it,
+                    devices_are_listed_by_token_and_serial_number,
+                    pages_of_devices_join_without_gap_or_repetition,
+                    every_field_of_a_device_filter_must_match,
+                    due_devices_come_in_the_order_of_their_times,
+                    the_indexes_agree_with_the_rows_after_any_changes,
+                    t8_devices_are_counted_by_where_they_stand,
+                    a_page_of_a_thousand_devices_is_one_step,
                 ;
                 model:
                     a_queue_behaves_like_a_list,
