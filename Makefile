@@ -50,7 +50,7 @@ fmt:
 bench: deps
 	$(CARGO) build --release --workspace --bins
 	scripts/bench.sh
-	$(CARGO) test --test integration push::bench -- --ignored --nocapture --test-threads 1
+	$(CARGO) bench --bench push
 
 clean:
 	$(CARGO) clean

@@ -7,7 +7,10 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use super::output::{CliError, EXIT_FAILED, Output};
 use crate::{
@@ -80,15 +83,17 @@ pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliErr
 
 fn log(output: Output) {
     let filter = EnvFilter::try_from_env("RUSSET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // Below that, h2 writes down what a peer says in a GOAWAY; nobody knows what that holds.
+    let discreet = filter_fn(|event| !event.target().starts_with("h2") || *event.level() <= Level::INFO);
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter).with(discreet);
     // A second subscriber in one process is a test's affair, and the first one serves.
     let _ = if output.json {
-        subscriber.json().try_init()
+        registry.with(lines.json()).try_init()
     } else {
-        subscriber.try_init()
+        registry.with(lines).try_init()
     };
 }
 

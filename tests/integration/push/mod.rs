@@ -1,6 +1,5 @@
 //! Push through the door: commands wake simulated devices over a fake APNs, whatever that does.
 
-mod bench;
 mod faults;
 mod process;
 mod topics;

@@ -1,8 +1,10 @@
-//! Measures push on the release binaries: `make bench`, or
-//! `cargo test --test integration push::bench -- --ignored --nocapture`.
+//! Measures push on the release binaries: `make bench`, or `cargo bench --bench push` after
+//! `cargo build --release --workspace --bins`.
 //!
 //! The store is filled directly, for real enrollments are measured elsewhere. `RUSSET_BENCH_FLEET` sets how many
 //! enrollments there are (100,000), `RUSSET_BENCH_WAKES` how many times a device is woken (200).
+
+#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -24,8 +26,6 @@ use russet::{
     },
 };
 use serde_json::{Value, json};
-
-use crate::support::{command, uuid};
 
 struct Process(Child);
 
@@ -228,17 +228,27 @@ fn record(
 async fn enqueue(operator: &Operator, ids: &[String]) {
     for some in ids.chunks(1000) {
         let path = format!("/v1/enqueue/{}", some.join(","));
-        let asked = operator.request(Method::PUT, &path, command(&uuid(), "SecurityInfo"));
+        let asked = operator.request(Method::PUT, &path, security_info(&uuid()));
         asked.await.unwrap();
     }
+}
+
+fn uuid() -> String {
+    uuid::Uuid::new_v4().to_string().to_uppercase()
+}
+
+fn security_info(uuid: &str) -> Vec<u8> {
+    format!(
+        "<plist><dict><key>CommandUUID</key><string>{uuid}</string><key>Command</key>\
+         <dict><key>RequestType</key><string>SecurityInfo</string></dict></dict></plist>"
+    )
+    .into_bytes()
 }
 
 fn number(variable: &str, usual: usize) -> usize {
     std::env::var(variable).map_or(usual, |text| text.parse().unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a benchmark: make bench"]
 async fn a_push_to_a_whole_fleet() {
     let bench = Bench::new("50ms");
     let ids = bench.fill(number("RUSSET_BENCH_FLEET", 100_000)).await;
@@ -288,8 +298,6 @@ async fn a_push_to_a_whole_fleet() {
     drop(bench.apns);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a benchmark: make bench"]
 async fn from_enqueue_to_acknowledgement() {
     let bench = Bench::new("0ms");
     let (_server, operator, device) = bench.serve();
@@ -337,7 +345,7 @@ async fn from_enqueue_to_acknowledgement() {
         let begun = tokio::time::Instant::now();
         let path = format!("/v1/enqueue/{id}");
         operator
-            .request(Method::PUT, &path, command(&uuid, "SecurityInfo"))
+            .request(Method::PUT, &path, security_info(&uuid))
             .await
             .unwrap();
         let path = format!("/v1/commands/{uuid}");
@@ -360,4 +368,16 @@ async fn from_enqueue_to_acknowledgement() {
         latencies[latencies.len() / 2],
         latencies[latencies.len() * 99 / 100]
     );
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        from_enqueue_to_acknowledgement().await;
+        a_push_to_a_whole_fleet().await;
+    });
 }
