@@ -112,6 +112,7 @@ impl<T, P: Into<Problem>> At<T> for std::result::Result<T, P> {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, serde::Serialize)]
 #[allow(missing_docs)]
 pub enum Step {
+    Activation,
     Authenticate,
     CheckOut,
     Command,

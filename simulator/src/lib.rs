@@ -17,11 +17,13 @@
 //! # }
 //! ```
 
+pub mod abm;
 pub mod apns;
 pub mod clock;
 pub mod der;
 pub mod device;
 pub mod encode;
+mod endpoint;
 pub mod error;
 pub mod hardware;
 pub mod http;

@@ -34,6 +34,16 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, P
     Ok(certificates)
 }
 
+/// The chain and the key of a server.
+pub(crate) type Credentials = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The chain and the key of an identity.
+pub(crate) fn credentials_of(identity: &Identity) -> Result<Credentials, Problem> {
+    let certificate = CertificateDer::from(identity.certificate.to_der()?);
+    let key = PrivatePkcs8KeyDer::from(identity.key.private_key_to_pkcs8()?);
+    Ok((vec![certificate], key.into()))
+}
+
 /// A client's TLS settings: who it trusts and who it is.
 pub(crate) fn config(
     anchors: &[CertificateDer<'static>],

@@ -11,19 +11,15 @@
 //! | `POST /close` | closes them without a word |
 //! | `GET /wake` with `Upgrade: wake` | wakes devices in other processes |
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE};
-use hyper::service::service_fn;
+use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -31,20 +27,13 @@ use super::faults::{Faults, GoAway};
 use super::hub::{Hub, Order};
 use super::{locked, remote};
 use crate::encode;
+use crate::endpoint::{self, Answer, Refusal, bad, pairs, parse, to_json};
 
-const MAX_BODY: usize = 16 << 20;
-/// After a failure to accept a connection.
-const PAUSE: Duration = Duration::from_millis(50);
 /// Pushes in an answer unless the request says how many.
 const PUSHES: usize = 100;
 
-/// A refusal: its status and what is wrong.
-struct Refusal(StatusCode, String);
-
 /// Wake channels; they end with the endpoint.
 type Channels = Arc<Mutex<JoinSet<()>>>;
-
-type Answer = Result<Value, Refusal>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,30 +43,12 @@ struct Registration {
 
 /// Serves until it is dropped.
 pub(super) async fn run(hub: Arc<Hub>, listener: TcpListener) {
-    let mut connections = JoinSet::new();
     let channels = Channels::default();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-        };
-        let Ok((stream, _)) = accepted else {
-            // Too many open files, most likely; it passes.
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
-        let _ = stream.set_nodelay(true);
+    endpoint::run(listener, move |request| {
         let (hub, channels) = (hub.clone(), channels.clone());
-        let service = service_fn(move |request| {
-            let (hub, channels) = (hub.clone(), channels.clone());
-            async move { Ok::<_, Infallible>(respond(&hub, &channels, request).await) }
-        });
-        connections.spawn(
-            hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .with_upgrades(),
-        );
-    }
+        async move { respond(&hub, &channels, request).await }
+    })
+    .await;
 }
 
 async fn respond(hub: &Arc<Hub>, channels: &Channels, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -89,15 +60,7 @@ async fn respond(hub: &Arc<Hub>, channels: &Channels, request: Request<Incoming>
     {
         return upgrade(hub.clone(), channels, request);
     }
-    let (status, body) = match answer(hub, request).await {
-        Ok(body) => (StatusCode::OK, body),
-        Err(Refusal(status, text)) => (status, json!({ "error": text })),
-    };
-    let mut response = Response::new(Full::new(format!("{body}\n").into()));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
+    endpoint::respond(answer(hub, request).await)
 }
 
 fn upgrade(hub: Arc<Hub>, channels: &Channels, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -158,10 +121,10 @@ fn set_faults(hub: &Hub, faults: Faults) -> Answer {
 
 fn pushes(hub: &Hub, query: &str) -> Answer {
     let (mut count, mut wanted) = (PUSHES, None);
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        match pair.split_once('=') {
-            Some(("count", number)) => count = number.parse().map_err(|_| bad(&"count is no number"))?,
-            Some(("token", hex)) => wanted = Some(encode::lower_hex(&token(hex)?)),
+    for pair in pairs(query) {
+        match pair {
+            ("count", number) => count = number.parse().map_err(|_| bad(&"count is no number"))?,
+            ("token", hex) => wanted = Some(encode::lower_hex(&token(hex)?)),
             _ => return Err(bad(&"the query has count and token only")),
         }
     }
@@ -169,20 +132,6 @@ fn pushes(hub: &Hub, query: &str) -> Answer {
     to_json(hub.records(count, |record| fits(&record.token)))
 }
 
-async fn parse<T: DeserializeOwned>(body: Incoming) -> Result<T, Refusal> {
-    let body = Limited::new(body, MAX_BODY).collect().await;
-    let bytes = body.map_err(|error| bad(&error))?.to_bytes();
-    serde_json::from_slice(&bytes).map_err(|error| bad(&error))
-}
-
 fn token(hex: &str) -> Result<Vec<u8>, Refusal> {
     encode::from_hex(hex).ok_or_else(|| bad(&format!("`{hex}` is no token")))
-}
-
-fn to_json(value: impl serde::Serialize) -> Answer {
-    serde_json::to_value(value).map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
-}
-
-fn bad(problem: &dyn std::fmt::Display) -> Refusal {
-    Refusal(StatusCode::BAD_REQUEST, problem.to_string())
 }

@@ -40,7 +40,7 @@ mod tests;
 mod tls;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -56,6 +56,7 @@ pub use reason::Reason;
 pub use settings::{ServerCertificate, Settings};
 
 use crate::encode;
+use crate::endpoint::{bind, locked};
 use crate::error::{At, Problem, Result, Step};
 use hub::{Hub, Order};
 
@@ -232,14 +233,4 @@ impl Drop for FakeApns {
             task.abort();
         }
     }
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, Problem> {
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|e| Problem::State(format!("can't listen on {address}: {e}")))
-}
-
-/// The lock, whether or not a holder panicked: the counters and tables are sound between any two statements.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

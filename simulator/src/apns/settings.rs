@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::authority::Authority;
-use super::tls::{self, Credentials};
+use super::tls;
 use crate::error::Problem;
+use crate::tls::{Credentials, credentials_of};
 
 /// The settings of a fake APNs. By default it listens on free ports of 127.0.0.1, keeps nothing on disk, answers at
 /// once, and allows 1000 streams.
@@ -81,6 +82,6 @@ impl Settings {
             None => Authority::new()?,
         };
         let identity = authority.server(self.listen.ip())?;
-        Ok((tls::credentials_of(&identity)?, authority.anchor()?))
+        Ok((credentials_of(&identity)?, authority.anchor()?))
     }
 }

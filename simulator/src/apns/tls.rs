@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
@@ -13,24 +13,13 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, ServerC
 use super::faults::TlsAlert;
 use super::locked;
 use crate::error::Problem;
-use crate::pki::identity::Identity;
-use crate::tls;
-
-/// The chain and the key of a server.
-pub(super) type Credentials = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+use crate::tls::{self, Credentials};
 
 /// The chain and the key in PEM.
 pub(super) fn credentials_from_pem(chain: &[u8], key: &[u8]) -> Result<Credentials, Problem> {
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|e| Problem::State(format!("the server's key is not PEM: {e}")))?;
     Ok((tls::certificates(chain)?, key))
-}
-
-/// The chain and the key of an identity.
-pub(super) fn credentials_of(identity: &Identity) -> Result<Credentials, Problem> {
-    let certificate = CertificateDer::from(identity.certificate.to_der()?);
-    let key = PrivatePkcs8KeyDer::from(identity.key.private_key_to_pkcs8()?);
-    Ok((vec![certificate], key.into()))
 }
 
 /// The alert that ends handshakes at the moment.

@@ -5,6 +5,7 @@ pub mod cms;
 pub mod csr;
 pub mod envelope;
 pub mod identity;
+pub(crate) mod issuing;
 pub mod scep;
 
 /// Object identifiers, by the names their standards give them.
