@@ -39,7 +39,8 @@ pub mod storm;
 mod tls;
 
 pub use device::{
-    Behaviour, Channel, Credentials, Device, Endpoint, Enrolled, Handled, Options, Present, Status,
+    Behaviour, BootOptions, Booted, Channel, Credentials, Device, Endpoint, Enrolled, Handled, Options,
+    Present, Status,
 };
 pub use error::{Error, Problem, Result, Step};
 pub use hardware::{Hardware, Kind};

@@ -30,6 +30,40 @@ pub(crate) struct Script {
     pub(crate) queue: Mutex<VecDeque<Vec<u8>>>,
     pub(crate) seen: Mutex<Vec<Dictionary>>,
     pub(crate) statuses: Mutex<Vec<(&'static str, u16)>>,
+    /// What is answered below `/ade`, before the profile.
+    pub(crate) pages: Mutex<VecDeque<Page>>,
+    /// What came below `/ade`.
+    pub(crate) visits: Mutex<Vec<Visit>>,
+}
+
+/// An answer below `/ade`.
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: String,
+}
+
+impl Page {
+    pub(crate) fn new(status: u16, content_type: &str, body: &str) -> Self {
+        Self {
+            status,
+            headers: vec![("content-type", content_type.into())],
+            body: body.into(),
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// A request below `/ade`.
+pub(crate) struct Visit {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: hyper::HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Script {
@@ -41,6 +75,8 @@ impl Script {
             queue: Mutex::default(),
             seen: Mutex::default(),
             statuses: Mutex::default(),
+            pages: Mutex::default(),
+            visits: Mutex::default(),
         });
         let server = script.clone();
         tokio::spawn(async move {
@@ -63,6 +99,9 @@ impl Script {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let query = head.uri.query().unwrap_or_default();
+        if head.uri.path().starts_with("/ade") {
+            return self.visit(head, body);
+        }
         let (status, kind, body) = match head.uri.path() {
             "/enroll" => (200, "application/x-apple-aspen-config", self.profile("M")),
             path if path.starts_with("/v1/enqueue/") => {
@@ -83,6 +122,28 @@ impl Script {
             }
         };
         let response = Response::builder().status(status).header("content-type", kind);
+        response.body(Full::new(body.into())).unwrap()
+    }
+
+    fn visit(&self, head: hyper::http::request::Parts, body: Bytes) -> Response<Full<Bytes>> {
+        self.visits.lock().unwrap().push(Visit {
+            method: head.method.to_string(),
+            path: head.uri.path_and_query().unwrap().to_string(),
+            headers: head.headers,
+            body,
+        });
+        let page = self.pages.lock().unwrap().pop_front();
+        let (status, headers, body) = match page {
+            Some(page) => (page.status, page.headers, page.body.into_bytes()),
+            None => {
+                let kind = "application/x-apple-aspen-config".to_string();
+                (200, vec![("content-type", kind)], self.profile("M"))
+            }
+        };
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(name, value);
+        }
         response.body(Full::new(body.into())).unwrap()
     }
 

@@ -63,6 +63,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+#[cfg(test)]
+pub(crate) use tests::client as testing;
+
 pub use activation::{Activation, Lookup, Managed};
 pub use clock::Clock;
 pub use endpoint::Endpoint;

@@ -67,6 +67,9 @@ impl Device {
 
     /// Sends TokenUpdate on a user channel; HTTP 410 means that the server declines the user, which is no error.
     pub async fn user_token_update(&mut self, channel: &Channel) -> Result<()> {
+        if *channel != Channel::Device {
+            self.past_setup_assistant().at(Step::TokenUpdate)?;
+        }
         let message = self.token_update_message(channel)?;
         let push = push_of(&message)?;
         let Channel::User(short_name) = channel else {

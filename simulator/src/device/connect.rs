@@ -64,9 +64,15 @@ impl Device {
     /// deliver is sent instead of `Idle`. What was handled before an error is in [`Device::handled`].
     pub async fn connect_on(&mut self, channel: &Channel) -> Result<Vec<Handled>> {
         self.handled.clear();
+        if *channel != Channel::Device {
+            self.past_setup_assistant().at(Step::Command)?;
+        }
         let wants_declarations = self.converse(channel).await?;
         if let Some(data) = wants_declarations {
             self.synchronise_after(channel, data).await;
+        }
+        if self.is_held() && !self.state.awaiting_configuration {
+            self.leave_setup_assistant().await?;
         }
         Ok(self.handled.clone())
     }

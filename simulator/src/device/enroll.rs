@@ -10,7 +10,6 @@ use crate::encode::url_escape;
 use crate::error::{At, Error, Problem, Result, Step};
 use crate::http::Request;
 use crate::pki::identity::Identity;
-use crate::plists::{Dictionary, dictionary, encode};
 use crate::profile::{EnrollmentProfile, IdentityPayload};
 use crate::{Kind, encode, random, scep};
 
@@ -65,21 +64,6 @@ impl Device {
         self.fetch(Request::new(Method::GET, url)).await
     }
 
-    /// Fetches an enrollment profile as Automated Device Enrollment does: POST of MachineInfo signed by the device's
-    /// built-in identity, which is the caller's to make.
-    pub async fn fetch_profile_automated(&mut self, url: &str, built_in: &Identity) -> Result<Vec<u8>> {
-        let signed = encode(&self.machine_info())
-            .and_then(|xml| built_in.signed_data(&xml))
-            .at(Step::FetchProfile)?;
-        let request = Request::new(Method::POST, url).body(signed);
-        self.fetch(
-            request
-                .header("content-type", "application/pkcs7-signature")
-                .at(Step::FetchProfile)?,
-        )
-        .await
-    }
-
     async fn fetch(&mut self, request: Request) -> Result<Vec<u8>> {
         let request = request
             .header("user-agent", &self.user_agent())
@@ -89,28 +73,11 @@ impl Device {
         Ok(response.at(Step::FetchProfile)?.body.to_vec())
     }
 
-    /// The MachineInfo of Automated Device Enrollment.
-    pub fn machine_info(&self) -> Dictionary {
-        let hardware = &self.hardware;
-        let mut info = dictionary([
-            ("LANGUAGE", "en".into()),
-            ("MDM_CAN_REQUEST_SOFTWARE_UPDATE", true.into()),
-            ("OS_VERSION", hardware.os_version.as_str().into()),
-            ("PRODUCT", hardware.product_name.as_str().into()),
-            ("SERIAL", hardware.serial_number.as_str().into()),
-            ("UDID", hardware.udid.as_str().into()),
-            ("VERSION", hardware.build_version.as_str().into()),
-        ]);
-        if let Some(imei) = &hardware.imei {
-            info.insert("IMEI".into(), imei.as_str().into());
-        }
-        info
-    }
-
     /// Enrols with a profile at hand: identity, Authenticate, TokenUpdate, and the users' TokenUpdates where the profile
     /// offers user channels. On failure the device is as it was without a profile.
     pub async fn enroll_with(&mut self, profile: &[u8]) -> Result<Enrolled> {
         let watch = Stopwatch::start();
+        self.check_payload(profile)?;
         self.unenroll();
         self.state.unenrolled = None;
         match self.install(profile).await {
@@ -161,17 +128,29 @@ impl Device {
         self.authenticate().await?;
         done(Step::Authenticate);
 
-        self.state.awaiting_configuration = self.options.awaiting_configuration;
+        self.state.awaiting_configuration = self.options.awaiting_configuration || self.is_to_be_held();
         self.token_update().await?;
         done(Step::TokenUpdate);
 
-        if self.hardware.kind == Kind::Mac && profile.mdm.offers("per-user-connections") {
-            for user in self.state.users.clone() {
-                self.user_token_update(&Channel::User(user.short_name)).await?;
-            }
+        // In Setup Assistant there are no users yet.
+        if !self.is_in_setup_assistant() && self.bring_up_users().await? {
             done(Step::TokenUpdate);
         }
         Ok((steps, verified))
+    }
+
+    /// Brings up the channels of a Mac's users; answers whether the profile has any.
+    pub(super) async fn bring_up_users(&mut self) -> Result<bool> {
+        let offered = self
+            .enrollment()
+            .is_some_and(|enrollment| enrollment.mdm.offers("per-user-connections"));
+        if self.hardware.kind != Kind::Mac || !offered {
+            return Ok(false);
+        }
+        for user in self.state.users.clone() {
+            self.user_token_update(&Channel::User(user.short_name)).await?;
+        }
+        Ok(true)
     }
 
     /// Asks for a new identity; `present` signs the request if the options say so.

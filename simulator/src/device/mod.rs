@@ -1,5 +1,6 @@
 //! A simulated device: what it is, what it remembers, and how it talks to its server.
 
+mod ade;
 mod apply;
 mod checkin;
 mod commands;
@@ -18,6 +19,10 @@ mod wake;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 
+pub use ade::{
+    AdeProfile, BootOptions, Booted, Login, Outcome, Pane, Phase, Refusal, Setup, UpdateRequired, panes,
+    panes_of,
+};
 pub use connect::{Handled, Status};
 pub use declarations::Synchronised;
 pub use enroll::{Enrolled, StepReport};

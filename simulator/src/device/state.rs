@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::ade::Setup;
 use crate::encode::as_base64;
 use crate::hardware::Hardware;
 
@@ -140,6 +141,12 @@ pub struct State {
     pub settings: BTreeMap<String, serde_json::Value>,
     /// Users of the device.
     pub users: Vec<User>,
+    /// How Automated Device Enrollment set the device up, once it has.
+    #[serde(default)]
+    pub setup: Option<Setup>,
+    /// `PayloadIdentifier` of an MDM profile of somebody else's, which keeps ours out.
+    #[serde(default)]
+    pub foreign_mdm: Option<String>,
     /// State of each channel that has any.
     pub channels: BTreeMap<String, ChannelState>,
 }

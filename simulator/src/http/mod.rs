@@ -123,6 +123,15 @@ impl Client {
         }
     }
 
+    /// A client with the same settings that trusts these certificates, in DER, and nobody else.
+    pub fn trusting_only(&self, certificates: &[Vec<u8>]) -> Self {
+        let anchors = certificates.iter().cloned().map(CertificateDer::from);
+        Self {
+            anchors: anchors.collect(),
+            ..self.fresh()
+        }
+    }
+
     /// The trusted authorities in DER.
     pub fn anchors(&self) -> impl Iterator<Item = &[u8]> {
         self.anchors.iter().map(AsRef::as_ref)
@@ -142,17 +151,7 @@ impl Client {
     pub async fn send(&mut self, request: Request, identity: Option<&Identity>) -> Result<Response, Problem> {
         let mut request = request;
         for _ in 0..=MAX_REDIRECTS {
-            let exchange = tokio::time::timeout(self.timeout, self.exchange(&request, identity)).await;
-            let response = match exchange {
-                Ok(response) => response?,
-                Err(_) => {
-                    self.connections.clear();
-                    return Err(Problem::transport(format!(
-                        "none within {} s",
-                        self.timeout.as_secs_f32()
-                    )));
-                }
-            };
+            let response = self.send_once(&request, identity).await?;
             match response
                 .headers
                 .get(LOCATION)
@@ -163,6 +162,23 @@ impl Client {
             }
         }
         Err(Problem::transport(format!("more than {MAX_REDIRECTS} redirects")))
+    }
+
+    /// Sends a request and answers what comes, be it a redirect.
+    pub async fn send_once(
+        &mut self,
+        request: &Request,
+        identity: Option<&Identity>,
+    ) -> Result<Response, Problem> {
+        let within = self.timeout;
+        match tokio::time::timeout(within, self.exchange(request, identity)).await {
+            Ok(response) => response,
+            Err(_) => {
+                self.connections.clear();
+                let seconds = self.timeout.as_secs_f32();
+                Err(Problem::transport(format!("none within {seconds} s")))
+            }
+        }
     }
 
     /// Sends a whole request on a connection of its own and hangs up without reading the answer.

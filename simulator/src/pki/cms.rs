@@ -25,6 +25,10 @@ pub struct SignedData<'a> {
     pub signer: &'a Identity,
     /// The digest of content and attributes.
     pub digest: Digest,
+    /// Further certificates that are included, which lead to the signer's authority.
+    pub chain: &'a [X509],
+    /// Signs the content itself, without signed attributes.
+    pub direct: bool,
     /// Signed attributes beyond contentType and messageDigest, each in DER.
     pub attributes: Vec<Vec<u8>>,
     /// How the outer structures are written.
@@ -35,6 +39,10 @@ impl SignedData<'_> {
     /// The encoded ContentInfo.
     pub fn build(&self) -> Result<Vec<u8>, Problem> {
         let ber = self.encoding;
+        let mut certificates = self.signer.certificate.to_der()?;
+        for certificate in self.chain {
+            certificates.extend(certificate.to_der()?);
+        }
         let digest_algorithm = der::algorithm(self.digest.oid(), &der::null())?;
         let data = der::oid(oids::DATA)?;
         let encapsulated = match self.content.filter(|_| self.attached) {
@@ -53,7 +61,7 @@ impl SignedData<'_> {
                 &der::integer(1),
                 &der::tlv(tag::SET, &digest_algorithm),
                 &encapsulated,
-                &der::tlv(tag::CONTEXT_0, &self.signer.certificate.to_der()?),
+                &der::tlv(tag::CONTEXT_0, &certificates),
                 &der::tlv(tag::SET, &self.signer_info(&digest_algorithm)?),
             ],
         );
@@ -69,13 +77,24 @@ impl SignedData<'_> {
         ];
         attributes.extend(self.attributes.iter().cloned());
         let attributes = der::sorted(attributes);
-        let signature = sign(&self.signer.key, self.digest, &der::tlv(tag::SET, &attributes))?;
+        let (attributes, signature) = if self.direct {
+            let content = self.content.unwrap_or_default();
+            (Vec::new(), sign(&self.signer.key, self.digest, content)?)
+        } else {
+            let signature = sign(&self.signer.key, self.digest, &der::tlv(tag::SET, &attributes))?;
+            (der::tlv(tag::CONTEXT_0, &attributes), signature)
+        };
+        let algorithm = if self.signer.key.id() == Id::EC {
+            der::sequence(&[&der::oid(oids::ECDSA_WITH_SHA256)?])
+        } else {
+            der::algorithm(oids::RSA_ENCRYPTION, &der::null())?
+        };
         Ok(der::sequence(&[
             &der::integer(1),
             &issuer_and_serial(&self.signer.certificate)?,
             digest_algorithm,
-            &der::tlv(tag::CONTEXT_0, &attributes),
-            &der::algorithm(oids::RSA_ENCRYPTION, &der::null())?,
+            &attributes,
+            &algorithm,
             &der::tlv(tag::OCTET_STRING, &signature),
         ]))
     }
@@ -356,6 +375,8 @@ mod tests {
                 attached: true,
                 signer: &identity,
                 digest: Digest::Sha256,
+                chain: &[],
+                direct: false,
                 attributes: vec![],
                 encoding,
             }

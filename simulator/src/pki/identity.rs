@@ -87,6 +87,8 @@ impl Identity {
             attached,
             signer: self,
             digest,
+            chain: &[],
+            direct: false,
             attributes: vec![cms::signing_time(crate::clock::now())?],
             encoding: Default::default(),
         }

@@ -81,6 +81,8 @@ impl MiniCa {
             attached: true,
             signer: &self.identity,
             digest: Digest::Sha256,
+            chain: &[],
+            direct: false,
             attributes,
             encoding: Encoding::Der,
         }

@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod cms;
 pub mod csr;
+pub mod device_ca;
 pub mod envelope;
 pub mod identity;
 pub(crate) mod issuing;

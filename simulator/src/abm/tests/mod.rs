@@ -1,6 +1,6 @@
 //! The fake Apple Business Manager against a small client of its own.
 
-mod client;
+pub(crate) mod client;
 mod control;
 mod devices;
 mod faults;
