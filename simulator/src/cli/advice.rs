@@ -5,6 +5,9 @@ use russet_sim::{Error, Problem, Step};
 /// What to try after this error.
 pub(crate) fn next_step(error: &Error) -> &'static str {
     match (&error.problem, error.step) {
+        (Problem::Transport(_), Step::Activation) => {
+            "start it with russet-sim abm, or give the address of its control endpoint with --abm"
+        }
         (Problem::Transport(text), _) if text.contains("UnknownIssuer") => {
             "pass the PEM file of the server's TLS authority with --ca"
         }

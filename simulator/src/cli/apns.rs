@@ -111,14 +111,14 @@ pub(crate) async fn main(options: Apns, json: bool) -> Result<(), Failure> {
     let output = Output { json };
     match options.verb {
         None => serve(options.serve, output).await,
-        Some(ApnsVerb::Stats { at }) => print(output, &ask(&at, Method::GET, "stats", &Value::Null).await?),
+        Some(ApnsVerb::Stats { at }) => output.value(&ask(&at, Method::GET, "stats", &Value::Null).await?),
         Some(ApnsVerb::Pushes { at, count }) => {
             let path = format!("pushes?count={count}");
-            print(output, &ask(&at, Method::GET, &path, &Value::Null).await?)
+            output.value(&ask(&at, Method::GET, &path, &Value::Null).await?)
         }
         Some(ApnsVerb::Fault(fault)) => {
             let faults = fault.faults()?;
-            print(output, &ask(&fault.at, Method::POST, "faults", &faults).await?)
+            output.value(&ask(&fault.at, Method::POST, "faults", &faults).await?)
         }
     }
 }
@@ -193,10 +193,4 @@ async fn ask(at: &At, method: Method, path: &str, body: &Value) -> Result<Value,
             value["error"].as_str().unwrap_or("refused").into(),
         )),
     }
-}
-
-fn print(output: Output, value: &Value) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    output.line(text, value.clone());
-    Ok(())
 }

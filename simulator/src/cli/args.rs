@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Pretend to be Apple Business Manager: portal, device assignment service, activation
+    Abm(Box<super::abm::Abm>),
     /// Pretend to be Apple's push service, and wake simulated devices
     Apns(Box<super::apns::Apns>),
     /// Make, enrol and connect devices that are kept in files
@@ -40,6 +42,14 @@ pub(crate) enum Verb {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeviceVerb {
+    /// Boot devices of the fake Apple Business Manager out of their boxes
+    Boot(Box<super::boot::BootVerb>),
+    /// Make the authority of the devices' built-in identities, which a server must trust, and print its file
+    Authority {
+        /// Directory that keeps it
+        #[arg(long = "device-ca", default_value = "sim-devices", value_name = "DIR")]
+        directory: PathBuf,
+    },
     /// Make devices
     Create {
         #[command(flatten)]
@@ -180,6 +190,11 @@ pub(crate) struct Run {
     /// Stop after enrolling
     #[arg(long)]
     pub(crate) once: bool,
+    /// Boot devices of the fake Apple Business Manager instead of enrolling by --url
+    #[arg(long)]
+    pub(crate) boot: bool,
+    #[command(flatten)]
+    pub(crate) booting: super::boot::Boot,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -12,6 +12,8 @@ use super::store::Store;
 pub(crate) async fn main(verb: DeviceVerb, json: bool) -> Result<(), Failure> {
     let output = Output { json };
     match verb {
+        DeviceVerb::Authority { directory } => super::boot::make_authority(&directory, json),
+        DeviceVerb::Boot(options) => super::boot::main(*options, json).await,
         DeviceVerb::Create { state, kind, count } => {
             let store = Store::open(&state.directory)?;
             for _ in 0..count {
@@ -137,6 +139,11 @@ impl Tally {
             self.failures += 1;
             output.failed(device, &error);
         }
+    }
+
+    /// How many devices were counted.
+    pub(crate) fn devices(&self) -> usize {
+        self.devices
     }
 
     pub(crate) fn result(self) -> Result<(), Failure> {

@@ -1,8 +1,10 @@
 //! The command line: arguments, dispatch, exit codes.
 
+mod abm;
 mod advice;
 mod apns;
 mod args;
+mod boot;
 mod devices;
 mod output;
 mod run;
@@ -59,6 +61,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match arguments.verb {
+            Verb::Abm(options) => abm::main(*options, arguments.json).await,
             Verb::Apns(options) => apns::main(*options, arguments.json).await,
             Verb::Device(verb) => devices::main(verb, arguments.json).await,
             Verb::Run(options) => run::main(options, arguments.json).await,

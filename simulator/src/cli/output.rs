@@ -6,6 +6,7 @@ use russet_sim::device::Synchronised;
 use russet_sim::{Channel, Device, Enrolled, Error, Handled};
 use serde_json::{Value, json};
 
+use super::Failure;
 use super::advice::next_step;
 
 /// Prints text or JSON lines.
@@ -125,6 +126,13 @@ impl Output {
         } else {
             eprintln!("{} failed at {error}\n  next: {next}", label(device));
         }
+    }
+
+    /// A value as it is.
+    pub(crate) fn value(self, value: &Value) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        self.line(text, value.clone());
+        Ok(())
     }
 
     pub(crate) fn line(self, text: String, json: Value) {

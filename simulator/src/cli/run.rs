@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russet_sim::apns::{Courier, Wake};
-use russet_sim::{Device, Kind};
+use russet_sim::{Client, Device, Kind};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::Failure;
 use super::args::Run;
+use super::boot::Factory;
 use super::devices::{Tally, connect_channel, connect_one, enroll_one};
 use super::output::Output;
 
@@ -26,11 +27,17 @@ pub(crate) async fn main(options: Run, json: bool) -> Result<(), Failure> {
     let client = options.server.client()?;
     let mut tally = Tally::default();
     let mut devices = Vec::new();
-    for kind in KINDS.into_iter().cycle().take(options.count as usize) {
-        let mut device = Device::new(kind, client.fresh())?;
+    let factory = options
+        .boot
+        .then(|| Factory::open(&options.booting))
+        .transpose()?;
+    for mut device in new_devices(&options, factory.as_ref(), &client).await? {
         device.options.present = options.server.present();
-        let result = enroll_one(output, &mut device, &options.profile).await;
-        let enrolled = result.is_ok();
+        let result = match &factory {
+            Some(factory) => factory.boot(output, &mut device).await.map(drop),
+            None => enroll_one(output, &mut device, &options.profile).await,
+        };
+        let enrolled = device.is_enrolled();
         tally.count(output, &device, result);
         if enrolled {
             devices.push(Arc::new(tokio::sync::Mutex::new(device)));
@@ -40,6 +47,20 @@ pub(crate) async fn main(options: Run, json: bool) -> Result<(), Failure> {
         keep_connecting(&options, output, devices).await;
     }
     tally.result()
+}
+
+/// Devices that were never on.
+async fn new_devices(
+    options: &Run,
+    factory: Option<&Factory>,
+    client: &Client,
+) -> Result<Vec<Device>, Failure> {
+    if let Some(factory) = factory {
+        return factory.devices(options.count, client).await;
+    }
+    let kinds = KINDS.into_iter().cycle().take(options.count as usize);
+    let devices = kinds.map(|kind| Device::new(kind, client.fresh()));
+    Ok(devices.collect::<Result<_, _>>()?)
 }
 
 async fn keep_connecting(options: &Run, output: Output, devices: Vec<SharedDevice>) {
