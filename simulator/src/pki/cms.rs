@@ -25,10 +25,6 @@ pub struct SignedData<'a> {
     pub signer: &'a Identity,
     /// The digest of content and attributes.
     pub digest: Digest,
-    /// Further certificates that are included, which lead to the signer's authority.
-    pub chain: &'a [X509],
-    /// Signs the content itself, without signed attributes.
-    pub direct: bool,
     /// Signed attributes beyond contentType and messageDigest, each in DER.
     pub attributes: Vec<Vec<u8>>,
     /// How the outer structures are written.
@@ -38,9 +34,15 @@ pub struct SignedData<'a> {
 impl SignedData<'_> {
     /// The encoded ContentInfo.
     pub fn build(&self) -> Result<Vec<u8>, Problem> {
+        self.build_with(&[], false)
+    }
+
+    /// The encoded ContentInfo with further certificates, which lead to the signer's authority. A `direct` signature is
+    /// over the content itself, without signed attributes.
+    pub fn build_with(&self, chain: &[X509], direct: bool) -> Result<Vec<u8>, Problem> {
         let ber = self.encoding;
         let mut certificates = self.signer.certificate.to_der()?;
-        for certificate in self.chain {
+        for certificate in chain {
             certificates.extend(certificate.to_der()?);
         }
         let digest_algorithm = der::algorithm(self.digest.oid(), &der::null())?;
@@ -62,14 +64,14 @@ impl SignedData<'_> {
                 &der::tlv(tag::SET, &digest_algorithm),
                 &encapsulated,
                 &der::tlv(tag::CONTEXT_0, &certificates),
-                &der::tlv(tag::SET, &self.signer_info(&digest_algorithm)?),
+                &der::tlv(tag::SET, &self.signer_info(&digest_algorithm, direct)?),
             ],
         );
         let content = ber.constructed(tag::CONTEXT_0, &[&signed_data]);
         Ok(ber.constructed(tag::SEQUENCE, &[&der::oid(oids::SIGNED_DATA)?, &content]))
     }
 
-    fn signer_info(&self, digest_algorithm: &[u8]) -> Result<Vec<u8>, Problem> {
+    fn signer_info(&self, digest_algorithm: &[u8], direct: bool) -> Result<Vec<u8>, Problem> {
         let digest = hash(self.digest.algorithm(), self.content.unwrap_or_default())?;
         let mut attributes = vec![
             attribute(oids::CONTENT_TYPE, &der::oid(oids::DATA)?)?,
@@ -77,7 +79,7 @@ impl SignedData<'_> {
         ];
         attributes.extend(self.attributes.iter().cloned());
         let attributes = der::sorted(attributes);
-        let (attributes, signature) = if self.direct {
+        let (attributes, signature) = if direct {
             let content = self.content.unwrap_or_default();
             (Vec::new(), sign(&self.signer.key, self.digest, content)?)
         } else {
@@ -375,8 +377,6 @@ mod tests {
                 attached: true,
                 signer: &identity,
                 digest: Digest::Sha256,
-                chain: &[],
-                direct: false,
                 attributes: vec![],
                 encoding,
             }

@@ -164,12 +164,10 @@ impl DeviceCa {
             attached: true,
             signer: &signer,
             digest: if direct { Digest::Sha1 } else { Digest::Sha256 },
-            chain: &chain,
-            direct,
             attributes: vec![signing_time(clock::now())?],
             encoding: Default::default(),
         }
-        .build()?;
+        .build_with(&chain, direct)?;
         if signing.tampered {
             tamper(&mut signed, hardware);
         }

@@ -87,8 +87,6 @@ impl Identity {
             attached,
             signer: self,
             digest,
-            chain: &[],
-            direct: false,
             attributes: vec![cms::signing_time(crate::clock::now())?],
             encoding: Default::default(),
         }

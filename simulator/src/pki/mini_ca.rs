@@ -81,8 +81,6 @@ impl MiniCa {
             attached: true,
             signer: &self.identity,
             digest: Digest::Sha256,
-            chain: &[],
-            direct: false,
             attributes,
             encoding: Encoding::Der,
         }

@@ -64,8 +64,6 @@ impl PkiMessage<'_> {
             attached: true,
             signer: self.signer,
             digest: self.digest,
-            chain: &[],
-            direct: false,
             attributes,
             encoding: self.encoding,
         }
