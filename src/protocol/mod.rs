@@ -1,5 +1,6 @@
 //! Wire types: what devices and operators send, and what they get. Pure: no async, no I/O, no clock.
 
+pub mod ade;
 pub mod catalogue;
 pub mod ids;
 pub mod mdm;

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{Listing, Page, Sealed, StoreResult};
+pub use crate::protocol::ade::AdePlatform;
 use crate::protocol::{ids::SerialNumber, time::Timestamp};
 
 /// A key pair whose certificate Apple encrypts a server token to.
@@ -63,20 +64,6 @@ pub struct AdeTrouble {
     pub detail: String,
     /// When it was seen first.
     pub since: Timestamp,
-}
-
-/// For which devices a profile is the default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AdePlatform {
-    /// iPhone, iPad and iPod.
-    Ios,
-    /// Mac.
-    Macos,
-    /// Apple TV.
-    Tvos,
-    /// Apple Vision.
-    Visionos,
 }
 
 /// A server token: the link to one MDM server in Apple Business Manager or Apple School Manager.

@@ -1,0 +1,3 @@
+//! Enrollment profiles of Automated Device Enrollment.
+
+mod panes;
