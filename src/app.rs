@@ -1,5 +1,6 @@
 //! The object graph: built here and nowhere else, for the binary and for every test.
 
+mod ade;
 mod outbound;
 
 use std::{
@@ -43,6 +44,7 @@ use crate::{
     },
     protocol::profile::Anchor,
     service::{
+        ade::{profiles::Profiles, settings_commands::EnrollmentSettings},
         checkin::{CheckInSettings, CheckIns},
         commands::Commands,
         contacts::Contacts,
@@ -211,6 +213,7 @@ impl App {
             Arc::clone(&outbound),
             config.hooks.clone(),
         ));
+        let ade_settings = Arc::new(EnrollmentSettings::new(Arc::clone(&store), Arc::clone(&pushes)));
         let check_ins = Arc::new(CheckIns::new(
             Arc::clone(&store),
             identities.clone(),
@@ -220,7 +223,7 @@ impl App {
                 outbound::declarations(data_dir, config, outbound)?,
                 Arc::clone(&events),
             ),
-            Arc::clone(&pushes),
+            (Arc::clone(&pushes), Arc::clone(&ade_settings)),
             check_in_settings(data_dir, config)?,
         ));
         let commands = Arc::new(Commands::new(
@@ -229,11 +232,23 @@ impl App {
             Arc::clone(&contacts),
             Arc::clone(&pushes),
             Arc::clone(&events),
+            Arc::clone(&ade_settings),
         ));
         let enrollments = Arc::new(Enrollments::new(
             Arc::clone(&store),
             profile_signer(data_dir, config, &ca)?,
             profile_template(data_dir, config, &ca, device_address)?,
+        ));
+
+        let profiles = Arc::new(Profiles::new(
+            Arc::clone(&store),
+            None,
+            Arc::new(ade::OneDoor::new(
+                config.public_url(device_address),
+                enrollments.anchors(),
+            )),
+            ade_settings,
+            config.enroll.has_user_channels(),
         ));
 
         let bodies = || Bodies::new(config.server.body_timeout);
@@ -266,6 +281,7 @@ impl App {
             keys: Keys::new(Arc::clone(&store)),
             pushes: Arc::clone(&pushes),
             push_certificates: push_certificates.clone(),
+            ade_profiles: profiles,
             metrics: metrics.clone(),
             ready_at: Default::default(),
             bodies: bodies(),

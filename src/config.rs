@@ -301,6 +301,14 @@ impl Default for Enroll {
     }
 }
 
+impl Enroll {
+    /// Whether devices are told to bring their users' channels along, which a Shared iPad needs.
+    pub fn has_user_channels(&self) -> bool {
+        let capability = "com.apple.mdm.per-user-connections";
+        self.server_capabilities.iter().any(|own| own == capability)
+    }
+}
+
 /// What a Mac's network and mobile accounts are told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -66,6 +66,20 @@ macro_rules! codes {
 }
 
 codes! {
+    AdeAppleFailed = "ade_apple_failed", Unavailable,
+        "Apple's Device Assignment Services did not do it.", "What Apple said is in the message; `russet ade token show` tells how the token stands.";
+    AdeProfileExists = "ade_profile_exists", Conflict,
+        "The token has an enrollment profile of that name.", "Choose another name, or change it with `russet ade profile edit`.";
+    AdeProfileInUse = "ade_profile_in_use", Conflict,
+        "The enrollment profile is in use.", "Give its devices another one and unset it as the default, or delete it with --force (`force=true` in the API).";
+    AdeProfileInvalid = "ade_profile_invalid", Invalid,
+        "The enrollment profile can't be used.", "Correct the settings that the message names; the README lists them.";
+    AdeProfileLimit = "ade_profile_limit", Conflict,
+        "A token has 1,000 enrollment profiles at most.", "Delete some that no device uses, or add them to another token.";
+    AdeProfileUnknown = "ade_profile_unknown", NotFound,
+        "The token has no enrollment profile of that name.", "List them with `russet ade profile list`.";
+    AdeTokenUnknown = "ade_token_unknown", NotFound,
+        "There is no server token of that name.", "List them with `russet ade token list`.";
     ApiKeyExists = "api_key_exists", Conflict,
         "There is an API key of that name.", "Choose another name, or remove the old key with `russet apikey remove`.";
     ApiKeyUnknown = "api_key_unknown", NotFound,
@@ -156,6 +170,8 @@ codes! {
         "The certificate is not an MDM push certificate.", "Download the one from identity.apple.com/pushcert: its subject has a UID that begins with com.apple.mgmt.";
     PushVendorUnusable = "push_vendor_unusable", Unavailable,
         "The MDM vendor's certificate can't sign requests.", "Mend push.vendor_certificate, push.vendor_key and push.vendor_chain, and start the server again; or remove them for an unsigned request.";
+    SharedIpadUnsupported = "shared_ipad_unsupported", Forbidden,
+        "The device can't be a Shared iPad.", "Wipe it, and give it a profile without shared_ipad first.";
     StoreUnavailable = "store_unavailable", Unavailable,
         "The server can't reach its store at present.", "Try again; check the disk's free space and the server's log.";
     UserDeclined = "user_declined", Forbidden,
@@ -168,7 +184,17 @@ pub struct Error {
     code: Code,
     detail: Option<String>,
     retry_after: Option<Duration>,
+    fields: Vec<FieldProblem>,
     source: Option<Box<dyn error::Error + Send + Sync>>,
+}
+
+/// What is wrong with a field, or with several together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// Their names.
+    pub fields: Vec<String>,
+    /// What is wrong, to be read after the names.
+    pub problem: String,
 }
 
 /// The result of everything above the pure layers.
@@ -181,6 +207,7 @@ impl Error {
             code,
             detail: None,
             retry_after: None,
+            fields: Vec::new(),
             source: None,
         }
     }
@@ -191,7 +218,18 @@ impl Error {
             code,
             detail: Some(detail.to_string()),
             retry_after: None,
+            fields: Vec::new(),
             source: None,
+        }
+    }
+
+    /// A failure for which these fields are to blame; the text names them all.
+    pub fn of_fields(code: Code, fields: Vec<FieldProblem>) -> Self {
+        let text = |field: &FieldProblem| format!("{}: {}", field.fields.join(", "), field.problem);
+        let texts: Vec<String> = fields.iter().map(text).collect();
+        Self {
+            fields,
+            ..Self::with(code, texts.join("; "))
         }
     }
 
@@ -220,6 +258,11 @@ impl Error {
     /// Who is at fault.
     pub fn kind(&self) -> Kind {
         self.code.kind()
+    }
+
+    /// The fields that are to blame, where that is known.
+    pub fn fields(&self) -> &[FieldProblem] {
+        &self.fields
     }
 
     /// After what time the same request may succeed, where that is known.

@@ -1,5 +1,6 @@
 //! The human-facing door: NanoMDM's API as its tools know it, and the native resources next to it.
 
+mod ade;
 pub mod auth;
 pub mod client;
 mod commands;
@@ -18,7 +19,7 @@ use std::sync::{Arc, atomic::AtomicI64};
 
 use axum::{
     Router, middleware,
-    routing::{any, delete, get, post},
+    routing::{any, delete, get, post, put},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -26,8 +27,8 @@ use crate::{
     clock::Clock,
     net::{body::Bodies, log},
     service::{
-        checkin::CheckIns, commands::Commands, enrollment::Enrollments, events::Events, keys::Keys,
-        push::Pushes, push_certificates::PushCertificates,
+        ade::profiles::Profiles, checkin::CheckIns, commands::Commands, enrollment::Enrollments,
+        events::Events, keys::Keys, push::Pushes, push_certificates::PushCertificates,
     },
     storage::Storage,
 };
@@ -56,6 +57,8 @@ pub struct OperatorDoor {
     pub pushes: Arc<Pushes>,
     /// Push certificates.
     pub push_certificates: PushCertificates,
+    /// Enrollment profiles of Automated Device Enrollment.
+    pub ade_profiles: Arc<Profiles>,
     /// The figures for `/metrics`.
     pub metrics: Option<PrometheusHandle>,
     /// When the store was last seen to work (milliseconds since the epoch).
@@ -73,6 +76,27 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
         .route("/version", get(health::version));
     let guarded = Router::new()
         .route("/migration", any(nanomdm::migration))
+        .route("/v1/ade/panes", get(ade::profiles::panes))
+        .route("/v1/ade/presets", get(ade::profiles::presets))
+        .route(
+            "/v1/ade/tokens/{name}/profiles",
+            get(ade::profiles::list).post(ade::profiles::create),
+        )
+        .route(
+            "/v1/ade/tokens/{name}/profiles/import",
+            post(ade::profiles::import),
+        )
+        .route(
+            "/v1/ade/tokens/{name}/profiles/{profile}",
+            get(ade::profiles::show)
+                .patch(ade::profiles::change)
+                .put(ade::profiles::replace)
+                .delete(ade::profiles::remove),
+        )
+        .route(
+            "/v1/ade/tokens/{name}/profiles/{profile}/default",
+            put(ade::profiles::set_default).delete(ade::profiles::unset_default),
+        )
         .route("/v1/apikeys", get(keys::list).post(keys::create))
         .route("/v1/apikeys/{name}", delete(keys::remove))
         .route("/v1/commands/{uuid}", get(commands::show))

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    error::{Code, Error, Kind},
+    error::{Code, Error, FieldProblem, Kind},
     net::{log::Cause, retry_after},
 };
 
@@ -61,9 +61,15 @@ impl IntoResponse for NanoFailure {
     }
 }
 
-/// Code, text and next step.
+/// Code, text and next step; and the fields that are to blame, where that is known.
 pub(super) fn description(error: &Error) -> Value {
-    json!({ "code": error.code().as_str(), "message": error.message(), "step": error.code().step() })
+    let mut body =
+        json!({ "code": error.code().as_str(), "message": error.message(), "step": error.code().step() });
+    if !error.fields().is_empty() {
+        let field = |field: &FieldProblem| json!({ "fields": field.fields, "problem": field.problem });
+        body["fields"] = error.fields().iter().map(field).collect();
+    }
+    body
 }
 
 /// HTTP's word for it.

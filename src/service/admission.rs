@@ -156,6 +156,7 @@ fn new_record(envelope: &Envelope, device: &DeviceFacts) -> EnrollmentRecord {
         allow_reenroll: false,
         migrated: false,
         url_params: envelope.url_params.clone(),
+        ade_settings: None,
         enrolled_at: None,
         updated_at: envelope.at,
     }

@@ -15,6 +15,7 @@ use crate::{
         time::Timestamp,
     },
     service::{
+        ade::settings_commands::EnrollmentSettings,
         admission::{self, Envelope, SealedTokenUpdate},
         contacts::Contacts,
         declarations::Declarations,
@@ -65,6 +66,7 @@ pub struct CheckIns {
     declarations: Declarations,
     events: Arc<Events>,
     pushes: Arc<Pushes>,
+    ade_settings: Arc<EnrollmentSettings>,
     settings: CheckInSettings,
 }
 
@@ -76,7 +78,7 @@ impl CheckIns {
         sealer: Arc<Sealer>,
         contacts: Arc<Contacts>,
         (declarations, events): (Declarations, Arc<Events>),
-        pushes: Arc<Pushes>,
+        (pushes, ade_settings): (Arc<Pushes>, Arc<EnrollmentSettings>),
         settings: CheckInSettings,
     ) -> Self {
         Self {
@@ -87,6 +89,7 @@ impl CheckIns {
             declarations,
             events,
             pushes,
+            ade_settings,
             settings,
         }
     }
@@ -234,12 +237,14 @@ impl CheckIns {
             unlock_token,
         };
         let rule: Rule = Box::new(move |situation| admission::token_update(&envelope, &update, situation));
-        if let Ruling::Write(change) = self.apply(&id, identity, rule, event).await?
-            && change.enrollment.token_update_tally == 1
-        {
-            tracing::info!(enrollment = %id, kind = change.enrollment.kind.as_str(), "enrolled");
-        }
+        let ruling = self.apply(&id, identity, rule, event).await?;
         self.pushes.token_updated(&id, now).await?;
+        if let Ruling::Write(change) = ruling {
+            if change.enrollment.token_update_tally == 1 {
+                tracing::info!(enrollment = %id, kind = change.enrollment.kind.as_str(), "enrolled");
+            }
+            self.ade_settings.token_updated(&change.enrollment, now).await?;
+        }
         Ok(Reply::Empty)
     }
 

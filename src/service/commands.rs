@@ -15,6 +15,7 @@ use crate::{
         time::Timestamp,
     },
     service::{
+        ade::settings_commands::EnrollmentSettings,
         admission,
         contacts::Contacts,
         events::Events,
@@ -83,6 +84,7 @@ pub struct Commands {
     contacts: Arc<Contacts>,
     pushes: Arc<Pushes>,
     events: Arc<Events>,
+    ade_settings: Arc<EnrollmentSettings>,
 }
 
 /// How many targets get their warnings worked out; a fleet's worth of look-ups would cost more than it tells.
@@ -96,6 +98,7 @@ impl Commands {
         contacts: Arc<Contacts>,
         pushes: Arc<Pushes>,
         events: Arc<Events>,
+        ade_settings: Arc<EnrollmentSettings>,
     ) -> Self {
         Self {
             store,
@@ -103,6 +106,7 @@ impl Commands {
             contacts,
             pushes,
             events,
+            ade_settings,
         }
     }
 
@@ -133,6 +137,9 @@ impl Commands {
         let next = match report {
             CommandReport::Idle => {
                 self.events.emit_beside(event).await;
+                if !sender.id.is_user_channel() {
+                    self.ade_settings.contact(&device, now).await?;
+                }
                 self.store.next_command(&sender.id, false, now).await?
             }
             CommandReport::Answer { uuid, status } => {

@@ -93,6 +93,15 @@ impl Enrollments {
         }
     }
 
+    /// The CAs that devices must trust to reach this server (DER), if it is not publicly trusted.
+    pub fn anchors(&self) -> Vec<Vec<u8>> {
+        self.template
+            .anchors
+            .iter()
+            .map(|anchor| anchor.der.clone())
+            .collect()
+    }
+
     /// Refuses where enrollment is not open to everyone, or nobody can enroll.
     pub async fn check_open(&self) -> Result<()> {
         if self.template.enroll.open {

@@ -132,11 +132,28 @@ pub struct EnrollmentRecord {
     /// The query parameters of the latest check-in's URL.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub url_params: BTreeMap<String, String>,
+    /// What was queued for it because its enrollment profile says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ade_settings: Option<AdeSettingsQueued>,
     /// When it first became `Enrolled` since the latest `Authenticate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolled_at: Option<Timestamp>,
     /// When a check-in last changed this record.
     pub updated_at: Timestamp,
+}
+
+/// What was queued for a device because its enrollment profile says so. Gone with the enrollment, kept by a renewal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdeSettingsQueued {
+    /// The number of the profile's token.
+    pub token: u64,
+    /// The profile that the device enrolled with, by name.
+    pub profile: String,
+    /// The device's name that was queued last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When the commands of an enrollment were queued.
+    pub at: Timestamp,
 }
 
 /// For whom a certificate, a challenge or an enrollment link was made.

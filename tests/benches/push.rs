@@ -220,6 +220,7 @@ fn record(
         allow_reenroll: false,
         migrated: false,
         url_params: Default::default(),
+        ade_settings: None,
         enrolled_at: Some(now),
         updated_at: now,
     }

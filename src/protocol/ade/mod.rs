@@ -31,7 +31,7 @@ pub use initial::{InitialCommand, initial_command};
 pub use naming::{DeviceName, rendered_name};
 pub use panes::{Pane, Span, pane, panes};
 pub use platform::AdePlatform;
-pub use presets::{Preset, preset, presets};
+pub use presets::{Preset, merge, preset, presets};
 pub use render::{Addresses, render, skipped_panes};
 pub use settings::{
     Affinity, Apple, Auth, AuthMethod, Esim, Naming, Pairing, PairingMode, Panes, Settings, SharedIpad,

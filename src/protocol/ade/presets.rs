@@ -109,10 +109,40 @@ pub fn preset(name: &str) -> Option<Preset> {
     presets().into_iter().find(|preset| preset.name == name)
 }
 
+/// Lays a change over settings (RFC 7396): `null` takes a setting away, an object changes what it names, anything else
+/// takes the place of what was there.
+pub fn merge(settings: &mut Value, change: &Value) {
+    let Value::Object(change) = change else {
+        settings.clone_from(change);
+        return;
+    };
+    if !settings.is_object() {
+        *settings = json!({});
+    }
+    let Value::Object(object) = settings else { return };
+    for (key, value) in change {
+        if value.is_null() {
+            object.remove(key);
+        } else {
+            merge(object.entry(key).or_insert(Value::Null), value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::ade::Settings;
+
+    #[test]
+    fn a_change_is_laid_over_settings() {
+        let mut settings = json!({ "a": 1, "b": { "c": 2, "d": 3 }, "e": [1] });
+        merge(
+            &mut settings,
+            &json!({ "a": null, "b": { "c": null, "f": 4 }, "e": [2], "g": { "h": null } }),
+        );
+        assert_eq!(settings, json!({ "b": { "d": 3, "f": 4 }, "e": [2], "g": {} }));
+    }
 
     #[test]
     fn every_preset_is_valid_and_the_list_is_in_order() {

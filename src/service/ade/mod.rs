@@ -1,2 +1,6 @@
 //! Automated Device Enrollment: server tokens, the devices that Apple has for them, enrollment profiles, and the
 //! device that comes out of its box.
+
+pub mod profiles;
+
+pub mod settings_commands;

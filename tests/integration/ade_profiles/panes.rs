@@ -37,7 +37,11 @@ fn the_panes_are_those_of_apples_schema() {
             let Some(span) = span else { continue };
             let until = fact("deprecated").or_else(|| fact("removed"));
             let known = span.until.filter(|until| !newer(*until));
-            assert_eq!(known, until.as_deref().and_then(OsVersion::parse), "{key} on {system}");
+            assert_eq!(
+                known,
+                until.as_deref().and_then(OsVersion::parse),
+                "{key} on {system}"
+            );
             let always = fact("always-skippable").as_deref() != Some("false");
             assert_eq!(span.always, always, "{key} on {system}");
         }
@@ -45,7 +49,9 @@ fn the_panes_are_those_of_apples_schema() {
     for pane in panes().iter().filter(|pane| !keys.contains_key(pane.key)) {
         let is_newer = RELEASE.iter().all(|(platform, _, release)| {
             let span = pane.on(*platform);
-            span.is_none_or(|span| Some(span.since) > OsVersion::parse(release) || EARLIER.contains(&pane.key))
+            span.is_none_or(|span| {
+                Some(span.since) > OsVersion::parse(release) || EARLIER.contains(&pane.key)
+            })
         });
         assert!(is_newer, "{} is not in the schema", pane.key);
     }
@@ -74,10 +80,14 @@ fn skip_keys() -> (Facts, BTreeMap<String, Facts>) {
             continue;
         }
         let level = (line.len() - line.trim_start().len()) / 2;
-        let Some((key, value)) = line.trim().split_once(':') else { continue };
+        let Some((key, value)) = line.trim().split_once(':') else {
+            continue;
+        };
         path.truncate(level.saturating_sub(1));
         path.push(key);
-        let ["supportedOS", below @ ..] = &path[..] else { continue };
+        let ["supportedOS", below @ ..] = &path[..] else {
+            continue;
+        };
         let value = value.trim().trim_matches('\'');
         if below.len() == 2 && !value.is_empty() {
             let facts = match &current {

@@ -71,6 +71,7 @@ pub(super) fn enrollment(text: &str) -> EnrollmentRecord {
         allow_reenroll: false,
         migrated: false,
         url_params: Default::default(),
+        ade_settings: None,
         enrolled_at: Some(at(0)),
         updated_at: at(0),
         id,
