@@ -247,7 +247,7 @@ impl App {
                 config.public_url(device_address),
                 enrollments.anchors(),
             )),
-            ade_settings,
+            ade_settings.edition(),
             config.enroll.has_user_channels(),
         ));
 

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::ade::AdeVerb;
 use crate::service::keys::Scope;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 it is there already; \
@@ -33,6 +34,13 @@ pub struct Cli {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Automated Device Enrollment.
+    #[command(after_help = EXIT_CODES)]
+    Ade {
+        /// What of it.
+        #[command(subcommand)]
+        verb: AdeVerb,
+    },
     /// API keys.
     #[command(after_help = EXIT_CODES)]
     Apikey {

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and how answers look.
 
+mod ade;
 mod args;
 mod doctor;
 mod hook;
@@ -36,6 +37,7 @@ pub async fn run() -> u8 {
 async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
     let data_dir = DataDir::new(&cli.data);
     match &cli.verb {
+        Verb::Ade { verb } => ade::run(cli, output, verb).await,
         Verb::Apikey { verb } => match verb {
             ApikeyVerb::Create {
                 name,

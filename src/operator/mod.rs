@@ -83,7 +83,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
             get(ade::profiles::list).post(ade::profiles::create),
         )
         .route(
-            "/v1/ade/tokens/{name}/profiles/import",
+            "/v1/ade/tokens/{name}/import-profile",
             post(ade::profiles::import),
         )
         .route(

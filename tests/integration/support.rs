@@ -26,6 +26,7 @@ use russet::{
     protocol::time::Timestamp,
     service::events::Events,
     setup,
+    storage::Storage,
 };
 use russet_sim::{
     Channel, Client, Device, Kind, Request, Response,
@@ -65,6 +66,8 @@ pub struct TestServer {
     pub data: DataDir,
     /// The server's events.
     pub events: Arc<Events>,
+    /// What the server remembers.
+    pub store: Arc<dyn Storage>,
     addresses: (SocketAddr, SocketAddr),
     anchor: Vec<u8>,
     folder: Option<TempDir>,
@@ -123,6 +126,7 @@ impl TestServer {
             key,
             clock,
             events: Arc::clone(app.events()),
+            store: Arc::clone(app.store()),
             addresses: (address, operator),
             anchor: std::fs::read(data.path(TLS_CA)).unwrap_or_default(),
             data,

@@ -101,8 +101,7 @@ pub(in crate::operator) async fn create(
     };
     let now = door.clock.now();
     if asked.validate_only {
-        let record = door.store.ade_token(&token).await?;
-        let record = record.ok_or_else(|| Error::with(Code::AdeTokenUnknown, format!("{token:?}")))?;
+        let record = door.ade_profiles.token(&token).await?;
         let profile = door.ade_profiles.validate(&record, &new, now)?;
         let mut answer = view(&profile);
         answer["valid"] = true.into();

@@ -7,8 +7,19 @@ use super::{ask, ask_as, basic, code};
 use crate::support::{TestServer, Wire};
 
 /// Every route that asks for a key, with a method that it takes. A new route belongs here.
-const GUARDED: [(&str, &str); 35] = [
+const GUARDED: [(&str, &str); 46] = [
     ("PUT", "/migration"),
+    ("GET", "/v1/ade/panes"),
+    ("GET", "/v1/ade/presets"),
+    ("POST", "/v1/ade/tokens/X/import-profile"),
+    ("GET", "/v1/ade/tokens/X/profiles"),
+    ("POST", "/v1/ade/tokens/X/profiles"),
+    ("GET", "/v1/ade/tokens/X/profiles/X"),
+    ("PATCH", "/v1/ade/tokens/X/profiles/X"),
+    ("PUT", "/v1/ade/tokens/X/profiles/X"),
+    ("DELETE", "/v1/ade/tokens/X/profiles/X"),
+    ("PUT", "/v1/ade/tokens/X/profiles/X/default"),
+    ("DELETE", "/v1/ade/tokens/X/profiles/X/default"),
     ("GET", "/v1/apikeys"),
     ("POST", "/v1/apikeys"),
     ("DELETE", "/v1/apikeys/X"),

@@ -71,7 +71,7 @@ impl Profiles {
             if changed && !only_validate && !self.replace(&before, &after).await? {
                 continue;
             }
-            self.at_enrollment.profiles_changed();
+            self.has_changed();
             let view = self.view_of(&token, after, new.clone());
             let is_default_of = view.is_default.then_some(new.platform);
             let uses = self.count_uses(&before, is_default_of).await?;

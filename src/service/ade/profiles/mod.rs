@@ -10,7 +10,13 @@ mod edit;
 mod import;
 mod remove;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -27,12 +33,14 @@ use crate::{
         ade::{self, Addresses, Finding, Settings},
         time::Timestamp,
     },
-    service::ade::settings_commands::EnrollmentSettings,
     storage::{AdeProfileRecord, AdeTokenRecord, RowRuling, Storage},
 };
 
 /// So many profiles a token has at most.
 pub const MAX_PROFILES: usize = 1_000;
+
+/// In place of a token's name: the default token, or the only one.
+pub const UNNAMED: &str = "-";
 
 /// Opens a token's credentials.
 pub trait Credentials: Send + Sync + fmt::Debug {
@@ -55,7 +63,8 @@ pub struct Profiles {
     store: Arc<dyn Storage>,
     apple: Option<AppleAndCredentials>,
     doors: Arc<dyn Doors>,
-    at_enrollment: Arc<EnrollmentSettings>,
+    /// Raised with each change.
+    edition: Arc<AtomicU64>,
     user_channels: bool,
     /// Held while Apple is asked to define a profile.
     defining: Mutex<()>,
@@ -91,19 +100,20 @@ pub struct ProfileView {
 
 impl Profiles {
     /// Puts the parts together. Without Apple's service profiles are kept, and defined there once it is at hand.
+    /// `edition` is raised with each change of a profile.
     /// `user_channels`: whether enrollment profiles ask for them, which a Shared iPad needs.
     pub fn new(
         store: Arc<dyn Storage>,
         apple: Option<AppleAndCredentials>,
         doors: Arc<dyn Doors>,
-        at_enrollment: Arc<EnrollmentSettings>,
+        edition: Arc<AtomicU64>,
         user_channels: bool,
     ) -> Self {
         Self {
             store,
             apple,
             doors,
-            at_enrollment,
+            edition,
             user_channels,
             defining: Mutex::new(()),
         }
@@ -199,9 +209,27 @@ impl Profiles {
         Ok(record.uuid.into_iter().chain(record.former_uuids).collect())
     }
 
-    async fn token(&self, name: &str) -> Result<AdeTokenRecord> {
-        let token = self.store.ade_token(name).await?;
-        token.ok_or_else(|| Error::with(Code::AdeTokenUnknown, format!("{name:?}")))
+    /// A token by its name. `-` is the one that is meant where none is named: the default, or the only one.
+    pub async fn token(&self, name: &str) -> Result<AdeTokenRecord> {
+        if let Some(token) = self.store.ade_token(name).await? {
+            return Ok(token);
+        }
+        if name != UNNAMED {
+            return Err(Error::with(Code::AdeTokenUnknown, format!("{name:?}")));
+        }
+        let mut tokens = self.store.ade_tokens().await?;
+        match tokens.iter().position(|token| token.is_default) {
+            Some(index) => Ok(tokens.swap_remove(index)),
+            None if tokens.len() == 1 => Ok(tokens.swap_remove(0)),
+            None => {
+                let text = format!("there are {} and none is the default: name one", tokens.len());
+                Err(Error::with(Code::AdeTokenUnknown, text))
+            }
+        }
+    }
+
+    fn has_changed(&self) {
+        self.edition.fetch_add(1, Ordering::AcqRel);
     }
 
     async fn stored(&self, token: u64, name: &str) -> Result<AdeProfileRecord> {

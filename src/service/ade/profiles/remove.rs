@@ -41,7 +41,7 @@ impl Profiles {
         self.store
             .edit_ade_profile(token.number, name, Box::new(rule))
             .await?;
-        self.at_enrollment.profiles_changed();
+        self.has_changed();
         self.make_due(&record, default_of.first().copied(), true, now)
             .await
     }

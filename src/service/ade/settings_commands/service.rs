@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, RwLock},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,6 +32,7 @@ struct Kept {
     profile: AdeProfileRecord,
     settings: Settings,
     read_at: Timestamp,
+    edition: u64,
 }
 
 /// Queues what enrollment profiles ask for.
@@ -36,6 +40,7 @@ pub struct EnrollmentSettings {
     store: Arc<dyn Storage>,
     pushes: Arc<Pushes>,
     kept: RwLock<HashMap<(u64, String), Arc<Kept>>>,
+    edition: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for EnrollmentSettings {
@@ -51,7 +56,13 @@ impl EnrollmentSettings {
             store,
             pushes,
             kept: RwLock::default(),
+            edition: Arc::default(),
         }
+    }
+
+    /// To be raised whenever a profile changes: what is kept in memory of them holds no more.
+    pub fn edition(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.edition)
     }
 
     /// A device channel has sent a `TokenUpdate`. The first one after it has enrolled has everything queued; a later
@@ -147,8 +158,12 @@ impl EnrollmentSettings {
     /// The profile that a device enrolled with, as it is now or was a moment ago.
     async fn profile(&self, queued: &AdeSettingsQueued, now: Timestamp) -> Result<Option<Arc<Kept>>> {
         let key = (queued.token, queued.profile.clone());
+        let edition = self.edition.load(Ordering::Acquire);
         let kept = self.kept.read().ok().and_then(|kept| kept.get(&key).cloned());
-        if let Some(kept) = kept.filter(|kept| kept.read_at <= now && now.since(kept.read_at) < FRESH_FOR) {
+        let is_fresh = |kept: &Arc<Kept>| {
+            kept.edition == edition && kept.read_at <= now && now.since(kept.read_at) < FRESH_FOR
+        };
+        if let Some(kept) = kept.filter(is_fresh) {
             return Ok(Some(kept));
         }
         let Some(profile) = self.store.ade_profile(queued.token, &queued.profile).await? else {
@@ -158,6 +173,7 @@ impl EnrollmentSettings {
             settings: profiles::settings(&profile)?,
             profile,
             read_at: now,
+            edition,
         });
         if let Ok(mut kept) = self.kept.write() {
             if kept.len() >= MAX_KEPT {
@@ -166,13 +182,6 @@ impl EnrollmentSettings {
             kept.insert(key, Arc::clone(&fresh));
         }
         Ok(Some(fresh))
-    }
-
-    /// Forgets what is kept in memory: a profile has changed.
-    pub fn profiles_changed(&self) {
-        if let Ok(mut kept) = self.kept.write() {
-            kept.clear();
-        }
     }
 
     async fn queue(
