@@ -44,7 +44,7 @@ use crate::{
     },
     protocol::profile::Anchor,
     service::{
-        ade::{profiles::Profiles, settings_commands::EnrollmentSettings},
+        ade::settings_commands::EnrollmentSettings,
         checkin::{CheckInSettings, CheckIns},
         commands::Commands,
         contacts::Contacts,
@@ -240,17 +240,7 @@ impl App {
             profile_template(data_dir, config, &ca, device_address)?,
         ));
 
-        let profiles = Arc::new(Profiles::new(
-            Arc::clone(&store),
-            None,
-            Arc::new(ade::OneDoor::new(
-                config.public_url(device_address),
-                enrollments.anchors(),
-            )),
-            ade_settings.edition(),
-            config.enroll.has_user_channels(),
-        ));
-
+        let profiles = ade::profiles(&store, config, &enrollments, &ade_settings, device_address);
         let bodies = || Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),

@@ -14,7 +14,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -160,23 +160,27 @@ impl Profiles {
 
     async fn add(&self, token: &AdeTokenRecord, record: AdeProfileRecord) -> Result<()> {
         let name = record.name.clone();
-        let wanted = record.clone();
-        let rule = move |stored: Option<&AdeProfileRecord>, number: usize| match stored {
-            None if number < MAX_PROFILES => RowRuling::Put(record.clone()),
-            _ => RowRuling::Keep,
+        let taken = Arc::new(AtomicBool::new(false));
+        let is_taken = Arc::clone(&taken);
+        let rule = move |stored: Option<&AdeProfileRecord>, number: usize| {
+            is_taken.store(stored.is_some(), Ordering::Release);
+            match stored {
+                None if number < MAX_PROFILES => RowRuling::Put(record.clone()),
+                _ => RowRuling::Keep,
+            }
         };
         let stored = self
             .store
             .edit_ade_profile(token.number, &name, Box::new(rule))
             .await?;
         match stored {
+            _ if taken.load(Ordering::Acquire) => Err(Error::with(Code::AdeProfileExists, name)),
             None => Err(Error::with(Code::AdeTokenUnknown, &token.name)),
             Some(None) => Err(Error::with(
                 Code::AdeProfileLimit,
                 format!("there are {MAX_PROFILES} already"),
             )),
-            Some(Some(stored)) if stored == wanted => Ok(()),
-            Some(Some(_)) => Err(Error::with(Code::AdeProfileExists, name)),
+            Some(Some(_)) => Ok(()),
         }
     }
 
