@@ -143,7 +143,7 @@ async fn an_edit_is_defined_anew_where_it_shows_at_apple_and_only_there() {
         (locked.view.record.revision, locked.view.record.uuid.as_ref()),
         (3, None)
     );
-    assert_eq!(locked.view.record.former_uuids, [first.clone()]);
+    assert_eq!(locked.view.record.former_uuids, std::slice::from_ref(&first));
     assert_ne!(place.uuid("p").await, first);
     assert_eq!(place.apple.defined()[1]["is_mdm_removable"], false);
 

@@ -176,7 +176,7 @@ fn e14_the_cellular_plan_is_asked_for_once_and_of_esim_models_only() {
         device_family: Some(name.into()),
         ..AdeDeviceFacts::default()
     };
-    assert_eq!(asked(&phone, family("iPhone")), [plan.clone()]);
+    assert_eq!(asked(&phone, family("iPhone")), std::slice::from_ref(&plan));
     let with_eid = AdeDeviceFacts {
         eid: Some("8904".into()),
         wifi_mac_address: Some("aa".into()),
