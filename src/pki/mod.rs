@@ -5,14 +5,17 @@
 //! From the bottom up: [`asn1`] and [`ber`] walk and write encodings, [`cipher`], [`keys`] and [`weak_key`] are the
 //! algorithms, [`certificate`] and [`cms`] the structures. On these stand the device authority ([`ca`]) with its
 //! protocol ([`scep`]), and the judgement of clients ([`identity`], [`mdm_signature`]). [`seal`] and [`secret`] keep
-//! things quiet; [`pem`], [`push_cert`], [`push_request`] and [`dev`] are the operator's side.
+//! things quiet; [`pem`], [`push_cert`], [`push_request`], [`dep_token`], [`bypass_code`] and [`dev`] are the operator's
+//! side.
 
 pub mod asn1;
 pub mod ber;
+pub mod bypass_code;
 pub mod ca;
 pub mod certificate;
 pub mod cipher;
 pub mod cms;
+pub mod dep_token;
 pub mod dev;
 pub mod hmac;
 pub mod identity;
