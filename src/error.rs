@@ -68,6 +68,8 @@ macro_rules! codes {
 codes! {
     AdeAppleFailed = "ade_apple_failed", Unavailable,
         "Apple's Device Assignment Services did not do it.", "What Apple said is in the message; `russet ade token show` tells how the token stands.";
+    AdeNotConnected = "ade_not_connected", Unavailable,
+        "This server does not ask Apple about devices.", "A development server asks only where ade.base_url is set to something else than Apple's.";
     AdeProfileExists = "ade_profile_exists", Conflict,
         "The token has an enrollment profile of that name.", "Choose another name, or change it with `russet ade profile edit`.";
     AdeProfileInUse = "ade_profile_in_use", Conflict,
@@ -78,12 +80,34 @@ codes! {
         "A token has 1,000 enrollment profiles at most.", "Delete some that no device uses, or add them to another token.";
     AdeProfileUnknown = "ade_profile_unknown", NotFound,
         "The token has no enrollment profile of that name.", "List them with `russet ade profile list`.";
+    AdeTokenChanged = "ade_token_changed", Conflict,
+        "The token was changed by somebody else at the same time.", "Look at it with `russet ade token show`, and try again.";
+    AdeTokenDefaultInUse = "ade_token_default_in_use", Conflict,
+        "Devices have the token's default profile.", "Unassign it from them, or take the default away with `russet ade token set-default`, then delete again.";
+    AdeTokenHasDevices = "ade_token_has_devices", Conflict,
+        "Devices are assigned to the token's MDM server.", "Assign them to another MDM server, or release them, in Apple Business Manager or Apple School Manager; then sync, and delete again.";
+    AdeTokenHasProfiles = "ade_token_has_profiles", Conflict,
+        "The token has enrollment profiles.", "Delete them with `russet ade profile delete`, then delete the token again.";
+    AdeTokenInvalid = "ade_token_invalid", Invalid,
+        "A setting of the token breaks a rule.", "Correct the field that the message names.";
+    AdeTokenLimit = "ade_token_limit", Conflict,
+        "There are as many server tokens as there may be.", "Delete one that is not used any more.";
+    AdeTokenOtherServer = "ade_token_other_server", Conflict,
+        "The token belongs to another MDM server than it should.", "In the portal, download the token of the MDM server that this name stands for, or give the new one a name of its own. To go on all the same: `--force` (`force=true` in the API).";
+    AdeTokenPending = "ade_token_pending", Conflict,
+        "The token waits for its .p7m file.", "Upload the certificate of `russet ade token pubkey` in the portal, download the token, and import it with `russet ade token import`.";
     AdeTokenUnknown = "ade_token_unknown", NotFound,
         "There is no server token of that name.", "List them with `russet ade token list`.";
     ApiKeyExists = "api_key_exists", Conflict,
         "There is an API key of that name.", "Choose another name, or remove the old key with `russet apikey remove`.";
     ApiKeyUnknown = "api_key_unknown", NotFound,
         "There is no API key of that name.", "List them with `russet apikey list`.";
+    AppleBusy = "apple_busy", Unavailable,
+        "Apple asks for fewer requests.", "Wait as long as Retry-After says.";
+    AppleRefused = "apple_refused", Unavailable,
+        "Apple did not do it.", "The message has Apple's word for the reason.";
+    AppleUnavailable = "apple_unavailable", Unavailable,
+        "Apple's Device Assignment Services can't be reached, or are out of order.", "Try again later; `russet doctor` looks at the connection.";
     BadBody = "bad_body", Malformed,
         "The body can't be read.", "Compare it with the documentation of this endpoint.";
     BadCertificateFile = "bad_certificate_file", Malformed,
@@ -174,6 +198,32 @@ codes! {
         "The device can't be a Shared iPad.", "Wipe it, and give it a profile without shared_ipad first.";
     StoreUnavailable = "store_unavailable", Unavailable,
         "The server can't reach its store at present.", "Try again; check the disk's free space and the server's log.";
+    TermsNotSigned = "terms_not_signed", Unavailable,
+        "New terms of Apple wait to be accepted.", "Have an administrator sign in at business.apple.com or school.apple.com and accept them; it goes on by itself then.";
+    TokenAccessDenied = "token_access_denied", Unavailable,
+        "Apple says that the server token may not do this.", "Look in the portal whether the MDM server is still there and its administrator still may manage devices; then download a new token and import it with `russet ade token renew`.";
+    TokenExpired = "token_expired", Unavailable,
+        "The server token has expired, and no device can enroll with it.", "Renew it: `russet ade token renew` says how.";
+    TokenFileAlgorithm = "token_file_algorithm", Malformed,
+        "The token file is encrypted with an algorithm that is not known here.", "Download it again from the portal: Apple encrypts with AES.";
+    TokenFileDamaged = "token_file_damaged", Malformed,
+        "The token file is damaged.", "Download it again from the portal, and send it as it is.";
+    TokenFileExpired = "token_file_expired", Malformed,
+        "The token in the file has expired.", "Download a new one from the portal; each is good for a year.";
+    TokenFileIncomplete = "token_file_incomplete", Malformed,
+        "The token in the file lacks something, or has it in a wrong form.", "Download it again from the portal.";
+    TokenFileNoJson = "token_file_no_json", Malformed,
+        "The token file opens, but holds no token.", "Download it again from the portal.";
+    TokenFileNotP7m = "token_file_not_p7m", Malformed,
+        "That is not the encrypted .p7m file of Apple's portal.", "Send the file that the portal gives for the MDM server (its name ends in _smime.p7m).";
+    TokenFileOtherKey = "token_file_other_key", Malformed,
+        "The token file is encrypted for another key.", "Upload the certificate of `russet ade token pubkey` (when renewing, of `russet ade token renew`) to the MDM server in the portal, and download the token after that.";
+    TokenFileTooLarge = "token_file_too_large", TooLarge,
+        "The file is larger than any token file.", "Send the .p7m file that the portal gives; it has about 3 KiB.";
+    TokenRejected = "token_rejected", Unavailable,
+        "The server token was replaced in Apple Business Manager or Apple School Manager, or withdrawn.", "A newer download, a changed password, or a person who left ends it. Download a new token with a managed administrator's account, and import it: `russet ade token renew` says how.";
+    TokenSignatureInvalid = "token_signature_invalid", Unavailable,
+        "Apple does not accept requests that are signed with the server token.", "Set this server's clock right; if it is right, renew the token: `russet ade token renew` says how.";
     UserDeclined = "user_declined", Forbidden,
         "This server does not manage that user.", "Nothing; the device asks again at the next login.";
 }

@@ -2,5 +2,5 @@
 //! device that comes out of its box.
 
 pub mod profiles;
-
 pub mod settings_commands;
+pub mod tokens;

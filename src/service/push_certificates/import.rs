@@ -208,7 +208,8 @@ fn other_account(former: &PushCertificateRecord, apple_id: Option<&str>) -> Opti
     })
 }
 
-fn checked_apple_id(apple_id: &str) -> Result<String> {
+/// A note of whose Apple Account something was made with.
+pub(in crate::service) fn checked_apple_id(apple_id: &str) -> Result<String> {
     let apple_id = apple_id.trim();
     if apple_id.is_empty() || apple_id.len() > APPLE_ID_LENGTH || apple_id.contains(char::is_control) {
         let text = format!("apple_id is a name of 1 to {APPLE_ID_LENGTH} characters");
