@@ -23,6 +23,7 @@ use crate::{
     apple::{
         PushService,
         apns::{Apns, ApnsOptions},
+        dep::DeviceAssignment,
     },
     clock::Clock,
     config::{self, Config, TlsMode},
@@ -44,7 +45,7 @@ use crate::{
     },
     protocol::profile::Anchor,
     service::{
-        ade::settings_commands::EnrollmentSettings,
+        ade::{settings_commands::EnrollmentSettings, tokens::AdeTokens},
         checkin::{CheckInSettings, CheckIns},
         commands::Commands,
         contacts::Contacts,
@@ -58,7 +59,7 @@ use crate::{
         upkeep::Upkeep,
     },
     storage::{
-        Storage,
+        Storage, StoreError,
         sled::{OpenError, SledOptions, SledStorage},
     },
 };
@@ -98,6 +99,7 @@ pub struct App {
     operator: Router,
     device_tls: Option<Arc<TlsSource>>,
     operator_tls: Option<Arc<TlsSource>>,
+    ade_tokens: AdeTokens,
     events: Arc<Events>,
     upkeep: Upkeep,
     pushes: Arc<Pushes>,
@@ -214,6 +216,12 @@ impl App {
             config.hooks.clone(),
         ));
         let ade_settings = Arc::new(EnrollmentSettings::new(Arc::clone(&store), Arc::clone(&pushes)));
+        let ade_tokens = AdeTokens::new(
+            Arc::clone(&store),
+            Arc::clone(&sealer),
+            device_assignment(data_dir, config)?,
+            Arc::clone(&events),
+        );
         let check_ins = Arc::new(CheckIns::new(
             Arc::clone(&store),
             identities.clone(),
@@ -222,6 +230,7 @@ impl App {
             (
                 outbound::declarations(data_dir, config, outbound)?,
                 Arc::clone(&events),
+                ade_tokens.clone(),
             ),
             (Arc::clone(&pushes), Arc::clone(&ade_settings)),
             check_in_settings(data_dir, config)?,
@@ -262,6 +271,7 @@ impl App {
             development: config.dev.enabled,
         };
         let operator_door = OperatorDoor {
+            ade_tokens: ade_tokens.clone(),
             clock: clock.clone(),
             store: Arc::clone(&store),
             commands,
@@ -282,6 +292,7 @@ impl App {
             operator: operator::router(Arc::new(operator_door)),
             device_tls,
             operator_tls,
+            ade_tokens,
             events,
             upkeep: Upkeep::new(Arc::clone(&store), contacts, push_certificates, results_kept),
             limits: Limits {
@@ -382,10 +393,10 @@ impl App {
                     let now = self.clock.now();
                     match self.upkeep.run(now).await {
                         Ok(notices) => self.events.push_certificates(&notices, now).await,
-                        Err(error) => {
-                            let source = std::error::Error::source(&error);
-                            tracing::error!(?source, "housekeeping failed: {error}");
-                        }
+                        Err(error) => housekeeping_failed(&error),
+                    }
+                    if let Err(error) = self.ade_tokens.watch(now).await {
+                        housekeeping_failed(&error);
                     }
                 }
                 _ = often.tick() => {
@@ -414,6 +425,11 @@ impl App {
             tracing::warn!("the latest contacts were not written down: {error}");
         }
     }
+}
+
+fn housekeeping_failed(error: &StoreError) {
+    let source = std::error::Error::source(error);
+    tracing::error!(?source, "housekeeping failed: {error}");
 }
 
 fn report_reload(reloaded: Result<bool, TlsError>) {
@@ -511,6 +527,14 @@ fn push_service(data_dir: &DataDir, config: &Config) -> Result<Option<Arc<dyn Pu
     let apns = Apns::new(ApnsOptions::new(&config.apns, &data_dir.path("")));
     let apns = apns.map_err(|error| StartError::Setting(format!("[apns]: {error}")))?;
     Ok(Some(Arc::new(apns)))
+}
+
+/// Apple's Device Assignment Services.
+fn device_assignment(
+    _data_dir: &DataDir,
+    _config: &Config,
+) -> Result<Option<Arc<dyn DeviceAssignment>>, StartError> {
+    Ok(None)
 }
 
 fn push_settings(config: &Config) -> PushSettings {

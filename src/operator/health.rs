@@ -47,6 +47,15 @@ pub(super) async fn metrics(State(door): State<Arc<OperatorDoor>>) -> Result<Res
     for certificate in door.push_certificates.list().await? {
         push_certificate(&certificate, door.clock.now());
     }
+    for token in door.ade_tokens.records().await? {
+        if let Some(expires_at) = token.expires_at {
+            let left = expires_at.seconds().saturating_sub(door.clock.now().seconds());
+            metrics::gauge!("russet_ade_token_expires_seconds", "token" => token.name.clone())
+                .set(left as f64);
+            let in_trouble = f64::from(u8::from(token.trouble.is_some()));
+            metrics::gauge!("russet_ade_token_in_trouble", "token" => token.name).set(in_trouble);
+        }
+    }
     for hook in door.events.hooks().await? {
         let (name, figures) = (hook.record.name, hook.figures);
         metrics::gauge!("russet_hook_waiting", "hook" => name.clone()).set(figures.waiting as f64);

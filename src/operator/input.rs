@@ -38,6 +38,12 @@ impl Params {
             .map(|(_, value)| value.as_str())
     }
 
+    /// All values of a parameter that may be repeated.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.0.iter().filter(move |(key, _)| key == name);
+        named.map(|(_, value)| value.as_str())
+    }
+
     pub(super) fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>> {
         let parse = |value: &str| value.parse().map_err(|_| bad(name, "is not a number in range"));
         self.get(name).map(parse).transpose()

@@ -1,4 +1,5 @@
-//! The human-facing door: NanoMDM's API as its tools know it, and the native resources next to it.
+//! The human-facing door: NanoMDM's and NanoDEP's API as their tools know it, and the native resources next to
+//! it.
 
 mod ade;
 pub mod auth;
@@ -27,7 +28,8 @@ use crate::{
     clock::Clock,
     net::{body::Bodies, log},
     service::{
-        ade::profiles::Profiles, checkin::CheckIns, commands::Commands, enrollment::Enrollments,
+        ade::{profiles::Profiles, tokens::AdeTokens},
+        checkin::CheckIns, commands::Commands, enrollment::Enrollments,
         events::Events, keys::Keys, push::Pushes, push_certificates::PushCertificates,
     },
     storage::Storage,
@@ -39,6 +41,8 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// All that the operator-facing handlers need.
 #[derive(Debug)]
 pub struct OperatorDoor {
+    /// Server tokens of Apple Business Manager and Apple School Manager.
+    pub ade_tokens: AdeTokens,
     /// The present time.
     pub clock: Clock,
     /// Everything that is remembered; handlers only read from it.
@@ -146,6 +150,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
             "/v1/queue/{ids}",
             get(nanomdm::queue).delete(nanomdm::clear_queue),
         )
+        .merge(ade::routes())
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
     open.merge(guarded)
         .fallback(render::not_found)

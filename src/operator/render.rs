@@ -98,7 +98,8 @@ pub(super) fn json_response(status: StatusCode, body: &impl Serialize) -> Respon
     respond(status, body, None)
 }
 
-fn respond(status: StatusCode, body: &impl Serialize, cause: Option<Error>) -> Response {
+/// The same for a failure, which the request's log line is to tell of.
+pub(super) fn respond(status: StatusCode, body: &impl Serialize, cause: Option<Error>) -> Response {
     let mut text = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
     let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);

@@ -15,7 +15,10 @@ use crate::{
         time::Timestamp,
     },
     service::{
-        ade::settings_commands::EnrollmentSettings,
+        ade::{
+            settings_commands::EnrollmentSettings,
+            tokens::{AdeTokens, maid},
+        },
         admission::{self, Envelope, SealedTokenUpdate},
         contacts::Contacts,
         declarations::Declarations,
@@ -65,6 +68,7 @@ pub struct CheckIns {
     contacts: Arc<Contacts>,
     declarations: Declarations,
     events: Arc<Events>,
+    ade_tokens: AdeTokens,
     pushes: Arc<Pushes>,
     ade_settings: Arc<EnrollmentSettings>,
     settings: CheckInSettings,
@@ -77,7 +81,7 @@ impl CheckIns {
         identities: Identities,
         sealer: Arc<Sealer>,
         contacts: Arc<Contacts>,
-        (declarations, events): (Declarations, Arc<Events>),
+        (declarations, events, ade_tokens): (Declarations, Arc<Events>, AdeTokens),
         (pushes, ade_settings): (Arc<Pushes>, Arc<EnrollmentSettings>),
         settings: CheckInSettings,
     ) -> Self {
@@ -88,6 +92,7 @@ impl CheckIns {
             contacts,
             declarations,
             events,
+            ade_tokens,
             pushes,
             ade_settings,
             settings,
@@ -146,7 +151,7 @@ impl CheckIns {
             }
             CheckIn::GetToken { service } => {
                 self.events.emit_beside(event).await;
-                Err(Error::with(Code::NoTokenService, service_word(&service)))
+                self.token_reply(&service, now).await
             }
             // Of this NanoMDM tells nothing.
             CheckIn::ReturnToService => self.return_to_service(device.bootstrap_token.as_ref()),
@@ -273,6 +278,18 @@ impl CheckIns {
         Ok(Reply::Empty)
     }
 
+    /// A token for one of Apple's services.
+    async fn token_reply(&self, service: &str, now: Timestamp) -> Result<Reply> {
+        if service != maid::SERVICE {
+            return Err(Error::with(Code::NoTokenService, service_word(service)));
+        }
+        let token = self.ade_tokens.maid_for_device(now).await?;
+        plist_reply(Dictionary::from_iter([(
+            "TokenData",
+            Value::Data(token.jwt.into_bytes()),
+        )]))
+    }
+
     fn bootstrap_token_reply(&self, token: Option<&Sealed>) -> Result<Reply> {
         let mut reply = Dictionary::new();
         if let Some(token) = token {
@@ -390,7 +407,6 @@ fn plist_reply(reply: Dictionary) -> Result<Reply> {
 /// The service's name is the device's text: only a known one is repeated in an answer.
 fn service_word(service: &str) -> &'static str {
     match service {
-        "com.apple.maid" => "com.apple.maid needs an Apple Business Manager token",
         "com.apple.watch.pairing" => "com.apple.watch.pairing is not offered",
         _ => "unknown TokenServiceType",
     }

@@ -4,3 +4,8 @@
 pub mod profiles;
 pub mod settings_commands;
 pub mod tokens;
+
+pub use crate::{
+    apple::dep::{DepForward, DepForwarded},
+    pki::bypass_code::{BypassCode, BypassCodeError},
+};

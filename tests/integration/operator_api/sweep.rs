@@ -7,8 +7,9 @@ use super::{ask, ask_as, basic, code};
 use crate::support::{TestServer, Wire};
 
 /// Every route that asks for a key, with a method that it takes. A new route belongs here.
-const GUARDED: [(&str, &str); 46] = [
+const GUARDED: [(&str, &str); 65] = [
     ("PUT", "/migration"),
+    ("GET", "/proxy/X/X"),
     ("GET", "/v1/ade/panes"),
     ("GET", "/v1/ade/presets"),
     ("POST", "/v1/ade/tokens/X/import-profile"),
@@ -20,11 +21,24 @@ const GUARDED: [(&str, &str); 46] = [
     ("DELETE", "/v1/ade/tokens/X/profiles/X"),
     ("PUT", "/v1/ade/tokens/X/profiles/X/default"),
     ("DELETE", "/v1/ade/tokens/X/profiles/X/default"),
+    ("GET", "/v1/ade/tokens"),
+    ("POST", "/v1/ade/tokens"),
+    ("GET", "/v1/ade/tokens/X"),
+    ("PATCH", "/v1/ade/tokens/X"),
+    ("DELETE", "/v1/ade/tokens/X"),
+    ("POST", "/v1/ade/tokens/X/renew"),
+    ("PUT", "/v1/ade/tokens/X/token"),
     ("GET", "/v1/apikeys"),
     ("POST", "/v1/apikeys"),
     ("DELETE", "/v1/apikeys/X"),
+    ("GET", "/v1/assigner/X"),
+    ("PUT", "/v1/assigner/X"),
+    ("GET", "/v1/bypasscode"),
     ("GET", "/v1/commands/X"),
     ("DELETE", "/v1/commands/X/enrollments/X"),
+    ("GET", "/v1/config/X"),
+    ("PUT", "/v1/config/X"),
+    ("GET", "/v1/dep_names"),
     ("PUT", "/v1/enqueue/X"),
     ("POST", "/v1/enroll-links"),
     ("GET", "/v1/enrollments"),
@@ -41,6 +55,7 @@ const GUARDED: [(&str, &str); 46] = [
     ("DELETE", "/v1/hooks/X/deadletters"),
     ("POST", "/v1/hooks/X/replay"),
     ("POST", "/v1/hooks/X/test"),
+    ("GET", "/v1/maidjwt/X"),
     ("GET", "/v1/push/X"),
     ("GET", "/v1/push-certificates"),
     ("POST", "/v1/push-certificates"),
@@ -53,6 +68,10 @@ const GUARDED: [(&str, &str); 46] = [
     ("GET", "/v1/pushes"),
     ("GET", "/v1/queue/X"),
     ("DELETE", "/v1/queue/X"),
+    ("GET", "/v1/tokenpki/X"),
+    ("PUT", "/v1/tokenpki/X"),
+    ("GET", "/v1/tokens/X"),
+    ("PUT", "/v1/tokens/X"),
     ("HEAD", "/v1/enrollments"),
 ];
 
@@ -61,9 +80,12 @@ const OPEN: [&str; 4] = ["/healthz", "/metrics", "/readyz", "/version"];
 /// The list above and the router's source name the same routes.
 #[test]
 fn the_sweep_knows_every_route() {
-    let source = include_str!("../../../src/operator/mod.rs");
+    let sources = [
+        include_str!("../../../src/operator/mod.rs"),
+        include_str!("../../../src/operator/ade/mod.rs"),
+    ];
     let mut routes = 0;
-    for part in source.split(".route(").skip(1) {
+    for part in sources.iter().flat_map(|source| source.split(".route(").skip(1)) {
         let path = part.split('"').nth(1).unwrap();
         routes += 1;
         let pattern: String = path
@@ -126,11 +148,19 @@ async fn with_a_key_every_route_answers_and_every_failure_is_json_with_a_step() 
         let answer = ask(&server, method.clone(), path, "").await;
         assert_ne!(answer.status, 401, "{method} {path}");
         assert_ne!(answer.status, 405, "{method} {path}");
-        // An unknown id is NanoMDM's 500 on its own endpoints, and never ours.
-        let nanomdm = ["/v1/enqueue/", "/v1/push/", "/v1/queue/"];
-        let of_nanomdm = nanomdm.iter().any(|prefix| path.starts_with(prefix));
+        // An unknown id is a 500 on NanoMDM's and NanoDEP's own endpoints, and never on ours.
+        let theirs = [
+            "/proxy/",
+            "/v1/enqueue/",
+            "/v1/maidjwt/",
+            "/v1/push/",
+            "/v1/queue/",
+            "/v1/tokenpki/",
+            "/v1/tokens/",
+        ];
+        let is_theirs = theirs.iter().any(|prefix| path.starts_with(prefix));
         assert!(
-            answer.status < 500 || of_nanomdm,
+            answer.status < 500 || is_theirs,
             "{method} {path}: {}",
             answer.text
         );

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::{
-    apple::dep::{DepAccess, DepCredentials, DepDevice, DeviceAssignment},
+    apple::dep::{DepAccess, DepCredentials, DepDevice, DepForward, DepForwarded, DeviceAssignment},
     error::{Code, Error, Result},
     pki::{
         dep_token::{ServerToken, TokenKey},
@@ -147,6 +147,17 @@ impl AdeTokens {
         });
         self.store.edit_ade_token(record.number, rule).await?;
         Ok(account)
+    }
+
+    /// Passes a request on to Apple as it is, within the token's session; whatever Apple answers comes back.
+    pub async fn forward(&self, name: &str, request: DepForward, now: Timestamp) -> Result<DepForwarded> {
+        let record = self.record(name).await?;
+        let access = self.access(&record, now)?;
+        let answer = self.apple()?.forward(&access, request).await;
+        if let Err(failure) = &answer {
+            self.note_failure(record.number, failure, now).await?;
+        }
+        answer.map_err(|failure| trouble::error_of(&failure))
     }
 
     /// Changes a token by a rule.

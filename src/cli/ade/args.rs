@@ -1,0 +1,104 @@
+//! Verbs and flags of `russet ade`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::profile_args::ProfileVerb;
+
+/// `russet ade …`
+#[derive(Debug, Subcommand)]
+pub enum AdeVerb {
+    /// Enrollment profiles: what devices find in Setup Assistant.
+    Profile {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: ProfileVerb,
+    },
+    /// Server tokens of Apple Business Manager and Apple School Manager.
+    Token {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: TokenVerb,
+    },
+}
+
+/// `russet ade token …`
+#[derive(Debug, Subcommand)]
+pub enum TokenVerb {
+    /// Deletes a token that has no devices and no profiles any more.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// Takes the .p7m file of Apple's portal into service.
+    Import {
+        /// The token's name.
+        name: String,
+        /// The file; `-` is standard input.
+        file: PathBuf,
+        /// The Apple Account it was made with: a reminder for next year's renewal.
+        #[arg(long, value_name = "ACCOUNT")]
+        apple_id: Option<String>,
+        /// Take it even if it belongs to another MDM server, or if Apple does not accept it.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Lists the tokens and how they stand.
+    List,
+    /// Makes a token's key, which stays on the server, and gives the certificate for Apple's portal. Asking again gives
+    /// the same certificate again.
+    Pubkey {
+        /// The token's name.
+        name: String,
+        /// The Apple Account it is made with: a reminder for next year's renewal.
+        #[arg(long, value_name = "ACCOUNT")]
+        apple_id: Option<String>,
+        /// Who may see the token and its devices; several, separated by commas.
+        #[arg(long = "scope-tag", value_delimiter = ',')]
+        scope_tags: Option<Vec<String>>,
+        /// Write the certificate to this file; otherwise to standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Makes a key for a token's renewal, and says step by step what to do. The present token works until the new one is
+    /// imported.
+    Renew {
+        /// The token's name.
+        name: String,
+        /// Write the certificate to this file; otherwise to standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Sets the profiles that devices get which have none; without one, makes the token the one that is meant where none
+    /// is named.
+    SetDefault {
+        /// The token's name.
+        name: String,
+        /// For each platform.
+        #[command(flatten)]
+        profiles: DefaultProfiles,
+    },
+    /// Shows one token, and how many of its devices stand where.
+    Show {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Profiles by platform; an empty name takes the default away.
+#[derive(Debug, Args)]
+pub struct DefaultProfiles {
+    /// For iPhone, iPad and iPod.
+    #[arg(long, value_name = "PROFILE")]
+    pub ios: Option<String>,
+    /// For Mac.
+    #[arg(long, value_name = "PROFILE")]
+    pub macos: Option<String>,
+    /// For Apple TV.
+    #[arg(long, value_name = "PROFILE")]
+    pub tvos: Option<String>,
+    /// For Apple Vision.
+    #[arg(long, value_name = "PROFILE")]
+    pub visionos: Option<String>,
+}
