@@ -2,6 +2,7 @@
 
 mod ade;
 mod outbound;
+mod push;
 
 use std::{
     fs,
@@ -19,14 +20,12 @@ use tokio::{
     task::JoinSet,
 };
 
+pub use push::push_vendor;
+
 use crate::{
-    apple::{
-        PushService,
-        apns::{Apns, ApnsOptions},
-        dep::DeviceAssignment,
-    },
+    apple::dep::DeviceAssignment,
     clock::Clock,
-    config::{self, Config, TlsMode},
+    config::{Config, TlsMode},
     data_dir::{DataDir, DataDirError},
     http::{self, DeviceDoor, ProxyTrust},
     net::{
@@ -40,7 +39,6 @@ use crate::{
         cipher::LegacyCiphers,
         identity::{IdentityCache, TrustAnchors},
         profile_signer::ProfileSigner,
-        push_request::Vendor,
         secret,
     },
     protocol::profile::Anchor,
@@ -54,8 +52,8 @@ use crate::{
         identity::Identities,
         issuance::{Issuer, IssuerSettings},
         keys::Keys,
-        push::{PushSettings, Pushes},
-        push_certificates::{PushCertificates, VendorOrProblem},
+        push::Pushes,
+        push_certificates::PushCertificates,
         upkeep::Upkeep,
     },
     storage::{
@@ -194,13 +192,13 @@ impl App {
         let push_certificates = PushCertificates::new(
             Arc::clone(&store),
             Arc::clone(&sealer),
-            usable_vendor(data_dir, config),
+            push::usable_vendor(data_dir, config),
         );
         let pushes = Arc::new(Pushes::new(
             Arc::clone(&store),
-            push_service(data_dir, config)?,
+            push::push_service(data_dir, config)?,
             push_certificates.clone(),
-            push_settings(config),
+            push::push_settings(config),
         ));
         let identities = Identities::new(Arc::clone(&store));
         let known = Arc::new(IdentityCache::new(
@@ -503,48 +501,12 @@ fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSetti
     })
 }
 
-/// The MDM vendor that signs requests for push certificates, if one is configured.
-pub fn push_vendor(data_dir: &DataDir, config: &Config) -> Option<Result<Vendor, DataDirError>> {
-    let push = &config.push;
-    let (certificate, key) = (push.vendor_certificate.as_ref()?, push.vendor_key.as_ref()?);
-    Some(data_dir.push_vendor(certificate, key, push.vendor_chain.as_deref()))
-}
-
-/// The vendor, or what is wrong with it: requests for push certificates wait for it then, and nothing else does.
-fn usable_vendor(data_dir: &DataDir, config: &Config) -> Option<VendorOrProblem> {
-    let vendor = push_vendor(data_dir, config)?;
-    if let Err(error) = &vendor {
-        tracing::error!("the MDM vendor's certificate can't be used: {error}");
-    }
-    Some(vendor.map_err(|error| error.to_string()))
-}
-
-/// A development server has a push certificate of its own making, with which there is no use in calling Apple.
-fn push_service(data_dir: &DataDir, config: &Config) -> Result<Option<Arc<dyn PushService>>, StartError> {
-    if config.dev.enabled && config.apns.endpoint == config::Apns::default().endpoint {
-        return Ok(None);
-    }
-    let apns = Apns::new(ApnsOptions::new(&config.apns, &data_dir.path("")));
-    let apns = apns.map_err(|error| StartError::Setting(format!("[apns]: {error}")))?;
-    Ok(Some(Arc::new(apns)))
-}
-
 /// Apple's Device Assignment Services.
 fn device_assignment(
     _data_dir: &DataDir,
     _config: &Config,
 ) -> Result<Option<Arc<dyn DeviceAssignment>>, StartError> {
     Ok(None)
-}
-
-fn push_settings(config: &Config) -> PushSettings {
-    PushSettings {
-        expiration: config.apns.expiration,
-        repush_after: config.apns.repush_after,
-        max_per_second: config.apns.max_per_second,
-        fan_out_window: config.apns.fan_out_window,
-        slow_answer: config.apns.slow_answer,
-    }
 }
 
 /// Profiles are signed with the TLS certificate, which devices trust; without one, with the device CA.

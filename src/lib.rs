@@ -19,7 +19,7 @@
 //! | [`net`] | listeners, TLS, limits, request log |
 //! | [`service`] | the rules; knows traits, never HTTP or a database |
 //! | [`storage`] | what is remembered: traits with their contracts, and the backends behind them |
-//! | [`apple`] | clients of Apple's services, behind traits: push |
+//! | [`apple`] | clients of Apple's services, behind traits: push, device assignment |
 //! | [`outbound`] | requests to endpoints that operators name: webhooks, declarative management; a trait, and its client |
 //! | [`pki`] | CMS, SCEP, certificates, secrets; pure |
 //! | [`protocol`] | wire types and Apple's catalogue; pure |
@@ -78,6 +78,14 @@
 //! [`service::push_certificates::import`] looks at everything that could be wrong with what comes back
 //! ([`pki::push_cert`]) before it stores it, and announces the change to whoever pushes.
 //! [`service::push_certificates::standing`] says how long it still serves.
+//!
+//! # Server tokens
+//!
+//! A token of Apple Business Manager begins as a key pair that waits ([`service::ade::tokens::pending`]); the file that
+//! Apple encrypts to it is opened by [`pki::dep_token`] and taken into service by [`service::ade::tokens::import`], which
+//! asks Apple first ([`apple::dep::DeviceAssignment`]). Whoever speaks to Apple for a token gets the way there from
+//! [`service::ade::tokens::AdeTokens::access`], and reports what Apple has against it to
+//! [`service::ade::tokens::AdeTokens::note`].
 //!
 //! # Events
 //!

@@ -1,5 +1,6 @@
 //! A whole server in this process, over real TLS on a free port, and simulated devices that know the way to it.
 
+pub mod abm_portal;
 pub mod certificates;
 pub mod messages;
 pub mod portal;

@@ -1,6 +1,7 @@
 //! The command line: the real binary, its files, its answers and its exit codes.
 
 mod ade_profiles;
+mod ade_token;
 mod configuration;
 mod devices;
 mod doctor;
