@@ -1,5 +1,6 @@
 //! Server tokens through the operator's door: the native resources, and NanoDEP's API as its clients use it.
 
+mod files;
 mod nanodep;
 mod native;
 
