@@ -247,7 +247,14 @@ impl App {
             profile_template(data_dir, config, &ca, device_address)?,
         ));
 
-        let profiles = ade::profiles(&store, config, &enrollments, &ade_settings, device_address);
+        let profiles = ade::profiles(
+            &store,
+            &ade_tokens,
+            config,
+            &enrollments,
+            &ade_settings,
+            device_address,
+        );
         let bodies = || Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),

@@ -9,6 +9,7 @@ use crate::{
         ade::{
             profiles::{Doors, Profiles},
             settings_commands::EnrollmentSettings,
+            tokens::AdeTokens,
         },
         enrollment::Enrollments,
     },
@@ -18,6 +19,7 @@ use crate::{
 /// Enrollment profiles.
 pub(super) fn profiles(
     store: &Arc<dyn Storage>,
+    ade_tokens: &AdeTokens,
     config: &Config,
     enrollments: &Enrollments,
     at_enrollment: &EnrollmentSettings,
@@ -26,7 +28,7 @@ pub(super) fn profiles(
     let door = OneDoor::new(config.public_url(device_address), enrollments.anchors());
     Arc::new(Profiles::new(
         Arc::clone(store),
-        None,
+        ade_tokens.connected(),
         Arc::new(door),
         at_enrollment.edition(),
         config.enroll.has_user_channels(),

@@ -29,8 +29,13 @@ use crate::{
     net::{body::Bodies, log},
     service::{
         ade::{profiles::Profiles, tokens::AdeTokens},
-        checkin::CheckIns, commands::Commands, enrollment::Enrollments,
-        events::Events, keys::Keys, push::Pushes, push_certificates::PushCertificates,
+        checkin::CheckIns,
+        commands::Commands,
+        enrollment::Enrollments,
+        events::Events,
+        keys::Keys,
+        push::Pushes,
+        push_certificates::PushCertificates,
     },
     storage::Storage,
 };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::args::{DefaultProfiles, TokenVerb};
 use crate::{
@@ -69,9 +69,9 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &TokenVerb) -> Result<(
             hand_out(output, &answer, out.as_deref())
         }
         TokenVerb::SetDefault { name, profiles } => {
-            let body = defaults(profiles).to_string();
+            set_default(&client, name, profiles).await?;
             let answer = client
-                .request(Method::PATCH, &path(name, ""), body.into())
+                .request(Method::GET, &path(name, ""), Vec::new())
                 .await?
                 .body;
             output.say(&described(&answer), &answer);
@@ -199,24 +199,50 @@ fn hand_out(output: Output, answer: &Value, out: Option<&Path>) -> Result<(), Cl
     Ok(())
 }
 
-fn defaults(profiles: &DefaultProfiles) -> Value {
-    let mut named = Map::new();
-    for (platform, profile) in [
+/// Makes the profiles that are named the defaults of their platforms; without any, the token the default one.
+async fn set_default(client: &Client, name: &str, profiles: &DefaultProfiles) -> Result<(), CliError> {
+    let named = [
         ("ios", &profiles.ios),
         ("macos", &profiles.macos),
         ("tvos", &profiles.tvos),
         ("visionos", &profiles.visionos),
-    ] {
-        if let Some(profile) = profile {
-            let profile = Some(profile).filter(|profile| !profile.is_empty());
-            named.insert(platform.to_owned(), json!(profile));
+    ];
+    if named.iter().all(|(_, profile)| profile.is_none()) {
+        let body = json!({ "is_default": true }).to_string();
+        client
+            .request(Method::PATCH, &path(name, ""), body.into())
+            .await?;
+        return Ok(());
+    }
+    let token = client
+        .request(Method::GET, &path(name, ""), Vec::new())
+        .await?
+        .body;
+    for (platform, profile) in named {
+        let place = |profile: &str| path(name, &format!("/profiles/{}", segment(profile)));
+        match (profile.as_deref(), token["defaults"][platform].as_str()) {
+            (Some(""), Some(former)) => {
+                let path = format!("{}/default", place(former));
+                client.request(Method::DELETE, &path, Vec::new()).await?;
+            }
+            (None | Some(""), _) => {}
+            (Some(profile), _) => {
+                let shown = client
+                    .request(Method::GET, &place(profile), Vec::new())
+                    .await?
+                    .body;
+                if shown["platform"] != platform {
+                    let is = text(&shown["platform"]);
+                    return Err(CliError::usage(format!(
+                        "{profile:?} is a profile for {is}, not for {platform}"
+                    )));
+                }
+                let path = format!("{}/default", place(profile));
+                client.request(Method::PUT, &path, Vec::new()).await?;
+            }
         }
     }
-    if named.is_empty() {
-        json!({ "is_default": true })
-    } else {
-        json!({ "defaults": named })
-    }
+    Ok(())
 }
 
 /// A file's bytes; `-` is standard input.

@@ -1,6 +1,6 @@
 //! `/v1/ade/tokens`: making, importing, showing, renewing and deleting server tokens. Keys and credentials never show.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -27,7 +27,7 @@ use crate::{
         },
         keys::{Operator, Scope},
     },
-    storage::{AdePlatform, AdeSyncRecord},
+    storage::AdeSyncRecord,
 };
 
 #[derive(Deserialize)]
@@ -128,8 +128,6 @@ struct Change {
     apple_id: Option<String>,
     scope_tags: Option<Vec<String>>,
     is_default: Option<bool>,
-    #[serde(default)]
-    defaults: BTreeMap<AdePlatform, Option<String>>,
     base_url: Option<String>,
 }
 
@@ -147,7 +145,6 @@ pub(super) async fn change(
         apple_id: asked.apple_id,
         scope_tags: asked.scope_tags,
         is_default: asked.is_default,
-        defaults: asked.defaults,
         base_url: asked.base_url,
         assigner_profile_uuid: None,
     };

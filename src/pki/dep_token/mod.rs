@@ -1,7 +1,7 @@
 //! The server token of Apple Business Manager and Apple School Manager (Apple, "Device Assignment", "Authenticating
 //! with a Device Assignment Server Token"): the key pair that Apple encrypts it to, and what is in the `.p7m`.
 //!
-//! The file is an S/MIME message ([`container`]): EnvelopedData (RFC 5652 §6) in BER with indefinite lengths, whose
+//! The file is an S/MIME message (`container.rs`): EnvelopedData (RFC 5652 §6) in BER with indefinite lengths, whose
 //! content is a text with a JSON object in it.
 
 mod container;

@@ -12,7 +12,7 @@ use russet::{
         DepPage, DepStatuses, DeviceAssignment,
     },
     error::Result,
-    protocol::ade::Addresses,
+    protocol::{ade::Addresses, time::Timestamp},
     service::ade::profiles::{Credentials, Doors, NewProfile, Profiles},
     storage::{
         AdeTokenRecord, Storage,
@@ -134,7 +134,7 @@ impl DeviceAssignment for Apple {
 struct Anyone;
 
 impl Credentials for Anyone {
-    fn access(&self, token: &AdeTokenRecord) -> Result<Option<DepAccess>> {
+    fn access(&self, token: &AdeTokenRecord, _: Timestamp) -> Result<Option<DepAccess>> {
         Ok(Some(access(&token.name)))
     }
 }

@@ -103,16 +103,20 @@ impl Profiles {
 
     /// Tries to have a profile defined at Apple now; `None` if there is no service or no token to do it with.
     pub async fn define_now(&self, token: &str, name: &str, now: Timestamp) -> Option<Result<String, Error>> {
-        let (token, access) = self.access(token).await.ok()?;
+        let (token, access) = self.access(token, now).await.ok()?;
         let defined = self.profile_uuid(&token, &access, name, None, now).await;
         Some(defined.map_err(Error::from))
     }
 
     /// A token, and with what Apple is asked for it.
-    pub(super) async fn access(&self, token: &str) -> Result<(AdeTokenRecord, DepAccess), Error> {
+    pub(super) async fn access(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<(AdeTokenRecord, DepAccess), Error> {
         let token = self.token(token).await?;
         let (_, credentials) = self.apple.as_ref().ok_or_else(no_service)?;
-        let access = credentials.access(&token)?;
+        let access = credentials.access(&token, now)?;
         let access =
             access.ok_or_else(|| Error::with(Code::AdeAppleFailed, "the token has no credentials yet"))?;
         Ok((token, access))

@@ -30,7 +30,7 @@ impl Profiles {
         platform: AdePlatform,
         now: Timestamp,
     ) -> Result<ImportedProfile> {
-        let (token, access) = self.access(token).await?;
+        let (token, access) = self.access(token, now).await?;
         let (apple, _) = self.apple.as_ref().ok_or_else(no_service)?;
         if let Some(known) = self.by_uuid(token.number, uuid).await? {
             return Err(Error::with(

@@ -45,7 +45,7 @@ pub const UNNAMED: &str = "-";
 /// Opens a token's credentials.
 pub trait Credentials: Send + Sync + fmt::Debug {
     /// With what, and where, Apple is asked; `None` while the token has no credentials.
-    fn access(&self, token: &AdeTokenRecord) -> Result<Option<DepAccess>>;
+    fn access(&self, token: &AdeTokenRecord, now: Timestamp) -> Result<Option<DepAccess>>;
 }
 
 /// Knows where devices of a token find this server.

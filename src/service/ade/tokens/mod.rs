@@ -29,7 +29,10 @@ use crate::{
         seal::Sealer,
     },
     protocol::time::Timestamp,
-    service::events::Events,
+    service::{
+        ade::profiles::{AppleAndCredentials, Credentials},
+        events::Events,
+    },
     storage::{AdeAccount, AdeKeyPair, AdeTokenRecord, AdeTokenRule, Sealed, Storage, StoreResult},
 };
 
@@ -93,6 +96,12 @@ impl AdeTokens {
         self.apple
             .as_ref()
             .ok_or_else(|| Error::new(Code::AdeNotConnected))
+    }
+
+    /// Apple and the credentials, for whoever needs both.
+    pub fn connected(&self) -> Option<AppleAndCredentials> {
+        let apple = Arc::clone(self.apple.as_ref()?);
+        Some((apple, Arc::new(self.clone())))
     }
 
     /// The token of a name.
@@ -182,6 +191,15 @@ impl AdeTokens {
             certificate: stored.certificate.clone(),
             key_pkcs8: self.open(KEY, name, &stored.key)?,
         })
+    }
+}
+
+impl Credentials for AdeTokens {
+    fn access(&self, token: &AdeTokenRecord, now: Timestamp) -> Result<Option<DepAccess>> {
+        match token.credentials {
+            Some(_) => self.access(token, now).map(Some),
+            None => Ok(None),
+        }
     }
 }
 

@@ -1,13 +1,11 @@
-//! What operators set on a token: notes, defaults, where its service is.
-
-use std::collections::BTreeMap;
+//! What operators set on a token: notes, whether it is the default, where its service is.
 
 use super::AdeTokens;
 use crate::{
     error::{Code, Error, Result},
     protocol::time::Timestamp,
     service::push_certificates::import::checked_apple_id,
-    storage::{AdePlatform, AdeTokenRecord},
+    storage::AdeTokenRecord,
 };
 
 /// More tags than this are on no token.
@@ -25,8 +23,6 @@ pub struct TokenChange {
     pub scope_tags: Option<Vec<String>>,
     /// Whether it is meant where no token is named.
     pub is_default: Option<bool>,
-    /// For each platform named, the profile that a device gets which has none; `None` takes the default away.
-    pub defaults: BTreeMap<AdePlatform, Option<String>>,
     /// Where Apple's service is for it; empty: at the configured place.
     pub base_url: Option<String>,
     /// The Apple identifier of the profile that every added device gets; empty: none.
@@ -43,11 +39,6 @@ impl AdeTokens {
             check_text("profile_uuid", uuid)?;
         }
         let record = self.record(name).await?;
-        for profile in change.defaults.values().flatten() {
-            if self.store.ade_profile(record.number, profile).await?.is_none() {
-                return Err(Error::with(Code::AdeProfileUnknown, format!("{profile:?}")));
-            }
-        }
         let rule = move |stored: &AdeTokenRecord| {
             let mut changed = AdeTokenRecord {
                 updated_at: now,
@@ -67,12 +58,6 @@ impl AdeTokens {
             }
             if let Some(uuid) = &change.assigner_profile_uuid {
                 changed.assigner_profile_uuid = Some(uuid.clone()).filter(|uuid| !uuid.is_empty());
-            }
-            for (platform, profile) in &change.defaults {
-                match profile {
-                    Some(profile) => changed.defaults.insert(*platform, profile.clone()),
-                    None => changed.defaults.remove(platform),
-                };
             }
             Some(changed)
         };
