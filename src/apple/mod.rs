@@ -6,6 +6,7 @@
 pub mod apns;
 pub mod dep;
 mod reason;
+mod roots;
 
 use std::{fmt, time::Duration};
 
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use zeroize::Zeroize as _;
 
 pub use reason::PushReason;
+pub use roots::BadCaFile;
 
 use crate::protocol::{ids::Topic, time::Timestamp};
 

@@ -34,7 +34,10 @@ use http::HeaderValue;
 use rustls::RootCertStore;
 
 use self::{connection::Sent, endpoint::Endpoint, lane::Lane};
-use super::{Notification, PushAnswer, PushFailure, PushIdentity, PushReason, PushRefusal, PushService};
+use super::{
+    Notification, PushAnswer, PushFailure, PushIdentity, PushReason, PushRefusal, PushService,
+    roots::{self, BadCaFile},
+};
 use crate::{config, protocol::ids::Topic};
 
 /// How often a push is sent that APNs provably does not process, each time on what connection there is then.
@@ -44,13 +47,8 @@ const MAX_SENDINGS: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum ApnsError {
     /// The file of the CAs to trust can't be used.
-    #[error("{}: {problem}", path.display())]
-    CaFile {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
+    #[error(transparent)]
+    CaFile(#[from] BadCaFile),
     /// The endpoint is no URL of a host.
     #[error("{0:?} is no endpoint of APNs: give https://host or https://host:port")]
     Endpoint(String),
@@ -133,7 +131,7 @@ impl fmt::Debug for Apns {
 impl Apns {
     /// Reads the options, and the CAs to trust.
     pub fn new(options: ApnsOptions) -> Result<Self, ApnsError> {
-        let roots = tls::roots(options.ca_file.as_deref())?;
+        let roots = roots::load(options.ca_file.as_deref())?;
         let endpoint = Endpoint::parse(&options.endpoint)?;
         Ok(Self {
             plan: Arc::new(Plan { endpoint, options }),

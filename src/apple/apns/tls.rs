@@ -4,8 +4,7 @@
 //! that the first read brings. [`Watched`] keeps it, since HTTP/2 passes on no more than its text.
 
 use std::{
-    fs, io,
-    path::Path,
+    io,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
@@ -15,45 +14,15 @@ use rustls::{
     AlertDescription, ClientConfig, RootCertStore,
     client::Resumption,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
     sign::{CertifiedKey, SingleCertAndKey},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::ApnsError;
 use crate::apple::{PushFailure, PushIdentity};
 
 /// HTTP/2's name in ALPN (RFC 9113 §3.1).
 pub(super) const H2: &[u8] = b"h2";
-
-/// The roots that the server's certificate must lead to: those of `ca_file` alone, or the system's.
-pub(super) fn roots(ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, ApnsError> {
-    let mut roots = RootCertStore::empty();
-    if let Some(path) = ca_file {
-        let unusable = |problem: String| ApnsError::CaFile {
-            path: path.to_owned(),
-            problem,
-        };
-        let pem = fs::read(path).map_err(|error| unusable(error.to_string()))?;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| unusable(error.to_string()))?;
-        }
-        if roots.is_empty() {
-            return Err(unusable("it holds no PEM certificate".into()));
-        }
-    } else {
-        let native = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(native.certs);
-        if roots.is_empty() {
-            // Not a reason to stop: push alone suffers, and each attempt says why.
-            tracing::warn!(problems = ?native.errors, "the system has no trusted certificates: APNs will not be trusted");
-        }
-    }
-    Ok(Arc::new(roots))
-}
 
 /// The configuration for connections under one push certificate.
 pub(super) fn client_config(

@@ -49,3 +49,25 @@ pub enum DepFailure {
     #[error("Apple's answer can't be understood ({0})")]
     Malformed(String),
 }
+
+impl DepFailure {
+    /// Its name, for figures.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TokenRejected(_) => "token_rejected",
+            Self::TokenExpired(_) => "token_expired",
+            Self::SignatureInvalid(_) => "signature_invalid",
+            Self::AccessDenied => "access_denied",
+            Self::TermsNotSigned => "terms_not_signed",
+            Self::TooManyRequests(_) => "too_many_requests",
+            Self::Unavailable(..) => "unavailable",
+            Self::CursorExpired => "cursor_expired",
+            Self::CursorInvalid => "cursor_invalid",
+            Self::CursorExhausted => "cursor_exhausted",
+            Self::ProfileNotFound => "profile_not_found",
+            Self::NotFound => "not_found",
+            Self::Refused(..) => "refused",
+            Self::Malformed(_) => "malformed",
+        }
+    }
+}

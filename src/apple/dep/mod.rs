@@ -1,6 +1,16 @@
 //! Apple's Device Assignment Services (Apple, "Device Assignment"), also called DEP: what the rules know of them.
 
+mod answer;
+mod client;
 mod failure;
+mod oauth;
+mod retry;
+mod session;
+mod verdict;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,7 +18,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 use zeroize::Zeroize as _;
 
+pub use client::{DepClient, DepClock, DepError, DepOptions};
 pub use failure::DepFailure;
+pub use retry::RetryPolicy;
 
 use crate::protocol::time::Timestamp;
 
