@@ -2,6 +2,7 @@
 
 pub mod ade;
 pub mod admission;
+mod backoff;
 pub mod checkin;
 pub mod commands;
 pub mod contacts;

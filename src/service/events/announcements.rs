@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Events;
 use crate::{
+    apple::dep::DepPage,
     protocol::time::Timestamp,
     service::{
         push::PushNews,
@@ -54,6 +55,29 @@ impl Events {
             };
             self.say(topic, &body, now).await;
         }
+    }
+
+    /// Tells hooks of a page of devices as NanoDEP's syncer does: `dep.FetchDevices` for a full pass, `dep.SyncDevices`
+    /// for a delta.
+    pub async fn ade_page(&self, token: &str, full: bool, page: &DepPage, now: Timestamp) {
+        let topic = if full {
+            "dep.FetchDevices"
+        } else {
+            "dep.SyncDevices"
+        };
+        if !self.is_wanted(topic) {
+            return;
+        }
+        let body = json!({
+            "dep_name": token,
+            "device_response": {
+                "cursor": page.cursor,
+                "devices": page.devices,
+                "fetched_until": page.fetched_until.map(Timestamp::to_rfc3339),
+                "more_to_follow": page.more_to_follow,
+            },
+        });
+        self.say(topic, &body, now).await;
     }
 
     async fn say(&self, topic: &str, body: &Value, now: Timestamp) {

@@ -10,8 +10,10 @@ use std::{
     time::Duration,
 };
 
-use super::backoff;
-use crate::protocol::time::Timestamp;
+use crate::{protocol::time::Timestamp, service::backoff};
+
+/// The time before the second attempt.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 
 /// So many failures in a row, and the endpoint counts as down.
 const DOWN_AFTER: u32 = 3;
@@ -250,7 +252,12 @@ impl Lanes {
         lane.attempts = lane.attempts.saturating_add(1);
         lane.taken_then = self.taken;
         lane.refusals += u32::from(at_fault);
-        let wait = backoff::after(lane.attempts, self.patience.max_backoff, self.seed ^ sequence);
+        let wait = backoff::after(
+            lane.attempts,
+            FIRST_BACKOFF,
+            self.patience.max_backoff,
+            self.seed ^ sequence,
+        );
         let at_least = at_least.unwrap_or_default().min(self.patience.max_backoff);
         lane.not_before = Some(now.plus(wait.max(at_least)));
         if let Some(first) = lane.events.front() {
@@ -264,7 +271,7 @@ impl Lanes {
         } else {
             self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
             if let Some(further) = self.failures_in_a_row.checked_sub(DOWN_AFTER) {
-                let wait = backoff::after(further + 1, LONGEST_PROBE, self.seed);
+                let wait = backoff::after(further + 1, FIRST_BACKOFF, LONGEST_PROBE, self.seed);
                 self.next_probe = Some(now.plus(wait.max(at_least.min(LONGEST_PROBE))));
             }
         }

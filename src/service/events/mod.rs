@@ -6,7 +6,6 @@
 //! is kept in memory, so that a server without any does nothing for them.
 
 mod announcements;
-mod backoff;
 mod courier;
 mod delivery;
 mod hooks;
@@ -203,6 +202,11 @@ impl Events {
             ..record(CONNECT.to_owned(), now)?
         };
         Ok(Some(self.event(hooks, record, body)))
+    }
+
+    /// Whether any hook wants events of this topic, so that their bodies have to be made.
+    pub fn is_wanted(&self, topic: &str) -> bool {
+        self.wanting(|| topic.to_owned(), None).is_some()
     }
 
     /// Tells operators' programs of something about the server itself, such as `russet.push_certificate_expiring`.

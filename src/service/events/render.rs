@@ -40,6 +40,8 @@ struct NanoEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     checkin_event: Option<NanoCheckIn<'a>>,
     created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_response_event: Option<Value>,
     event_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     russet_event: Option<Value>,
@@ -91,7 +93,11 @@ fn nanomdm<'a>(event: &'a EventRecord, payload: &'a [u8]) -> Result<NanoEvent<'a
         ..NanoEvent::default()
     };
     let Some(subject) = &event.subject else {
-        rendered.russet_event = Some(serde_json::from_slice(payload)?);
+        let body = Some(serde_json::from_slice(payload)?);
+        match event.topic.starts_with("dep.") {
+            true => rendered.device_response_event = body,
+            false => rendered.russet_event = body,
+        }
         return Ok(rendered);
     };
     let (udid, enrollment_id) = identifiers(subject);
