@@ -23,7 +23,6 @@ use tokio::{
 pub use push::push_vendor;
 
 use crate::{
-    apple::dep::DeviceAssignment,
     clock::Clock,
     config::{Config, TlsMode},
     data_dir::{DataDir, DataDirError},
@@ -43,7 +42,7 @@ use crate::{
     },
     protocol::profile::Anchor,
     service::{
-        ade::{settings_commands::EnrollmentSettings, tokens::AdeTokens},
+        ade::{settings_commands::EnrollmentSettings, sync::AdeSync, tokens::AdeTokens},
         checkin::{CheckInSettings, CheckIns},
         commands::Commands,
         contacts::Contacts,
@@ -97,6 +96,7 @@ pub struct App {
     operator: Router,
     device_tls: Option<Arc<TlsSource>>,
     operator_tls: Option<Arc<TlsSource>>,
+    ade_sync: Arc<AdeSync>,
     ade_tokens: AdeTokens,
     events: Arc<Events>,
     upkeep: Upkeep,
@@ -217,7 +217,7 @@ impl App {
         let ade_tokens = AdeTokens::new(
             Arc::clone(&store),
             Arc::clone(&sealer),
-            device_assignment(data_dir, config)?,
+            ade::apple(data_dir, config, &clock)?,
             Arc::clone(&events),
         );
         let check_ins = Arc::new(CheckIns::new(
@@ -255,6 +255,7 @@ impl App {
             &ade_settings,
             device_address,
         );
+        let ade_parts = ade::Parts::new(&store, &ade_tokens, (&profiles, &events), &config.ade, &clock);
         let bodies = || Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),
@@ -276,7 +277,10 @@ impl App {
             development: config.dev.enabled,
         };
         let operator_door = OperatorDoor {
+            ade_devices: ade_parts.devices,
+            ade_sync: Arc::clone(&ade_parts.sync),
             ade_tokens: ade_tokens.clone(),
+            ade_why: ade_parts.why,
             clock: clock.clone(),
             store: Arc::clone(&store),
             commands,
@@ -297,6 +301,7 @@ impl App {
             operator: operator::router(Arc::new(operator_door)),
             device_tls,
             operator_tls,
+            ade_sync: ade_parts.sync,
             ade_tokens,
             events,
             upkeep: Upkeep::new(Arc::clone(&store), contacts, push_certificates, results_kept),
@@ -388,6 +393,7 @@ impl App {
         let clock = self.clock.clone();
         let now = Arc::new(move || clock.now());
         servers.spawn(Arc::clone(&self.pushes).run(now, stop.clone()));
+        servers.spawn(Arc::clone(&self.ade_sync).run(stop.clone()));
         let mut upkeep = tokio::time::interval(Upkeep::INTERVAL);
         let mut often = tokio::time::interval(Duration::from_secs(5));
         let mut reload_open = true;
@@ -506,14 +512,6 @@ fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSetti
             .map(read)
             .transpose()?,
     })
-}
-
-/// Apple's Device Assignment Services.
-fn device_assignment(
-    _data_dir: &DataDir,
-    _config: &Config,
-) -> Result<Option<Arc<dyn DeviceAssignment>>, StartError> {
-    Ok(None)
 }
 
 /// Profiles are signed with the TLS certificate, which devices trust; without one, with the device CA.

@@ -420,6 +420,9 @@ impl Config {
                 "development mode listens on loopback addresses only; use `russet init --domain …` for a real server",
             );
         }
+        if let Some((key, problem)) = self.ade.objection() {
+            return invalid(key, problem);
+        }
         let rights = self.enroll.access_rights;
         if rights == 0
             || rights > 8191

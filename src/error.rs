@@ -68,6 +68,12 @@ macro_rules! codes {
 codes! {
     AdeAppleFailed = "ade_apple_failed", Unavailable,
         "Apple's Device Assignment Services did not do it.", "What Apple said is in the message; `russet ade token show` tells how the token stands.";
+    AdeDeviceUnknown = "ade_device_unknown", NotFound,
+        "No server token has this device.", "Ask Apple with `russet ade why`; it says where the device is.";
+    AdeDisownUnconfirmed = "ade_disown_unconfirmed", Invalid,
+        "Disowning devices can't be undone, and was not confirmed.", "Set confirm to true if you mean it: the devices leave the organisation for good.";
+    AdeFullSyncTooSoon = "ade_full_sync_too_soon", TooSoon,
+        "All devices were read less than seven days ago.", "Sync without --full (`full` in the API): that brings all changes.";
     AdeNotConnected = "ade_not_connected", Unavailable,
         "This server does not ask Apple about devices.", "A development server asks only where ade.base_url is set to something else than Apple's.";
     AdeProfileExists = "ade_profile_exists", Conflict,
@@ -80,6 +86,10 @@ codes! {
         "A token has 1,000 enrollment profiles at most.", "Delete some that no device uses, or add them to another token.";
     AdeProfileUnknown = "ade_profile_unknown", NotFound,
         "The token has no enrollment profile of that name.", "List them with `russet ade profile list`.";
+    AdeSyncRunning = "ade_sync_running", Conflict,
+        "A sync of this token runs.", "Wait for it: `russet ade status` shows how far it is.";
+    AdeSyncTooSoon = "ade_sync_too_soon", TooSoon,
+        "The last sync of this token was asked for less than fifteen minutes ago.", "Wait; changes also come by themselves (ade.delta_every).";
     AdeTokenChanged = "ade_token_changed", Conflict,
         "The token was changed by somebody else at the same time.", "Look at it with `russet ade token show`, and try again.";
     AdeTokenDefaultInUse = "ade_token_default_in_use", Conflict,

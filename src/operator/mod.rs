@@ -28,7 +28,7 @@ use crate::{
     clock::Clock,
     net::{body::Bodies, log},
     service::{
-        ade::{profiles::Profiles, tokens::AdeTokens},
+        ade::{devices::AdeDevices, profiles::Profiles, sync::AdeSync, tokens::AdeTokens, why::Explainer},
         checkin::CheckIns,
         commands::Commands,
         enrollment::Enrollments,
@@ -46,8 +46,14 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// All that the operator-facing handlers need.
 #[derive(Debug)]
 pub struct OperatorDoor {
+    /// Devices of Apple's list.
+    pub ade_devices: Arc<AdeDevices>,
+    /// Keeping up with that list.
+    pub ade_sync: Arc<AdeSync>,
     /// Server tokens of Apple Business Manager and Apple School Manager.
     pub ade_tokens: AdeTokens,
+    /// Why a device is as it is.
+    pub ade_why: Explainer,
     /// The present time.
     pub clock: Clock,
     /// Everything that is remembered; handlers only read from it.

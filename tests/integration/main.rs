@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod ade_profiles;
+mod ade_sync;
 mod ade_tokens;
 mod catalogue;
 mod checkin;

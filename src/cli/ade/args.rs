@@ -4,22 +4,40 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::profile_args::ProfileVerb;
+use super::{device::AdeDeviceVerb, profile_args::ProfileVerb, sync::SyncArgs};
 
 /// `russet ade …`
 #[derive(Debug, Subcommand)]
 pub enum AdeVerb {
+    /// Devices that Apple has for the server tokens.
+    Device {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: AdeDeviceVerb,
+    },
     /// Enrollment profiles: what devices find in Setup Assistant.
     Profile {
         /// What to do with them.
         #[command(subcommand)]
         verb: ProfileVerb,
     },
+    /// Shows how the syncs of the server tokens stand.
+    Status {
+        /// Only of this token.
+        token: Option<String>,
+    },
+    /// Brings over what has changed at Apple.
+    Sync(SyncArgs),
     /// Server tokens of Apple Business Manager and Apple School Manager.
     Token {
         /// What to do with them.
         #[command(subcommand)]
         verb: TokenVerb,
+    },
+    /// Asks Apple, and explains why a device is not here, has no profile, or did not enroll.
+    Why {
+        /// The device's serial number.
+        serial: String,
     },
 }
 

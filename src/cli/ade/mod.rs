@@ -1,9 +1,11 @@
 //! `russet ade …`: Automated Device Enrollment.
 
 mod args;
+mod device;
 mod profile;
 mod profile_args;
 mod profile_settings;
+mod sync;
 mod token;
 
 pub(super) use args::AdeVerb;
@@ -16,7 +18,11 @@ use super::{
 /// Carries out one verb.
 pub(super) async fn run(cli: &Cli, output: Output, verb: &AdeVerb) -> Result<(), CliError> {
     match verb {
+        AdeVerb::Device { verb } => device::run(cli, output, verb).await,
         AdeVerb::Profile { verb } => profile::run(cli, output, verb).await,
+        AdeVerb::Status { token } => sync::show(cli, output, token.as_deref()).await,
+        AdeVerb::Sync(args) => sync::run(cli, output, args).await,
         AdeVerb::Token { verb } => token::run(cli, output, verb).await,
+        AdeVerb::Why { serial } => device::why(cli, output, serial).await,
     }
 }

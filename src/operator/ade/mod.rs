@@ -1,8 +1,11 @@
 //! Automated Device Enrollment: the native resources under `/v1/ade`, and NanoDEP's API as its tools know it.
 
+mod apple;
+mod devices;
 mod nanodep;
 pub(super) mod profiles;
 mod profiles_view;
+mod sync;
 mod tokens;
 
 use std::sync::Arc;
@@ -18,6 +21,23 @@ use super::OperatorDoor;
 pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
     Router::new()
         .route("/proxy/{name}/{*path}", any(nanodep::proxy))
+        .route("/v1/ade/activation-locks", post(apple::activation_lock))
+        .route("/v1/ade/assignments", post(devices::assign))
+        .route("/v1/ade/beta-tokens", get(apple::beta_tokens))
+        .route("/v1/ade/devices", get(devices::list))
+        .route(
+            "/v1/ade/devices/{serial}",
+            get(devices::show).delete(devices::forget),
+        )
+        .route("/v1/ade/disownments", post(devices::disown))
+        .route("/v1/ade/replacements/{serial}", get(apple::replacement))
+        .route(
+            "/v1/ade/service-discovery",
+            get(apple::service_discovery)
+                .put(apple::set_service_discovery)
+                .delete(apple::remove_service_discovery),
+        )
+        .route("/v1/ade/sync", get(sync::show).post(sync::start))
         .route("/v1/ade/tokens", get(tokens::list).post(tokens::create))
         .route(
             "/v1/ade/tokens/{name}",
@@ -25,6 +45,7 @@ pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
         )
         .route("/v1/ade/tokens/{name}/renew", post(tokens::renew))
         .route("/v1/ade/tokens/{name}/token", put(tokens::import))
+        .route("/v1/ade/why/{serial}", get(devices::why))
         .route(
             "/v1/assigner/{name}",
             get(nanodep::assigner).put(nanodep::set_assigner),

@@ -1,9 +1,14 @@
 //! Automated Device Enrollment: server tokens, the devices that Apple has for them, enrollment profiles, and the
 //! device that comes out of its box.
 
+pub mod assign;
+pub mod devices;
 pub mod profiles;
 pub mod settings_commands;
+pub mod sync;
+mod tasks;
 pub mod tokens;
+pub mod why;
 
 pub use crate::{
     apple::dep::{DepForward, DepForwarded},

@@ -7,7 +7,7 @@ use super::{ask, ask_as, basic, code};
 use crate::support::{TestServer, Wire};
 
 /// Every route that asks for a key, with a method that it takes. A new route belongs here.
-const GUARDED: [(&str, &str); 65] = [
+const GUARDED: [(&str, &str); 79] = [
     ("PUT", "/migration"),
     ("GET", "/proxy/X/X"),
     ("GET", "/v1/ade/panes"),
@@ -28,6 +28,20 @@ const GUARDED: [(&str, &str); 65] = [
     ("DELETE", "/v1/ade/tokens/X"),
     ("POST", "/v1/ade/tokens/X/renew"),
     ("PUT", "/v1/ade/tokens/X/token"),
+    ("POST", "/v1/ade/activation-locks"),
+    ("POST", "/v1/ade/assignments"),
+    ("GET", "/v1/ade/beta-tokens"),
+    ("GET", "/v1/ade/devices"),
+    ("GET", "/v1/ade/devices/X"),
+    ("DELETE", "/v1/ade/devices/X"),
+    ("POST", "/v1/ade/disownments"),
+    ("GET", "/v1/ade/replacements/X"),
+    ("GET", "/v1/ade/service-discovery"),
+    ("PUT", "/v1/ade/service-discovery"),
+    ("DELETE", "/v1/ade/service-discovery"),
+    ("GET", "/v1/ade/sync"),
+    ("POST", "/v1/ade/sync"),
+    ("GET", "/v1/ade/why/X"),
     ("GET", "/v1/apikeys"),
     ("POST", "/v1/apikeys"),
     ("DELETE", "/v1/apikeys/X"),

@@ -1,0 +1,254 @@
+//! `russet ade device …` and `russet ade why`.
+
+use std::io::{BufRead as _, Write as _};
+
+use axum::http::Method;
+use clap::{ArgGroup, Subcommand};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{
+        args::Cli,
+        output::{CliError, EXIT_FAILED, Output},
+        remote::{client, items, segment, text},
+    },
+    operator::client::Client,
+};
+
+/// `russet ade device …`
+#[derive(Debug, Subcommand)]
+pub enum AdeDeviceVerb {
+    /// Gives devices a profile.
+    #[command(group(ArgGroup::new("which").required(true).args(["profile", "default"])))]
+    Assign {
+        /// The devices' serial numbers.
+        #[arg(required = true)]
+        serials: Vec<String>,
+        /// The profile's name.
+        #[arg(long)]
+        profile: Option<String>,
+        /// The token's default again.
+        #[arg(long)]
+        default: bool,
+        /// Their token; not needed if there is one only, or a default.
+        #[arg(long)]
+        token: Option<String>,
+    },
+    /// Forgets a device here; Apple is not told.
+    Delete {
+        /// Its serial number.
+        serial: String,
+    },
+    /// Gives devices up for good: they leave the organisation.
+    Disown {
+        /// The devices' serial numbers.
+        #[arg(required = true)]
+        serials: Vec<String>,
+        /// Their token; not needed if there is one only, or a default.
+        #[arg(long)]
+        token: Option<String>,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Lists devices.
+    List {
+        /// Only of this token.
+        #[arg(long)]
+        token: Option<String>,
+        /// Only those whose serial number begins so.
+        #[arg(long)]
+        serial: Option<String>,
+        /// Only those with this profile, by its name or Apple's identifier.
+        #[arg(long)]
+        profile: Option<String>,
+        /// Only those whose profile is empty, assigned, pushed or removed.
+        #[arg(long)]
+        status: Option<String>,
+        /// Only those that Apple has no more.
+        #[arg(long)]
+        removed: bool,
+    },
+    /// Shows one device.
+    Show {
+        /// Its serial number.
+        serial: String,
+    },
+}
+
+/// Carries out one verb.
+pub(super) async fn run(cli: &Cli, output: Output, verb: &AdeDeviceVerb) -> Result<(), CliError> {
+    let client = client(cli).await?;
+    match verb {
+        AdeDeviceVerb::Assign {
+            token,
+            profile,
+            default: _,
+            serials,
+        } => {
+            let body = json!({ "token": token, "profile": profile, "serials": serials });
+            assign(&client, output, &body).await
+        }
+        AdeDeviceVerb::Delete { serial } => {
+            let answer = client
+                .request(Method::DELETE, &path(serial), Vec::new())
+                .await?
+                .body;
+            output.say(
+                &format!("{serial} is forgotten; if Apple still has it, the next full sync brings it back"),
+                &answer,
+            );
+            Ok(())
+        }
+        AdeDeviceVerb::Disown { token, serials, yes } => {
+            if !yes && !confirmed(serials.len())? {
+                return Err(CliError::new(
+                    EXIT_FAILED,
+                    "not_confirmed",
+                    "nothing was done",
+                    "",
+                ));
+            }
+            let body = json!({ "token": token, "serials": serials, "confirm": true });
+            let answer = client
+                .request(Method::POST, "/v1/ade/disownments", body.to_string().into())
+                .await?
+                .body;
+            let rows: Vec<Vec<String>> = entries(&answer["devices"])
+                .map(|(serial, status)| vec![serial.clone(), text(status)])
+                .collect();
+            output.table(&["SERIAL", "RESULT"], &rows, &answer);
+            Ok(())
+        }
+        AdeDeviceVerb::List {
+            token,
+            serial,
+            profile,
+            status,
+            removed,
+        } => {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            let removed = removed.then(|| "true".to_owned());
+            for (name, value) in [
+                ("token", token),
+                ("serial", serial),
+                ("profile", profile),
+                ("profile_status", status),
+                ("removed", &removed),
+            ] {
+                if let Some(value) = value {
+                    query.append_pair(name, value);
+                }
+            }
+            list(&client, output, query.finish()).await
+        }
+        AdeDeviceVerb::Show { serial } => {
+            let answer = client.request(Method::GET, &path(serial), Vec::new()).await?.body;
+            let lines: Vec<String> = items(&answer["devices"]).map(shown).collect();
+            output.say(&lines.join("\n\n"), &answer);
+            Ok(())
+        }
+    }
+}
+
+/// `russet ade why`
+pub(super) async fn why(cli: &Cli, output: Output, serial: &str) -> Result<(), CliError> {
+    let path = format!("/v1/ade/why/{}", segment(serial));
+    let answer = client(cli)
+        .await?
+        .request(Method::GET, &path, Vec::new())
+        .await?
+        .body;
+    let mut said = format!(
+        "{}\n  next: {}",
+        text(&answer["explanation"]),
+        text(&answer["step"])
+    );
+    for line in items(&answer["evidence"]) {
+        said.push_str(&format!("\n  - {}", text(line)));
+    }
+    output.say(&said, &answer);
+    Ok(())
+}
+
+async fn assign(client: &Client, output: Output, body: &Value) -> Result<(), CliError> {
+    let answer = client
+        .request(Method::POST, "/v1/ade/assignments", body.to_string().into())
+        .await?
+        .body;
+    let rows: Vec<Vec<String>> = entries(&answer["devices"])
+        .map(|(serial, outcome)| {
+            vec![
+                serial.clone(),
+                text(&outcome["state"]),
+                text(&outcome["retry_at"]),
+            ]
+        })
+        .collect();
+    output.table(&["SERIAL", "RESULT", "AGAIN AT"], &rows, &answer);
+    Ok(())
+}
+
+async fn list(client: &Client, output: Output, query: String) -> Result<(), CliError> {
+    let mut devices = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/v1/ade/devices?limit=1000&{query}{cursor}");
+        let mut answer = client.request(Method::GET, &path, Vec::new()).await?.body;
+        if let Value::Array(page) = answer["devices"].take() {
+            devices.extend(page);
+        }
+        match answer["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={}", segment(next)),
+            None => break,
+        }
+    }
+    let rows: Vec<Vec<String>> = devices
+        .iter()
+        .map(|device| {
+            let profile = match device["state"].as_str() {
+                Some("removed_from_abm") => "Removed from ABM".into(),
+                _ => text(&device["profile_status"]),
+            };
+            vec![
+                text(&device["serial"]),
+                text(&device["token"]),
+                text(&device["device_family"]),
+                text(&device["model"]),
+                profile,
+                text(&device["profile_uuid"]),
+            ]
+        })
+        .collect();
+    let headings = ["SERIAL", "TOKEN", "FAMILY", "MODEL", "PROFILE", "PROFILE UUID"];
+    output.table(&headings, &rows, &json!({ "devices": devices }));
+    Ok(())
+}
+
+fn shown(device: &Value) -> String {
+    let known = entries(device).filter(|(_, value)| !value.is_null());
+    let lines: Vec<String> = known
+        .map(|(name, value)| format!("{name}: {}", text(value)))
+        .collect();
+    lines.join("\n")
+}
+
+fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+/// Whether the person at the terminal means it.
+fn confirmed(devices: usize) -> Result<bool, CliError> {
+    eprint!(
+        "Disowning can't be undone: {devices} devices leave the organisation for good. Type `disown` to go on: "
+    );
+    let failed = |error: std::io::Error| CliError::new(EXIT_FAILED, "no_terminal", error, "Give --yes.");
+    std::io::stderr().flush().map_err(failed)?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
+    Ok(line.trim() == "disown")
+}
+
+fn path(serial: &str) -> String {
+    format!("/v1/ade/devices/{}", segment(serial))
+}
