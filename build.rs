@@ -7,6 +7,7 @@ fn main() {
     println!("cargo:rerun-if-env-changed=PATH");
     for (name, variable, beside) in [
         ("apple_schema", "RUSSET_APPLE_SCHEMA", "../shared/apple-schema"),
+        ("apple_roots", "RUSSET_APPLE_ROOTS", "../shared/apple-roots"),
         ("captures", "RUSSET_CAPTURES", "../shared/captures"),
     ] {
         println!("cargo:rerun-if-env-changed={variable}");

@@ -4,9 +4,9 @@
 //!
 //! From the bottom up: [`asn1`] and [`ber`] walk and write encodings, [`cipher`], [`keys`] and [`weak_key`] are the
 //! algorithms, [`certificate`] and [`cms`] the structures. On these stand the device authority ([`ca`]) with its
-//! protocol ([`scep`]), and the judgement of clients ([`identity`], [`mdm_signature`]). [`seal`] and [`secret`] keep
-//! things quiet; [`pem`], [`push_cert`], [`push_request`], [`dep_token`], [`bypass_code`] and [`dev`] are the operator's
-//! side.
+//! protocol ([`scep`]), and the judgement of clients ([`identity`], [`mdm_signature`]; before they have an identity,
+//! [`machine_info`] and [`device_trust`]). [`seal`] and [`secret`] keep things quiet; [`pem`], [`push_cert`],
+//! [`push_request`], [`dep_token`], [`bypass_code`] and [`dev`] are the operator's side.
 
 pub mod asn1;
 pub mod ber;
@@ -17,9 +17,11 @@ pub mod cipher;
 pub mod cms;
 pub mod dep_token;
 pub mod dev;
+pub mod device_trust;
 pub mod hmac;
 pub mod identity;
 pub mod keys;
+pub mod machine_info;
 pub mod mdm_signature;
 pub mod oid;
 pub mod pem;

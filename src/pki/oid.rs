@@ -87,6 +87,8 @@ oids! {
 
     /// commonName (RFC 5280, appendix A.1).
     COMMON_NAME = "2.5.4.3";
+    /// countryName.
+    COUNTRY = "2.5.4.6";
     /// organizationName.
     ORGANIZATION = "2.5.4.10";
     /// organizationalUnitName.

@@ -3,6 +3,7 @@
 pub mod ade;
 pub mod catalogue;
 pub mod ids;
+pub mod machine_info;
 pub mod mdm;
 pub mod plist;
 pub mod profile;
