@@ -1,21 +1,19 @@
 //! The object graph: built here and nowhere else, for the binary and for every test.
 
 mod ade;
+mod device_trust;
+mod listeners;
 mod outbound;
 mod push;
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+pub use device_trust::{TrustAdded, TrustError, add_trust, device_trust, fetch_trust};
+pub use listeners::Listeners;
 
 use axum::{Router, http::HeaderName};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
-    net::{TcpListener, UnixListener},
     sync::{Semaphore, watch},
     task::JoinSet,
 };
@@ -24,7 +22,7 @@ pub use push::push_vendor;
 
 use crate::{
     clock::Clock,
-    config::{Config, TlsMode},
+    config::{Config, Release, TlsMode},
     data_dir::{DataDir, DataDirError},
     http::{self, DeviceDoor, ProxyTrust},
     net::{
@@ -32,7 +30,7 @@ use crate::{
         serve::{self, Limits},
         tls::{self, TlsError, TlsSource},
     },
-    operator::{self, OperatorDoor, client::SOCKET},
+    operator::{self, OperatorDoor},
     pki::{
         ca::DeviceAuthority,
         cipher::LegacyCiphers,
@@ -42,12 +40,16 @@ use crate::{
     },
     protocol::profile::Anchor,
     service::{
-        ade::{settings_commands::EnrollmentSettings, sync::AdeSync, tokens::AdeTokens},
+        ade::{
+            accounts::Accounts, door::Door, settings_commands::EnrollmentSettings, sync::AdeSync,
+            tokens::AdeTokens,
+        },
         checkin::{CheckInSettings, CheckIns},
         commands::Commands,
         contacts::Contacts,
         enrollment::{Enrollments, ProfileTemplate},
         events::Events,
+        holds::Holds,
         identity::Identities,
         issuance::{Issuer, IssuerSettings},
         keys::Keys,
@@ -101,74 +103,13 @@ pub struct App {
     events: Arc<Events>,
     upkeep: Upkeep,
     pushes: Arc<Pushes>,
+    ade: Arc<Door>,
+    holds: Holds,
+    settings: (DataDir, Config),
     limits: Limits,
     clock: Clock,
     store: Arc<dyn Storage>,
     metrics: Option<PrometheusHandle>,
-}
-
-/// Bound listeners. Port 0 has become a real one.
-#[derive(Debug)]
-pub struct Listeners {
-    device: TcpListener,
-    operator: TcpListener,
-    local: Option<(UnixListener, PathBuf)>,
-    /// Where devices connect.
-    pub device_address: SocketAddr,
-    /// Where operators connect.
-    pub operator_address: SocketAddr,
-}
-
-impl Listeners {
-    /// Binds both addresses.
-    pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let device = bind(config.server.device_listen).await?;
-        let operator = bind(config.server.operator_listen).await?;
-        let device_address = device.local_addr().unwrap_or(config.server.device_listen);
-        let operator_address = operator.local_addr().unwrap_or(config.server.operator_listen);
-        Ok(Self {
-            device,
-            operator,
-            local: None,
-            device_address,
-            operator_address,
-        })
-    }
-
-    /// Binds the local socket in the data directory too. Only for whoever holds the store's lock.
-    pub fn with_local_socket(self, data_dir: &Path) -> Self {
-        Self {
-            local: local_socket(data_dir),
-            ..self
-        }
-    }
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let failed = |source| StartError::Bind {
-        address: address.to_string(),
-        source,
-    };
-    TcpListener::bind(address).await.map_err(failed)
-}
-
-/// The socket is a convenience: a path that is too long for one must not keep the server from starting.
-fn local_socket(data_dir: &Path) -> Option<(UnixListener, PathBuf)> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let path = data_dir.join(SOCKET);
-    // A socket left by a server that was killed; the store's lock has told that no other one runs.
-    let _ = fs::remove_file(&path);
-    match UnixListener::bind(&path) {
-        Ok(listener) => {
-            let private = fs::set_permissions(&path, fs::Permissions::from_mode(0o600));
-            private.is_ok().then_some((listener, path))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "no local socket; the command line needs --server and a key");
-            None
-        }
-    }
 }
 
 impl App {
@@ -206,6 +147,8 @@ impl App {
             KNOWN_IDENTITIES,
         ));
         let contacts = Arc::new(Contacts::default());
+        let automatic = config.ade.release == Release::Automatic;
+        let holds = Holds::new(Arc::clone(&store), Arc::clone(&pushes), automatic);
         let outbound = outbound::client(data_dir, config)?;
         let events = Arc::new(Events::new(
             Arc::clone(&store),
@@ -230,7 +173,7 @@ impl App {
                 Arc::clone(&events),
                 ade_tokens.clone(),
             ),
-            (Arc::clone(&pushes), Arc::clone(&ade_settings)),
+            (Arc::clone(&pushes), Arc::clone(&ade_settings), holds.clone()),
             check_in_settings(data_dir, config)?,
         ));
         let commands = Arc::new(Commands::new(
@@ -239,7 +182,7 @@ impl App {
             Arc::clone(&contacts),
             Arc::clone(&pushes),
             Arc::clone(&events),
-            Arc::clone(&ade_settings),
+            (Arc::clone(&ade_settings), holds.clone()),
         ));
         let enrollments = Arc::new(Enrollments::new(
             Arc::clone(&store),
@@ -247,15 +190,12 @@ impl App {
             profile_template(data_dir, config, &ca, device_address)?,
         ));
 
-        let profiles = ade::profiles(
-            &store,
-            &ade_tokens,
-            config,
-            &enrollments,
-            &ade_settings,
-            device_address,
-        );
+        let accounts = Arc::new(Accounts::new(Arc::clone(&store)));
+        let ade = ade::door(data_dir, config, (&store, &accounts), &enrollments, &sealer)?;
+        let ade = Arc::new(ade);
+        let profiles = ade::profiles(&store, &ade_tokens, config, &ade, &ade_settings);
         let ade_parts = ade::Parts::new(&store, &ade_tokens, (&profiles, &events), &config.ade, &clock);
+
         let bodies = || Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),
@@ -269,6 +209,7 @@ impl App {
                 issuer_settings(config),
             ),
             enrollments: Arc::clone(&enrollments),
+            ade: Arc::clone(&ade),
             identities: known,
             signature_skew: config.identity.signature_skew,
             bodies: bodies(),
@@ -286,6 +227,9 @@ impl App {
             commands,
             check_ins,
             enrollments,
+            ade: Arc::clone(&ade),
+            accounts,
+            holds: holds.clone(),
             events: Arc::clone(&events),
             keys: Keys::new(Arc::clone(&store)),
             pushes: Arc::clone(&pushes),
@@ -311,6 +255,9 @@ impl App {
                 drain_timeout: config.server.drain_timeout,
             },
             pushes,
+            ade,
+            holds,
+            settings: (data_dir.clone(), config.clone()),
             clock,
             store,
             metrics,
@@ -327,6 +274,11 @@ impl App {
         &self.store
     }
 
+    /// Where devices come out of their boxes.
+    pub fn ade(&self) -> &Arc<Door> {
+        &self.ade
+    }
+
     /// Events, for whoever has something to announce.
     pub fn events(&self) -> &Arc<Events> {
         &self.events
@@ -334,8 +286,18 @@ impl App {
 
     /// Takes certificates that were exchanged on disk into service. What can't be used is logged, and the old one stays.
     pub fn reload_certificates(&self) {
+        self.reload_device_trust();
         for source in [&self.device_tls, &self.operator_tls].into_iter().flatten() {
             report_reload(source.reload().map(|()| true));
+        }
+    }
+
+    /// Takes the device CAs at their word that are on disk now.
+    fn reload_device_trust(&self) {
+        let (data_dir, config) = &self.settings;
+        let (trust, _) = device_trust(data_dir, config);
+        if self.ade.trust(trust) {
+            tracing::info!("other device CAs are trusted now");
         }
     }
 
@@ -363,6 +325,7 @@ impl App {
         if !self.load_hooks(stop.clone()).await {
             return;
         }
+        tokio::spawn(resume_holds(self.holds.clone(), self.clock.clone()));
         let (deliver, ends) = watch::channel(false);
         let clock = self.clock.clone();
         let couriers = tokio::spawn(Arc::clone(&self.events).run(Arc::new(move || clock.now()), ends));
@@ -418,7 +381,10 @@ impl App {
                     for source in [&self.device_tls, &self.operator_tls].into_iter().flatten() {
                         report_reload(source.reload_if_changed());
                     }
-                    self.events.pushes(&self.pushes.take_news(), self.clock.now()).await;
+                    let now = self.clock.now();
+                    self.events.pushes(&self.pushes.take_news(), now).await;
+                    self.events.ade_refused(self.ade.take_news(now).as_ref(), now).await;
+                    self.reload_device_trust();
                 }
                 changed = reload.changed(), if reload_open => match changed {
                     Ok(()) => self.reload_certificates(),
@@ -441,6 +407,15 @@ impl App {
 fn housekeeping_failed(error: &StoreError) {
     let source = std::error::Error::source(error);
     tracing::error!(?source, "housekeeping failed: {error}");
+}
+
+/// Releases devices whose release was on its way when the server ended. What fails is tried at their next contact.
+async fn resume_holds(holds: Holds, clock: Clock) {
+    match holds.resume(clock.now()).await {
+        Ok(0) => {}
+        Ok(devices) => tracing::info!(devices, "released from Setup Assistant"),
+        Err(error) => tracing::error!("held devices could not be looked at: {error}"),
+    }
 }
 
 fn report_reload(reloaded: Result<bool, TlsError>) {

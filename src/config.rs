@@ -3,6 +3,7 @@
 //! `RUSSET_SERVER__DEVICE_LISTEN` sets `device_listen` of `[server]`: two underscores between the section and the key.
 
 mod ade;
+mod ade_door;
 mod apns;
 mod outbound;
 
@@ -20,6 +21,7 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 pub use ade::Ade;
+pub use ade_door::{BelowMinimumOs, PlatformSso, Release};
 pub use apns::Apns;
 pub use outbound::{DeclarativeManagement, Hooks};
 
@@ -448,6 +450,7 @@ impl Config {
         {
             return invalid("scep.static_challenge", "at least 16 characters");
         }
+        self.ade.check(self.dev.enabled)?;
         self.apns.check()?;
         self.hooks.check()?;
         self.declarative_management.check()?;
@@ -464,6 +467,14 @@ impl Config {
         }
         if self.scep.legacy_ciphers && !self.dev.enabled {
             warnings.push("scep.legacy_ciphers is on: single-DES messages are taken");
+        }
+        if !self.ade.trust_anchors.is_empty() {
+            warnings.push(
+                "ade.trust_anchors is set: whoever has the key of one of these CAs can enroll as any device; for tests",
+            );
+        }
+        if self.ade.simulated_ca.is_some() {
+            warnings.push("ade.simulated_ca is set: simulated devices enroll as if they were Apple's");
         }
         if self.enroll.open && !self.dev.enabled {
             warnings.push("enroll.open is on: anyone who reaches /enroll can enroll a new device");
@@ -541,6 +552,7 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         "scep",
         "enroll",
         "checkin",
+        "ade",
         "apns",
         "retention",
         "hooks",

@@ -31,6 +31,9 @@ pub const TLS_CA_KEY: &str = "tls-ca-key.pem";
 /// An admin API key, in development only.
 pub const DEV_API_KEY: &str = "dev-api-key";
 
+/// Where Apple's device CAs are.
+pub const TRUST: &str = "trust";
+
 const KEY_LENGTH: usize = 32;
 
 const DEVICE_CA_PURPOSE: &str = "device-ca-key";
@@ -189,6 +192,32 @@ impl DataDir {
         let key = self.read_secret(key).map(text)?;
         let chain = chain.map(public).transpose()?.unwrap_or_default();
         Vendor::new(&public(certificate)?, &key, &chain).map_err(|error| self.unusable(certificate, &error))
+    }
+
+    /// The files that hold Apple's device CAs, by name; none if there is no such folder.
+    pub fn trust_files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path(TRUST)).into_iter().flatten();
+        let mut files: Vec<_> = entries
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.is_file())
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// Stores one of Apple's device CAs. `false`: it is there already.
+    pub fn store_trust(&self, file: &str, der: &[u8]) -> Result<bool, DataDirError> {
+        let folder = self.path(TRUST);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|source| self.failed(TRUST, source))?;
+        match self.write_public(&format!("{TRUST}/{file}"), pem::encode("CERTIFICATE", der)) {
+            Ok(()) => Ok(true),
+            Err(DataDirError::Exists(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// What an operator has put into a secret file: its first line, which may not be empty.

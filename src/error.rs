@@ -66,6 +66,10 @@ macro_rules! codes {
 }
 
 codes! {
+    AccountExists = "account_exists", Conflict,
+        "There is an account of that name.", "Choose another name, or remove the old account with `russet ade account remove`.";
+    AccountUnknown = "account_unknown", NotFound,
+        "There is no account of that name.", "List them with `russet ade account list`.";
     AdeAppleFailed = "ade_apple_failed", Unavailable,
         "Apple's Device Assignment Services did not do it.", "What Apple said is in the message; `russet ade token show` tells how the token stands.";
     AdeDeviceUnknown = "ade_device_unknown", NotFound,
@@ -172,6 +176,10 @@ codes! {
         "No API key, or not a valid one.", "Send it as the password of HTTP Basic (any user name) or as a Bearer token; make one with `russet apikey create`.";
     KeyScope = "key_scope", Forbidden,
         "This API key may not do that.", "Use a key with the scope that the message names.";
+    MachineInfoRefused = "machine_info_refused", Forbidden,
+        "The request does not bring what an Apple device signs when it asks for its enrollment profile.", "Enroll from Setup Assistant, or on a Mac with `profiles renew -type enrollment`; `russet doctor` tells whether Apple's device CAs are at hand.";
+    MachineInfoReplayed = "machine_info_replayed", Forbidden,
+        "The device is enrolled already by the very same request.", "If it was erased since, `russet device allow-reenroll` lets it enroll again.";
     MethodNotAllowed = "method_not_allowed", Malformed,
         "This address does not take that method.", "Use the method that the Allow header names.";
     NoPushCertificate = "no_push_certificate", Unavailable,
@@ -182,8 +190,12 @@ codes! {
         "This server has no token of that service.", "Load the Apple Business Manager token first; other services are not known.";
     NotEnrolled = "not_enrolled", Malformed,
         "The enrollment is not known, or has not got that far.", "A device begins with Authenticate, then TokenUpdate; a user follows its device.";
+    NotHeld = "not_held", Conflict,
+        "The device is not held in Setup Assistant.", "Nothing; `russet device show` tells where it stands.";
     NotFound = "not_found", NotFound,
         "There is nothing at this address.", "See the README for the list of endpoints.";
+    OsTooOld = "os_too_old", Forbidden,
+        "The device's system is older than this server enrolls.", "Update the device, then enroll it again; ade.minimum_os has the versions.";
     PushCertificateExpired = "push_certificate_expired", Malformed,
         "The push certificate has expired.", "Renew it at identity.apple.com/pushcert (`russet push-cert renew` says how) and import the new file.";
     PushCertificateNotYetValid = "push_certificate_not_yet_valid", Malformed,
@@ -205,7 +217,7 @@ codes! {
     PushVendorUnusable = "push_vendor_unusable", Unavailable,
         "The MDM vendor's certificate can't sign requests.", "Mend push.vendor_certificate, push.vendor_key and push.vendor_chain, and start the server again; or remove them for an unsigned request.";
     SharedIpadUnsupported = "shared_ipad_unsupported", Forbidden,
-        "The device can't be a Shared iPad.", "Wipe it, and give it a profile without shared_ipad first.";
+        "The device can't become the Shared iPad that its profile asks for.", "Wipe it, and give it a profile without shared_ipad first.";
     StoreUnavailable = "store_unavailable", Unavailable,
         "The server can't reach its store at present.", "Try again; check the disk's free space and the server's log.";
     TermsNotSigned = "terms_not_signed", Unavailable,
@@ -234,8 +246,14 @@ codes! {
         "The server token was replaced in Apple Business Manager or Apple School Manager, or withdrawn.", "A newer download, a changed password, or a person who left ends it. Download a new token with a managed administrator's account, and import it: `russet ade token renew` says how.";
     TokenSignatureInvalid = "token_signature_invalid", Unavailable,
         "Apple does not accept requests that are signed with the server token.", "Set this server's clock right; if it is right, renew the token: `russet ade token renew` says how.";
+    TooManyRefusals = "too_many_refusals", TooSoon,
+        "Too many requests from this address were refused.", "Try again after the time that Retry-After names.";
+    Unassigned = "unassigned", Forbidden,
+        "This device is not assigned to this server.", "Assign it in Apple Business Manager, then `russet ade sync`; `russet ade why` tells more of one device.";
     UserDeclined = "user_declined", Forbidden,
         "This server does not manage that user.", "Nothing; the device asks again at the next login.";
+    WebAuthenticationRequired = "web_authentication_required", Forbidden,
+        "On this device its user has to log in first.", "Enroll it from Setup Assistant, which shows the login page.";
 }
 
 /// A failure with its code, what exactly is wrong, and for the log only its cause.

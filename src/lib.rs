@@ -57,6 +57,15 @@
 //! opens it; [`service::issuance`] has the store decide and remember the issuance *before* [`pki::ca`] signs, so that a
 //! repeated request gets the same certificate and a crash in between costs nothing.
 //!
+//! # A device comes out of its box
+//!
+//! Automated Device Enrollment: Apple tells the device an address of ours, which holds a secret of its server token
+//! ([`service::ade::door`]). What it sends to [`http::ade`] was signed when it was activated; [`pki::machine_info`]
+//! verifies it, [`pki::device_trust`] says who may vouch for a device, [`protocol::machine_info`] reads it. Where its
+//! profile asks for a login, the user meets a page first. From the profile on it is a SCEP enrollment; the challenge,
+//! the certificate and then the enrollment's record carry how it came. [`service::holds`] releases it from Setup
+//! Assistant.
+//!
 //! # Commands
 //!
 //! [`operator`]'s `/v1/enqueue` goes to [`service::commands::Commands::enqueue`], which stores one command for all its

@@ -1,18 +1,21 @@
 //! What Automated Device Enrollment is built of.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use super::StartError;
+use super::{StartError, device_trust::device_trust};
 use crate::{
     apple::dep::{DepClient, DepOptions, DeviceAssignment},
     clock::Clock,
-    config::{self, Config},
+    config::{self, BelowMinimumOs, Config},
     data_dir::DataDir,
-    protocol::ade::Addresses,
+    pki::seal::Sealer,
+    protocol::catalogue::{OsVersion, Platform},
     service::{
         ade::{
+            accounts::Accounts,
             assign::Assigner,
             devices::AdeDevices,
+            door::{Door, DoorSettings},
             profiles::{Doors, Profiles},
             settings_commands::EnrollmentSettings,
             sync::{AdeSync, Now, Rhythm, SyncSettings},
@@ -22,7 +25,7 @@ use crate::{
         enrollment::Enrollments,
         events::Events,
     },
-    storage::{AdeTokenRecord, Storage},
+    storage::Storage,
 };
 
 /// Apple's Device Assignment Services. A development server asks only a fake one.
@@ -105,41 +108,57 @@ pub(super) fn profiles(
     store: &Arc<dyn Storage>,
     ade_tokens: &AdeTokens,
     config: &Config,
-    enrollments: &Enrollments,
+    door: &Arc<Door>,
     at_enrollment: &EnrollmentSettings,
-    device_address: SocketAddr,
 ) -> Arc<Profiles> {
-    let door = OneDoor::new(config.public_url(device_address), enrollments.anchors());
+    let doors: Arc<dyn Doors> = Arc::<Door>::clone(door);
     Arc::new(Profiles::new(
         Arc::clone(store),
         ade_tokens.connected(),
-        Arc::new(door),
+        doors,
         at_enrollment.edition(),
         config.enroll.has_user_channels(),
     ))
 }
 
-/// One place where the devices of all tokens ask for their profile.
-#[derive(Debug)]
-struct OneDoor {
-    addresses: Addresses,
-}
-
-impl OneDoor {
-    /// `public_url`: `https://host[:port]`.
-    fn new(public_url: String, anchors: Vec<Vec<u8>>) -> Self {
-        Self {
-            addresses: Addresses {
-                url: format!("{public_url}/ade/enroll"),
-                configuration_web_url: format!("{public_url}/ade/web"),
-                anchors,
-            },
+/// The door, ready to be knocked at.
+pub(super) fn door(
+    data_dir: &DataDir,
+    config: &Config,
+    (store, accounts): (&Arc<dyn Storage>, &Arc<Accounts>),
+    enrollments: &Arc<Enrollments>,
+    sealer: &Sealer,
+) -> Result<Door, StartError> {
+    let (trust, problems) = device_trust(data_dir, config);
+    for (path, problem) in &problems {
+        if config.ade.trust_anchors.contains(path) {
+            let text = format!("ade.trust_anchors: {}: {problem}", path.display());
+            return Err(StartError::Setting(text));
         }
+        tracing::warn!(path = %path.display(), "not an anchor of devices: {problem}");
     }
+    let minimum_os = config.ade.minimum_os.iter();
+    let minimum_os: BTreeMap<Platform, OsVersion> = minimum_os
+        .filter_map(|(name, version)| Some((platform(name)?, OsVersion::parse(version)?)))
+        .collect();
+    let settings = DoorSettings {
+        minimum_os,
+        enroll_below_minimum: config.ade.below_minimum_os == BelowMinimumOs::Enroll,
+        platform_sso: config.ade.platform_sso.clone(),
+        session: config.identity.challenge_ttl,
+    };
+    Ok(Door::new(
+        Arc::clone(store),
+        Arc::clone(enrollments),
+        Arc::clone(accounts),
+        sealer,
+        trust,
+        settings,
+    ))
 }
 
-impl Doors for OneDoor {
-    fn addresses(&self, _: &AdeTokenRecord) -> Addresses {
-        self.addresses.clone()
-    }
+fn platform(name: &str) -> Option<Platform> {
+    Platform::ALL
+        .into_iter()
+        .find(|platform| platform.as_str().eq_ignore_ascii_case(name))
 }

@@ -196,6 +196,11 @@ pub enum DeviceVerb {
         /// Enrollment id, or serial number.
         id: String,
     },
+    /// Releases a device that is held in Setup Assistant.
+    Release {
+        /// Enrollment id, or serial number.
+        id: String,
+    },
     /// Queues the profile that makes a device renew its identity.
     Renew {
         /// Enrollment id, or serial number.

@@ -68,6 +68,7 @@ pub(super) async fn run(cli: &Cli, output: Output, data_dir: &DataDir) -> Result
             findings.extend(keys(data_dir, now));
             findings.extend(certificate(data_dir, &config, now));
             findings.extend(push_vendor(data_dir, &config, now));
+            findings.extend(device_trust(data_dir, &config));
         }
     }
     if is_set_up {
@@ -187,6 +188,35 @@ fn expiry(what: &str, not_after: Timestamp, now: Timestamp, step: &'static str) 
         ),
         _ => finding(Level::Ok, format!("{what} is valid for {days} more days"), ""),
     }
+}
+
+/// Whether real devices can be told from others when they come out of their boxes.
+fn device_trust(data_dir: &DataDir, config: &Config) -> Vec<Finding> {
+    let (trust, problems) = app::device_trust(data_dir, config);
+    let mut findings: Vec<_> = problems
+        .iter()
+        .map(|(path, problem)| {
+            let what = format!("{} is no anchor of devices: {problem}", path.display());
+            finding(Level::Warn, what, "Remove the file, or put the right one there.")
+        })
+        .collect();
+    let missing: Vec<_> = trust.missing().map(|authority| authority.name).collect();
+    findings.push(if missing.is_empty() {
+        finding(Level::Ok, "Apple's device CAs are at hand", "")
+    } else if config.dev.enabled {
+        finding(
+            Level::Ok,
+            "Apple's device CAs are missing, which development does not need",
+            "",
+        )
+    } else {
+        finding(
+            Level::Warn,
+            format!("Apple's device CAs are missing: {}", missing.join(", ")),
+            "`russet ade trust fetch` downloads them, `russet ade trust add FILE` takes a file.",
+        )
+    });
+    findings
 }
 
 async fn server(cli: &Cli) -> Vec<Finding> {

@@ -37,7 +37,7 @@ pub async fn run() -> u8 {
 async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
     let data_dir = DataDir::new(&cli.data);
     match &cli.verb {
-        Verb::Ade { verb } => ade::run(cli, output, verb).await,
+        Verb::Ade { verb } => ade::run(cli, output, &data_dir, verb).await,
         Verb::Apikey { verb } => match verb {
             ApikeyVerb::Create {
                 name,

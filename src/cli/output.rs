@@ -63,7 +63,12 @@ impl From<ClientError> for CliError {
                     .or(body["code"].as_str())
                     .unwrap_or("refused")
                     .to_owned();
-                let exists = [Code::AdeProfileExists, Code::ApiKeyExists, Code::HookExists];
+                let exists = [
+                    Code::AccountExists,
+                    Code::AdeProfileExists,
+                    Code::ApiKeyExists,
+                    Code::HookExists,
+                ];
                 let exit = if exists.iter().any(|exists| code == exists.as_str()) {
                     EXIT_EXISTS
                 } else {

@@ -193,6 +193,15 @@ pub(super) async fn device(cli: &Cli, output: Output, verb: &DeviceVerb) -> Resu
                 .body;
             output.say(&text(&answer["status"][id.as_str()]["push_result"]), &answer);
         }
+        DeviceVerb::Release { id } => {
+            let id = resolve(&client, id).await?;
+            let answer = client
+                .request(Method::POST, &enrollment_path(&id, "/release"), Vec::new())
+                .await?
+                .body;
+            let uuid = text(&answer["command_uuid"]);
+            output.say(&format!("queued DeviceConfigured as {uuid}"), &answer);
+        }
         DeviceVerb::Renew { id } => {
             let id = resolve(&client, id).await?;
             let answer = client

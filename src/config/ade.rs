@@ -1,8 +1,10 @@
 //! Automated Device Enrollment: where Apple's Device Assignment Services are, and how often they are asked.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+use super::ade_door::{BelowMinimumOs, PlatformSso, Release};
 
 /// `[ade]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,19 @@ pub struct Ade {
     pub removed_days: u32,
     /// So many tokens are synced at the same time.
     pub parallel_syncs: usize,
+    /// PEM of CAs whose word is taken for a device besides Apple's: for tests with simulated devices. Whoever has the
+    /// key of one can enroll as any device of the organisation. Relative to the data directory.
+    pub trust_anchors: Vec<PathBuf>,
+    /// PEM of the simulator's device CA; only in development mode, where it may appear while the server runs.
+    pub simulated_ca: Option<PathBuf>,
+    /// Whether a device is released from Setup Assistant by itself once its commands are answered.
+    pub release: Release,
+    /// The oldest system that is enrolled, by platform: `ios`, `macos`, `tvos`, `visionos`.
+    pub minimum_os: BTreeMap<String, String>,
+    /// What becomes of an older device that can't be told to update first.
+    pub below_minimum_os: BelowMinimumOs,
+    /// Platform SSO while a Mac enrolls; absent: not asked for.
+    pub platform_sso: Option<PlatformSso>,
 }
 
 /// A duration, or the name of one: `recommended`, as often as Apple's own servers ask; `intune`, as Intune does.
@@ -122,6 +137,12 @@ impl Default for Ade {
             sync_timeout: Duration::from_secs(15 * 60),
             removed_days: 45,
             parallel_syncs: 4,
+            trust_anchors: Vec::new(),
+            simulated_ca: None,
+            release: Release::default(),
+            minimum_os: BTreeMap::new(),
+            below_minimum_os: BelowMinimumOs::default(),
+            platform_sso: None,
         }
     }
 }

@@ -71,7 +71,7 @@ pub(super) async fn by_link(
     Ok(profile_response(profile))
 }
 
-fn profile_response(profile: Vec<u8>) -> Response {
+pub(super) fn profile_response(profile: Vec<u8>) -> Response {
     let mut response = typed("application/x-apple-aspen-config", profile);
     let headers = response.headers_mut();
     headers.insert(

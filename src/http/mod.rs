@@ -1,5 +1,9 @@
-//! The device-facing door. No device path ever answers 401: a device would take that for the end of its management.
+//! The device-facing door. No path of an enrolled device ever answers 401: it would take that for the end of its
+//! management. [`ade`] may, to a device that has yet to enroll and asks its user for a password then.
 
+pub mod ade;
+mod ade_page;
+mod base64;
 pub mod device;
 pub mod enroll;
 mod identity;
@@ -19,7 +23,8 @@ use crate::{
     net::{body::Bodies, log},
     pki::identity::IdentityCache,
     service::{
-        checkin::CheckIns, commands::Commands, enrollment::Enrollments, issuance::Issuer, push::Pushes,
+        ade::door::Door, checkin::CheckIns, commands::Commands, enrollment::Enrollments, issuance::Issuer,
+        push::Pushes,
     },
 };
 
@@ -45,6 +50,8 @@ pub struct DeviceDoor {
     pub issuer: Issuer,
     /// Enrollment profiles.
     pub enrollments: Arc<Enrollments>,
+    /// Where devices come out of their boxes.
+    pub ade: Arc<Door>,
     /// Parsed certificates.
     pub identities: Arc<IdentityCache>,
     /// How far a signature's time may lie from ours.
@@ -64,6 +71,24 @@ pub fn router(door: Arc<DeviceDoor>) -> Router {
     let put_or_post = MethodFilter::PUT.or(MethodFilter::POST);
     Router::new()
         .route("/", get(page::welcome))
+        .route(
+            "/ade/{segment}",
+            get(ade::knock)
+                .post(ade::knock)
+                .fallback(render::method_not_allowed),
+        )
+        .route(
+            "/ade/{segment}/sso/{session}",
+            get(ade_page::sso)
+                .post(ade_page::log_in_for_token)
+                .fallback(render::method_not_allowed),
+        )
+        .route(
+            "/ade/{segment}/web",
+            get(ade_page::web)
+                .post(ade_page::log_in)
+                .fallback(render::method_not_allowed),
+        )
         .route(
             "/checkin",
             on(put_or_post, device::checkin).fallback(render::method_not_allowed),

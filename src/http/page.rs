@@ -9,7 +9,9 @@ use axum::{
 
 use super::DeviceDoor;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem;\
+const STYLE: &str = "label{display:block;margin:.8rem 0 .2rem}input{font:inherit;width:100%;padding:.5rem;box-sizing:border-box}\
+button{font:inherit;margin-top:1.2rem;padding:.7rem 1.4rem;border:0;border-radius:.6rem;background:#8a3b12;color:#fff}\
+.problem{border-left:.3rem solid #b00020;padding-left:.8rem}body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem;\
 color:#1d1d1f;background:#fff}a.button{display:inline-block;padding:.7rem 1.4rem;border-radius:.6rem;background:#8a3b12;\
 color:#fff;text-decoration:none}.banner{background:#fff3cd;padding:.5rem 1rem;border-radius:.5rem}\
 @media(prefers-color-scheme:dark){body{color:#f5f5f7;background:#1d1d1f}.banner{color:#1d1d1f}}";
@@ -42,7 +44,7 @@ pub(super) fn enroll(query: &str, development: bool) -> Response {
     )
 }
 
-fn page(title: &str, body: &str, development: bool) -> Response {
+pub(super) fn page(title: &str, body: &str, development: bool) -> Response {
     let banner = if development {
         "<p class=\"banner\">Development server: anyone on this machine can enroll here.</p>"
     } else {
@@ -56,7 +58,12 @@ fn page(title: &str, body: &str, development: bool) -> Response {
     .into_response()
 }
 
-fn escape(text: &str) -> String {
+/// The style of every page, for whoever states what a page may contain.
+pub(super) fn style() -> &'static str {
+    STYLE
+}
+
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

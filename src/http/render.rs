@@ -38,6 +38,8 @@ impl IntoResponse for Failure {
         let status = match self.0.code() {
             Code::BadContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            // Asking again does not help the device.
+            Code::TokenExpired => StatusCode::FORBIDDEN,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             _ => status,
         };

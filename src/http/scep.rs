@@ -8,13 +8,10 @@ use axum::{
     http::{HeaderMap, Method},
     response::Response,
 };
-use base64::{
-    Engine as _,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 
 use super::{
-    DeviceDoor, MAX_SCEP,
+    DeviceDoor, MAX_SCEP, base64,
+    base64::parameter,
     render::{Failure, typed},
 };
 use crate::{
@@ -59,40 +56,13 @@ pub(super) async fn scep(
     }
 }
 
-/// A query parameter, percent-decoded; `+` stays what it is, for base64 uses it.
-fn parameter(query: &str, name: &str) -> Option<String> {
-    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-    percent_encoding::percent_decode_str(value)
-        .decode_utf8()
-        .ok()
-        .map(Into::into)
-}
-
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
-
-/// The `message` of a GET. Clients escape its base64 in their own ways: Macs escape only `=`, some proxies turn `+`
-/// into a space, some clients use the URL-safe alphabet or break lines.
+/// The `message` of a GET.
 fn message_of(query: &str) -> Result<Vec<u8>, Error> {
     let text = parameter(query, "message").unwrap_or_default();
     if text.is_empty() {
         return Err(Error::with(Code::BadParameter, "message is missing"));
     }
-    let restore = |c: char| match c {
-        ' ' | '-' => Some('+'),
-        '_' => Some('/'),
-        '\r' | '\n' => None,
-        other => Some(other),
-    };
-    let text: String = text.chars().filter_map(restore).collect();
-    LENIENT
-        .decode(text)
-        .map_err(|_| Error::with(Code::BadParameter, "message is not base64"))
+    base64::decode(&text).ok_or_else(|| Error::with(Code::BadParameter, "message is not base64"))
 }
 
 #[cfg(test)]

@@ -100,6 +100,14 @@ pub(super) async fn show(
     answer["allow_reenroll"] = record.allow_reenroll.into();
     answer["bootstrap_token_escrowed"] = record.bootstrap_token.is_some().into();
     answer["unlock_token_escrowed"] = record.unlock_token.is_some().into();
+    answer["ade"] = json!(record.ade.as_ref().map(|ade| json!({
+        "token": ade.token,
+        "profile_uuid": ade.profile_uuid,
+        "user": ade.user,
+        "supervised": ade.supervised,
+        "at": ade.at.to_rfc3339(),
+    })));
+    answer["release"] = json!(record.release);
     answer["url_params"] = json!(record.url_params);
     Ok(json_response(StatusCode::OK, &answer))
 }
@@ -142,6 +150,21 @@ pub(super) async fn allow_reenroll(
             ))
         }
     }
+}
+
+/// Ends a device's hold in Setup Assistant at once, whatever is still queued for it.
+pub(super) async fn release(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+    Path(id): Path<EnrollmentId>,
+) -> Result<Response, Failure> {
+    operator.require(Scope::Command)?;
+    let command = door.holds.release(&id, door.clock.now()).await?;
+    tracing::info!(by = operator.name, enrollment = %id, "released from Setup Assistant");
+    Ok(json_response(
+        StatusCode::ACCEPTED,
+        &json!({ "id": id, "command_uuid": command }),
+    ))
 }
 
 /// Queues the enrollment profile again, with a challenge made for this enrollment: the device gets a new identity and

@@ -28,11 +28,15 @@ use crate::{
     clock::Clock,
     net::{body::Bodies, log},
     service::{
-        ade::{devices::AdeDevices, profiles::Profiles, sync::AdeSync, tokens::AdeTokens, why::Explainer},
+        ade::{
+            accounts::Accounts, devices::AdeDevices, door::Door, profiles::Profiles, sync::AdeSync,
+            tokens::AdeTokens, why::Explainer,
+        },
         checkin::CheckIns,
         commands::Commands,
         enrollment::Enrollments,
         events::Events,
+        holds::Holds,
         keys::Keys,
         push::Pushes,
         push_certificates::PushCertificates,
@@ -64,6 +68,12 @@ pub struct OperatorDoor {
     pub check_ins: Arc<CheckIns>,
     /// Enrollment profiles and links.
     pub enrollments: Arc<Enrollments>,
+    /// Where devices come out of their boxes.
+    pub ade: Arc<Door>,
+    /// Who may log in there.
+    pub accounts: Arc<Accounts>,
+    /// Holds in Setup Assistant.
+    pub holds: Holds,
     /// Events, and the hooks that get them.
     pub events: Arc<Events>,
     /// API keys.
@@ -125,6 +135,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
             "/v1/enrollments/{id}/allow-reenroll",
             post(enrollments::allow_reenroll),
         )
+        .route("/v1/enrollments/{id}/release", post(enrollments::release))
         .route(
             "/v1/enrollments/{id}/renew-identity",
             post(enrollments::renew_identity),

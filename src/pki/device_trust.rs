@@ -152,9 +152,7 @@ impl Anchor {
     fn issued(&self, certificate: &Certificate<'_>) -> bool {
         let is_sha1 =
             DigestAlgorithm::of_signature(certificate.signature_algorithm) == Ok(DigestAlgorithm::Sha1);
-        (self.apple || !is_sha1)
-            && certificate.issuer == self.subject
-            && certificate.signed_with(&self.key)
+        (self.apple || !is_sha1) && certificate.issuer == self.subject && certificate.signed_with(&self.key)
     }
 }
 

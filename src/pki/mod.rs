@@ -5,8 +5,8 @@
 //! From the bottom up: [`asn1`] and [`ber`] walk and write encodings, [`cipher`], [`keys`] and [`weak_key`] are the
 //! algorithms, [`certificate`] and [`cms`] the structures. On these stand the device authority ([`ca`]) with its
 //! protocol ([`scep`]), and the judgement of clients ([`identity`], [`mdm_signature`]; before they have an identity,
-//! [`machine_info`] and [`device_trust`]). [`seal`] and [`secret`] keep things quiet; [`pem`], [`push_cert`],
-//! [`push_request`], [`dep_token`], [`bypass_code`] and [`dev`] are the operator's side.
+//! [`machine_info`] and [`device_trust`]). [`seal`], [`secret`] and [`password`] keep things quiet; [`pem`],
+//! [`push_cert`], [`push_request`], [`dep_token`], [`bypass_code`] and [`dev`] are the operator's side.
 
 pub mod asn1;
 pub mod ber;
@@ -24,6 +24,7 @@ pub mod keys;
 pub mod machine_info;
 pub mod mdm_signature;
 pub mod oid;
+pub mod password;
 pub mod pem;
 pub mod profile_signer;
 pub mod push_cert;

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    hmac,
+};
 
 /// A sealed value can't be opened, or the cryptographic library failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,13 +21,23 @@ pub enum SealError {
 /// Seals and opens with one key. Neither key nor plain text shows in `Debug`.
 pub struct Sealer {
     key: RandomizedNonceKey,
+    derivation: hmac::Key,
 }
 
 impl Sealer {
     /// A sealer around a key of 32 uniformly random bytes. With random 96-bit nonces one key is good for 2³² values.
     pub fn new(key: &[u8; 32]) -> Result<Self, SealError> {
+        let derivation = hmac::Key::new(hmac::HMAC_SHA256, key);
         let key = RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| SealError::CouldNotSeal)?;
-        Ok(Self { key })
+        Ok(Self { key, derivation })
+    }
+
+    /// A secret of 32 bytes for `purpose`, the same each time: for what has to be found again without being stored.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut derived = [0; 32];
+        let tag = hmac::sign(&self.derivation, format!("derive\0{purpose}").as_bytes());
+        derived.copy_from_slice(tag.as_ref());
+        derived
     }
 
     /// Encrypts `plain` for `purpose` (such as `ca-key`, or a table and a row): nonce, cipher text, tag.
@@ -86,5 +99,8 @@ mod tests {
         }
         assert_ne!(sealer.seal("ca-key", b"secret").unwrap(), sealed);
         assert_eq!(format!("{sealer:?}"), "Sealer");
+        assert_eq!(sealer.derive("a"), sealer.derive("a"));
+        assert_ne!(sealer.derive("a"), sealer.derive("b"));
+        assert_ne!(sealer.derive("a"), Sealer::new(&[8; 32]).unwrap().derive("a"));
     }
 }

@@ -132,7 +132,13 @@ fn version_of_build(platform: Platform, build: &str) -> Option<OsVersion> {
     let number: u8 = number.parse().ok()?;
     let letter = rest.bytes().next().filter(u8::is_ascii_uppercase)?;
     let minor = letter - b'A';
-    let version = |major, minor| Some(OsVersion { major, minor, patch: 0 });
+    let version = |major, minor| {
+        Some(OsVersion {
+            major,
+            minor,
+            patch: 0,
+        })
+    };
     match platform {
         // 17E is iOS 13.4, 22A is iOS 18.0, 23A is iOS 26.0; tvOS counts alike.
         Platform::Ios | Platform::Tvos => match number {
@@ -156,11 +162,14 @@ mod tests {
     use super::*;
 
     fn plist(keys: &str) -> Vec<u8> {
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><plist version=\"1.0\"><dict>{keys}</dict></plist>")
-            .into_bytes()
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><plist version=\"1.0\"><dict>{keys}</dict></plist>"
+        )
+        .into_bytes()
     }
 
-    const LEAST: &str = "<key>PRODUCT</key><string>iPad13,4</string><key>VERSION</key><string>17E255</string>";
+    const LEAST: &str =
+        "<key>PRODUCT</key><string>iPad13,4</string><key>VERSION</key><string>17E255</string>";
 
     #[test]
     fn every_key_is_read_and_unknown_ones_are_passed_over() {

@@ -5,13 +5,13 @@
 
 use crate::{
     protocol::{
-        ids::{EnrollmentId, EnrollmentKind, Fingerprint, Udid},
+        ids::{CommandUuid, EnrollmentId, EnrollmentKind, Fingerprint, Udid},
         mdm::{Authenticate, DeviceFacts, TokenUpdate},
         time::Timestamp,
     },
     storage::{
-        CertificateRecord, Change, EnrollmentRecord, EnrollmentState, MadeFor, PendingAuthenticate, PushInfo,
-        Refusal, Ruling, Sealed, Situation, UserFacts, Users,
+        AdeEnrollment, CertificateRecord, Change, EnrollmentRecord, EnrollmentState, MadeFor,
+        PendingAuthenticate, PushInfo, Refusal, Ruling, Sealed, Situation, UserFacts, Users,
     },
 };
 
@@ -131,12 +131,24 @@ fn fresh(
     certificate: Option<CertificateRecord>,
     situation: &Situation,
 ) -> Ruling {
+    let record = EnrollmentRecord {
+        ade: automated(certificate.as_ref()),
+        ..new_record(envelope, &message.device)
+    };
     Ruling::Write(Box::new(Change {
         certificate,
         close_commands_to: Some(situation.last_sequence),
         users: Users::Remove,
-        ..Change::of(new_record(envelope, &message.device))
+        ..Change::of(record)
     }))
+}
+
+/// How the device came to this certificate, if by Automated Device Enrollment.
+fn automated(certificate: Option<&CertificateRecord>) -> Option<AdeEnrollment> {
+    match &certificate?.made_for {
+        MadeFor::Device { ade, .. } => ade.as_deref().cloned(),
+        MadeFor::Anyone | MadeFor::Renewal { .. } => None,
+    }
 }
 
 fn new_record(envelope: &Envelope, device: &DeviceFacts) -> EnrollmentRecord {
@@ -157,6 +169,8 @@ fn new_record(envelope: &Envelope, device: &DeviceFacts) -> EnrollmentRecord {
         migrated: false,
         url_params: envelope.url_params.clone(),
         ade_settings: None,
+        ade: None,
+        release: None,
         enrolled_at: None,
         updated_at: envelope.at,
     }
@@ -196,7 +210,7 @@ fn made_for_record(
 fn fits(made_for: &MadeFor, id: &EnrollmentId, device: &DeviceFacts) -> bool {
     match made_for {
         MadeFor::Anyone => true,
-        MadeFor::Device { udid, serial } => {
+        MadeFor::Device { udid, serial, .. } => {
             let same = |bound: &str, stated: &str| bound.eq_ignore_ascii_case(stated);
             let udids = udid
                 .as_ref()
@@ -248,7 +262,8 @@ fn device_token_update(envelope: &Envelope, update: &SealedTokenUpdate, situatio
             renewed.pending = None;
             return Ruling::Write(Box::new(Change::of(updated(renewed, envelope, update))));
         }
-        let anew = new_record(envelope, &pending.device);
+        let mut anew = new_record(envelope, &pending.device);
+        anew.ade = automated(situation.certificate.as_ref());
         return Ruling::Write(Box::new(Change {
             close_commands_to: Some(pending.queue_watermark),
             users: Users::Remove,
@@ -299,6 +314,9 @@ fn updated(
         record.unlock_token.clone_from(&update.unlock_token);
     }
     if let Some(awaiting) = message.awaiting_configuration {
+        if awaiting && !record.awaiting_configuration {
+            record.release = None;
+        }
         record.awaiting_configuration = awaiting;
     }
     if record.state != EnrollmentState::Enrolled {
@@ -356,6 +374,20 @@ pub fn configured(situation: &Situation) -> Ruling {
         Some(existing) if existing.awaiting_configuration => {
             Ruling::Write(Box::new(Change::of(EnrollmentRecord {
                 awaiting_configuration: false,
+                release: None,
+                ..existing.clone()
+            })))
+        }
+        _ => Ruling::Keep,
+    }
+}
+
+/// `release` is to end the hold in Setup Assistant, in place of the command `former`. Of two that try, one does.
+pub fn releasing(release: &CommandUuid, former: Option<&CommandUuid>, situation: &Situation) -> Ruling {
+    match &situation.enrollment {
+        Some(existing) if existing.awaiting_configuration && existing.release.as_ref() == former => {
+            Ruling::Write(Box::new(Change::of(EnrollmentRecord {
+                release: Some(release.clone()),
                 ..existing.clone()
             })))
         }

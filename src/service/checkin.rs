@@ -23,6 +23,7 @@ use crate::{
         contacts::Contacts,
         declarations::Declarations,
         events::{self, Events},
+        holds::Holds,
         identity::{Identities, Purpose, refused},
         push::Pushes,
     },
@@ -71,6 +72,7 @@ pub struct CheckIns {
     ade_tokens: AdeTokens,
     pushes: Arc<Pushes>,
     ade_settings: Arc<EnrollmentSettings>,
+    holds: Holds,
     settings: CheckInSettings,
 }
 
@@ -82,7 +84,7 @@ impl CheckIns {
         sealer: Arc<Sealer>,
         contacts: Arc<Contacts>,
         (declarations, events, ade_tokens): (Declarations, Arc<Events>, AdeTokens),
-        (pushes, ade_settings): (Arc<Pushes>, Arc<EnrollmentSettings>),
+        (pushes, ade_settings, holds): (Arc<Pushes>, Arc<EnrollmentSettings>, Holds),
         settings: CheckInSettings,
     ) -> Self {
         Self {
@@ -95,6 +97,7 @@ impl CheckIns {
             ade_tokens,
             pushes,
             ade_settings,
+            holds,
             settings,
         }
     }
@@ -249,6 +252,13 @@ impl CheckIns {
                 tracing::info!(enrollment = %id, kind = change.enrollment.kind.as_str(), "enrolled");
             }
             self.ade_settings.token_updated(&change.enrollment, now).await?;
+            // After everything that is queued for a device that enrolls. What fails here is tried again at its next
+            // contact: the enrollment itself has succeeded.
+            if self.holds.concerns(&change.enrollment)
+                && let Err(error) = self.holds.consider(&id, now).await
+            {
+                tracing::error!(enrollment = %id, "a held device could not be released: {error}");
+            }
         }
         Ok(Reply::Empty)
     }

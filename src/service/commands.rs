@@ -19,6 +19,7 @@ use crate::{
         admission,
         contacts::Contacts,
         events::Events,
+        holds::{DEVICE_CONFIGURED, Holds},
         identity::{Identities, Purpose},
         push::{PushOutcome, Pushes},
     },
@@ -85,6 +86,7 @@ pub struct Commands {
     pushes: Arc<Pushes>,
     events: Arc<Events>,
     ade_settings: Arc<EnrollmentSettings>,
+    holds: Holds,
 }
 
 /// How many targets get their warnings worked out; a fleet's worth of look-ups would cost more than it tells.
@@ -98,7 +100,7 @@ impl Commands {
         contacts: Arc<Contacts>,
         pushes: Arc<Pushes>,
         events: Arc<Events>,
-        ade_settings: Arc<EnrollmentSettings>,
+        (ade_settings, holds): (Arc<EnrollmentSettings>, Holds),
     ) -> Self {
         Self {
             store,
@@ -107,6 +109,7 @@ impl Commands {
             pushes,
             events,
             ade_settings,
+            holds,
         }
     }
 
@@ -134,7 +137,7 @@ impl Commands {
         }
         // Before the queue is read: what is queued later than this needs a push of its own.
         self.pushes.contact(&sender.id, now);
-        let next = match report {
+        let mut next = match report {
             CommandReport::Idle => {
                 self.events.emit_beside(event).await;
                 if !sender.id.is_user_channel() {
@@ -160,10 +163,28 @@ impl Commands {
                 return Ok(None);
             }
         };
+        if next.is_none() && sender.id == sender.device && self.holds.concerns(&device) {
+            next = self.end_hold(sender, now).await;
+        }
         if next.is_none() {
             self.pushes.drained(&sender.id, now);
         }
         Ok(next)
+    }
+
+    /// What a held device with an empty queue gets: the command that releases it. Whatever fails here is tried again at
+    /// its next contact; the report that brought it here is stored.
+    async fn end_hold(&self, sender: &Sender, now: Timestamp) -> Option<Delivery> {
+        let next = async {
+            if !self.holds.consider(&sender.id, now).await? {
+                return Ok(None);
+            }
+            Ok::<_, Error>(self.store.next_command(&sender.id, true, now).await?)
+        };
+        next.await.unwrap_or_else(|error| {
+            tracing::error!(enrollment = %sender.id, "a held device could not be released: {error}");
+            None
+        })
     }
 
     async fn answer(
@@ -201,7 +222,7 @@ impl Commands {
             let held = user.is_some_and(|user| user.record.awaiting_configuration);
             (held, "UserConfigured")
         } else {
-            (device.awaiting_configuration, "DeviceConfigured")
+            (device.awaiting_configuration, DEVICE_CONFIGURED)
         };
         Ok(held
             && self
@@ -289,8 +310,8 @@ impl Commands {
             kind: row.record.kind,
             platform: product.and_then(Platform::from_product_name),
             os_version: row.device.os_version.as_deref().and_then(OsVersion::parse),
-            supervised: None,
-            automated_enrollment: None,
+            supervised: row.record.ade.as_ref().map(|ade| ade.supervised),
+            automated_enrollment: row.record.ade.as_ref().map(|_| true),
             shared_ipad: None,
             access_rights: None,
         };

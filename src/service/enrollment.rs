@@ -63,6 +63,7 @@ pub fn made_for(udid: Option<String>, serial: Option<String>) -> Result<MadeFor>
         (udid, serial) => MadeFor::Device {
             udid: udid.map(Udid::new),
             serial: serial.map(SerialNumber::new),
+            ade: None,
         },
     })
 }
@@ -93,8 +94,14 @@ impl Enrollments {
         }
     }
 
-    /// The CAs that devices must trust to reach this server (DER), if it is not publicly trusted.
-    pub fn anchors(&self) -> Vec<Vec<u8>> {
+    /// `https://host[:port]`, under which devices reach this server.
+    pub fn base_url(&self) -> &str {
+        &self.template.base_url
+    }
+
+    /// The CAs (DER) that a device must be told of to reach this server; none where its certificate is publicly
+    /// trusted. For `anchor_certs` of profiles at Apple, where a device looks before it has any profile of ours.
+    pub fn anchor_certs(&self) -> Vec<Vec<u8>> {
         self.template
             .anchors
             .iter()
@@ -226,7 +233,7 @@ impl Enrollments {
         };
         let name = match made_for {
             MadeFor::Anyone => "device".to_owned(),
-            MadeFor::Device { udid, serial } => serial
+            MadeFor::Device { udid, serial, .. } => serial
                 .as_ref()
                 .map(ToString::to_string)
                 .or_else(|| udid.as_ref().map(ToString::to_string))

@@ -272,7 +272,7 @@ impl Issuer {
     async fn name(&self, record: &IssuanceRecord) -> Result<String> {
         Ok(match &record.made_for {
             MadeFor::Anyone => format!("device {}", record.serial),
-            MadeFor::Device { udid, serial } => serial
+            MadeFor::Device { udid, serial, .. } => serial
                 .as_ref()
                 .map(ToString::to_string)
                 .or_else(|| udid.as_ref().map(ToString::to_string))
@@ -312,10 +312,12 @@ fn count(result: &'static str) {
 
 fn refusal_text(refusal: IssuanceRefusal) -> &'static str {
     match refusal {
-        IssuanceRefusal::ExpiredChallenge => "the challenge has expired; fetch a new enrollment profile",
+        IssuanceRefusal::ExpiredChallenge => {
+            "the challenge has expired; download a new profile, or reset a device that is in Setup Assistant"
+        }
         IssuanceRefusal::UnknownChallenge => "the challenge is not known",
         IssuanceRefusal::UnknownIdentity => "the signing identity speaks for no enrollment",
-        IssuanceRefusal::UsedChallenge => "the challenge was used before; fetch a new enrollment profile",
+        IssuanceRefusal::UsedChallenge => "the challenge was used before; download a new profile",
     }
 }
 

@@ -9,6 +9,7 @@ pub mod contacts;
 pub mod declarations;
 pub mod enrollment;
 pub mod events;
+pub mod holds;
 pub mod identity;
 pub mod issuance;
 pub mod keys;

@@ -467,6 +467,18 @@ pub trait AdminStore: Send + Sync {
     /// Forgets a key. `false`: there was none of that name.
     async fn remove_api_key(&self, name: &str) -> StoreResult<bool>;
 
+    /// Remembers an account. `false`: the name is taken.
+    async fn add_account(&self, account: AccountRecord) -> StoreResult<bool>;
+
+    /// One account.
+    async fn account(&self, name: &str) -> StoreResult<Option<AccountRecord>>;
+
+    /// All accounts, by name (bytes).
+    async fn accounts(&self) -> StoreResult<Vec<AccountRecord>>;
+
+    /// Forgets an account. `false`: there was none of that name.
+    async fn remove_account(&self, name: &str) -> StoreResult<bool>;
+
     /// Remembers an enrollment link.
     async fn add_enroll_link(&self, link: EnrollLinkRecord) -> StoreResult<()>;
 

@@ -135,6 +135,12 @@ pub struct EnrollmentRecord {
     /// What was queued for it because its enrollment profile says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ade_settings: Option<AdeSettingsQueued>,
+    /// How it came out of its box; absent in enrollments that did not begin in Automated Device Enrollment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ade: Option<AdeEnrollment>,
+    /// The `DeviceConfigured` that is to end its hold in Setup Assistant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<CommandUuid>,
     /// When it first became `Enrolled` since the latest `Authenticate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolled_at: Option<Timestamp>,
@@ -156,6 +162,25 @@ pub struct AdeSettingsQueued {
     pub at: Timestamp,
 }
 
+/// How a device came to its enrollment profile through Automated Device Enrollment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdeEnrollment {
+    /// The number of the server token whose device it is.
+    pub token: u64,
+    /// Apple's identifier of the profile that it was assigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_uuid: Option<String>,
+    /// The account that logged in on the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Whether it is supervised.
+    pub supervised: bool,
+    /// Of the message with which it asked.
+    pub machine_info: Fingerprint,
+    /// When it was given its profile.
+    pub at: Timestamp,
+}
+
 /// For whom a certificate, a challenge or an enrollment link was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "for", rename_all = "snake_case")]
@@ -170,6 +195,9 @@ pub enum MadeFor {
         /// Must equal the `Authenticate`'s when present.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         serial: Option<SerialNumber>,
+        /// How it came to it, if by Automated Device Enrollment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ade: Option<Box<AdeEnrollment>>,
     },
     /// This enrollment, which proved itself with its former identity: a renewal.
     Renewal {
@@ -338,6 +366,23 @@ pub struct ApiKeyRecord {
     /// From when on it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+}
+
+/// Somebody who may log in on a device that enrolls.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRecord {
+    /// Unique; what they type, in lower case.
+    pub name: String,
+    /// Argon2id of the password, as a PHC string.
+    pub password_hash: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for AccountRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccountRecord({}, redacted)", self.name)
+    }
 }
 
 /// A link that hands out an enrollment profile, once.

@@ -221,6 +221,8 @@ fn record(
         migrated: false,
         url_params: Default::default(),
         ade_settings: None,
+        ade: None,
+        release: None,
         enrolled_at: Some(now),
         updated_at: now,
     }

@@ -25,7 +25,7 @@ use russet::{
     data_dir::{DEV_API_KEY, DataDir, TLS_CA},
     operator::client::{Answer, Client as OperatorClient, ClientError},
     protocol::time::Timestamp,
-    service::events::Events,
+    service::{ade::door::Door, events::Events},
     setup,
     storage::Storage,
 };
@@ -69,6 +69,8 @@ pub struct TestServer {
     pub events: Arc<Events>,
     /// What the server remembers.
     pub store: Arc<dyn Storage>,
+    /// Where devices come out of their boxes.
+    pub door: Arc<Door>,
     addresses: (SocketAddr, SocketAddr),
     anchor: Vec<u8>,
     folder: Option<TempDir>,
@@ -128,6 +130,7 @@ impl TestServer {
             clock,
             events: Arc::clone(app.events()),
             store: Arc::clone(app.store()),
+            door: Arc::clone(app.ade()),
             addresses: (address, operator),
             anchor: std::fs::read(data.path(TLS_CA)).unwrap_or_default(),
             data,

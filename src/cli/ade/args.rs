@@ -9,6 +9,12 @@ use super::{device::AdeDeviceVerb, profile_args::ProfileVerb, sync::SyncArgs};
 /// `russet ade …`
 #[derive(Debug, Subcommand)]
 pub enum AdeVerb {
+    /// People who may log in on a device that enrolls.
+    Account {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: AccountVerb,
+    },
     /// Devices that Apple has for the server tokens.
     Device {
         /// What to do with them.
@@ -19,7 +25,7 @@ pub enum AdeVerb {
     Profile {
         /// What to do with them.
         #[command(subcommand)]
-        verb: ProfileVerb,
+        verb: Box<ProfileVerb>,
     },
     /// Shows how the syncs of the server tokens stand.
     Status {
@@ -33,6 +39,12 @@ pub enum AdeVerb {
         /// What to do with them.
         #[command(subcommand)]
         verb: TokenVerb,
+    },
+    /// Apple's device CAs, which vouch for devices that enroll.
+    Trust {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: TrustVerb,
     },
     /// Asks Apple, and explains why a device is not here, has no profile, or did not enroll.
     Why {
@@ -119,4 +131,42 @@ pub struct DefaultProfiles {
     /// For Apple Vision.
     #[arg(long, value_name = "PROFILE")]
     pub visionos: Option<String>,
+}
+
+/// `russet ade account …`
+#[derive(Debug, Subcommand)]
+pub enum AccountVerb {
+    /// Makes an account; its password is the first line of a file, or of standard input.
+    Add {
+        /// What its owner types.
+        name: String,
+        /// Where the password is; `-` is standard input.
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        password_file: PathBuf,
+    },
+    /// Lists the accounts.
+    List,
+    /// Removes an account.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `russet ade trust …`
+#[derive(Debug, Subcommand)]
+pub enum TrustVerb {
+    /// Takes them from a file, PEM or DER; nothing that Apple's list does not have.
+    Add {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Downloads them from Apple's certificate-authority pages.
+    Fetch {
+        /// Ask this server instead of Apple's.
+        #[arg(long, value_name = "URL")]
+        base_url: Option<String>,
+    },
+    /// Says which are here.
+    List,
 }

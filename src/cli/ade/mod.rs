@@ -1,5 +1,6 @@
 //! `russet ade …`: Automated Device Enrollment.
 
+mod account;
 mod args;
 mod device;
 mod profile;
@@ -7,6 +8,7 @@ mod profile_args;
 mod profile_settings;
 mod sync;
 mod token;
+mod trust;
 
 pub(super) use args::AdeVerb;
 
@@ -14,15 +16,23 @@ use super::{
     args::Cli,
     output::{CliError, Output},
 };
+use crate::data_dir::DataDir;
 
 /// Carries out one verb.
-pub(super) async fn run(cli: &Cli, output: Output, verb: &AdeVerb) -> Result<(), CliError> {
+pub(super) async fn run(
+    cli: &Cli,
+    output: Output,
+    data_dir: &DataDir,
+    verb: &AdeVerb,
+) -> Result<(), CliError> {
     match verb {
         AdeVerb::Device { verb } => device::run(cli, output, verb).await,
+        AdeVerb::Account { verb } => account::run(cli, output, verb).await,
         AdeVerb::Profile { verb } => profile::run(cli, output, verb).await,
         AdeVerb::Status { token } => sync::show(cli, output, token.as_deref()).await,
         AdeVerb::Sync(args) => sync::run(cli, output, args).await,
         AdeVerb::Token { verb } => token::run(cli, output, verb).await,
         AdeVerb::Why { serial } => device::why(cli, output, serial).await,
+        AdeVerb::Trust { verb } => trust::run(output, data_dir, verb).await,
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     },
     protocol::{ids::SerialNumber, time::Timestamp},
     service::{
-        ade::devices::Assigned,
+        ade::{devices::Assigned, why::Refusal},
         keys::{Operator, Scope},
     },
     storage::{AdeAssignment, AdeDeviceFilter, AdeDeviceRecord, AdeTokenRecord},
@@ -106,7 +106,12 @@ pub(super) async fn why(
     Path(serial): Path<SerialNumber>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let why = door.ade_why.why(&serial, None, door.clock.now()).await?;
+    let refusal = door.ade.last_refusal(&serial).map(|refused| Refusal {
+        message: refused.message,
+        step: refused.code.step().to_owned(),
+        at: refused.at,
+    });
+    let why = door.ade_why.why(&serial, refusal, door.clock.now()).await?;
     let answer = json!({
         "serial": serial,
         "finding": why.finding.as_str(),

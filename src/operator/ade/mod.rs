@@ -1,10 +1,12 @@
 //! Automated Device Enrollment: the native resources under `/v1/ade`, and NanoDEP's API as its tools know it.
 
+mod accounts;
 mod apple;
 mod devices;
 mod nanodep;
 pub(super) mod profiles;
 mod profiles_view;
+mod refusals;
 mod sync;
 mod tokens;
 
@@ -12,7 +14,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    routing::{any, get, post, put},
+    routing::{any, delete, get, post, put},
 };
 
 use super::OperatorDoor;
@@ -38,6 +40,9 @@ pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
                 .delete(apple::remove_service_discovery),
         )
         .route("/v1/ade/sync", get(sync::show).post(sync::start))
+        .route("/v1/ade/accounts", get(accounts::list).post(accounts::create))
+        .route("/v1/ade/accounts/{name}", delete(accounts::remove))
+        .route("/v1/ade/refusals", get(refusals::list))
         .route("/v1/ade/tokens", get(tokens::list).post(tokens::create))
         .route(
             "/v1/ade/tokens/{name}",

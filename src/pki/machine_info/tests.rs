@@ -162,10 +162,7 @@ fn message(signer: &Holder, chain: &[Vec<u8>], content: &[u8], form: Form) -> Ve
     let signed = asn1::sequence(&[
         asn1::integer(&[1]),
         asn1::element(tag::SET, &[asn1::algorithm(&digest_oid)]),
-        asn1::sequence(&[
-            asn1::oid(&oid::DATA),
-            asn1::element(tag::context(0), &[attached]),
-        ]),
+        asn1::sequence(&[asn1::oid(&oid::DATA), asn1::element(tag::context(0), &[attached])]),
         asn1::element(tag::context(0), &included),
         asn1::element(tag::SET, &[info]),
     ]);
@@ -297,10 +294,7 @@ fn only_authorities_become_anchors_and_only_apples_own_are_apples() {
     assert_eq!(trust.add_apple(&authority.der()), Ok(false));
     assert_eq!(recognize(&authority.der()), None);
     let leaf = device(&authority);
-    assert_eq!(
-        trust.add_configured(&leaf.der()),
-        Err(TrustError::NotAnAuthority)
-    );
+    assert_eq!(trust.add_configured(&leaf.der()), Err(TrustError::NotAnAuthority));
     assert_eq!(trust.add_configured(b"nothing"), Err(TrustError::NoCertificate));
     assert!(trust.is_empty());
     assert_eq!(trust.missing().count(), APPLE.len());
@@ -312,7 +306,10 @@ fn certificates_are_found_in_files_and_on_pages() {
     let text = pem::encode("CERTIFICATE", &der);
     assert_eq!(certificates(&der), Ok(vec![der.clone()]));
     assert_eq!(certificates(text.as_bytes()), Ok(vec![der.clone()]));
-    let page = format!("<html><pre class=\"x\">{}</pre></html>", text.replace('\n', "<br/>"));
+    let page = format!(
+        "<html><pre class=\"x\">{}</pre></html>",
+        text.replace('\n', "<br/>")
+    );
     assert_eq!(quoted(&page), [der]);
     assert!(quoted("<p>nothing</p>").is_empty());
     assert_eq!(certificates(b"nothing"), Err(TrustError::NoCertificate));

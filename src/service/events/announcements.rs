@@ -7,6 +7,7 @@ use crate::{
     apple::dep::DepPage,
     protocol::time::Timestamp,
     service::{
+        ade::door::RefusedNews,
         push::PushNews,
         push_certificates::standing::{ExpiryNotice, Level},
     },
@@ -78,6 +79,20 @@ impl Events {
             },
         });
         self.say(topic, &body, now).await;
+    }
+
+    /// Announces devices that were refused at the door of Automated Device Enrollment: `russet.ade_refused`, one event
+    /// for many.
+    pub async fn ade_refused(&self, news: Option<&RefusedNews>, now: Timestamp) {
+        if let Some(news) = news {
+            let body = json!({
+                "count": news.count,
+                "reasons": news.reasons,
+                "serials": news.serials,
+                "since": news.since.to_rfc3339(),
+            });
+            self.say("russet.ade_refused", &body, now).await;
+        }
     }
 
     async fn say(&self, topic: &str, body: &Value, now: Timestamp) {

@@ -1,4 +1,4 @@
-//! What operators set up: API keys, enrollment links, push certificates.
+//! What operators set up: API keys, accounts, enrollment links, push certificates.
 
 use std::cmp::Reverse;
 
@@ -12,8 +12,8 @@ use super::{
 use crate::{
     protocol::{ids::Topic, time::Timestamp},
     storage::{
-        AdminStore, ApiKeyRecord, EnrollLinkRecord, LinkUse, PendingPushKeyRecord, PushCertificateRecord,
-        SecretHash, StoreResult,
+        AccountRecord, AdminStore, ApiKeyRecord, EnrollLinkRecord, LinkUse, PendingPushKeyRecord,
+        PushCertificateRecord, SecretHash, StoreResult,
     },
 };
 
@@ -57,6 +57,43 @@ impl AdminStore for SledStorage {
             transaction.remove(&name);
             transaction.remove(&Key::ApiSecret(hash));
             Ok(true)
+        })
+        .await
+    }
+
+    async fn add_account(&self, account: AccountRecord) -> StoreResult<bool> {
+        self.write(move |transaction| {
+            let key = Key::Account(account.name.clone());
+            if transaction.view().get(&key)?.is_some() {
+                return Ok(false);
+            }
+            transaction.put_record(&key, &account)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn account(&self, name: &str) -> StoreResult<Option<AccountRecord>> {
+        self.shared
+            .read(|view, _| view.record(&Key::Account(name.to_owned())))
+    }
+
+    async fn accounts(&self) -> StoreResult<Vec<AccountRecord>> {
+        self.shared.read(|view, _| {
+            view.scan(&Prefix::accounts())
+                .map(|pair| decode(&pair?.1))
+                .collect()
+        })
+    }
+
+    async fn remove_account(&self, name: &str) -> StoreResult<bool> {
+        let key = Key::Account(name.to_owned());
+        self.write(move |transaction| {
+            let known = transaction.view().get(&key)?.is_some();
+            if known {
+                transaction.remove(&key);
+            }
+            Ok(known)
         })
         .await
     }

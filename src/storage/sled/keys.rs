@@ -65,6 +65,8 @@ pub(super) enum Key {
     ApiSecret(SecretHash),
     /// Index: API keys by name.
     ApiName(String),
+    /// Somebody who may log in on a device that enrolls.
+    Account(String),
     /// An enrollment link.
     EnrollLink(SecretHash),
     /// A push certificate.
@@ -138,6 +140,7 @@ mod kind {
     pub(super) const ENROLL_LINK: u8 = 0x42;
     pub(super) const PUSH_CERTIFICATE: u8 = 0x43;
     pub(super) const PENDING_PUSH_KEY: u8 = 0x44;
+    pub(super) const ACCOUNT: u8 = 0x45;
     pub(super) const WAKE: u8 = 0x50;
     pub(super) const HOOK: u8 = 0x60;
     pub(super) const HOOK_QUEUE: u8 = 0x61;
@@ -200,6 +203,7 @@ impl Key {
             Self::Transaction(id) => Writer::new(kind::TRANSACTION).last(id),
             Self::ApiSecret(hash) => Writer::new(kind::API_KEY).bytes(hash.0.as_bytes()),
             Self::ApiName(name) => Writer::new(kind::API_KEY_NAME).last(name),
+            Self::Account(name) => Writer::new(kind::ACCOUNT).last(name),
             Self::EnrollLink(hash) => Writer::new(kind::ENROLL_LINK).bytes(hash.0.as_bytes()),
             Self::PushCertificate(topic) => Writer::new(kind::PUSH_CERTIFICATE).last(topic.as_str()),
             Self::PendingPush(topic) => {
@@ -279,6 +283,7 @@ impl Key {
             kind::TRANSACTION => Self::Transaction(parts.last()?),
             kind::API_KEY => Self::ApiSecret(SecretHash(parts.digest()?)),
             kind::API_KEY_NAME => Self::ApiName(parts.last()?),
+            kind::ACCOUNT => Self::Account(parts.last()?),
             kind::ENROLL_LINK => Self::EnrollLink(SecretHash(parts.digest()?)),
             kind::PUSH_CERTIFICATE => Self::PushCertificate(Topic::new(parts.last()?)),
             // No topic is empty: the empty text stands for none.
@@ -350,6 +355,11 @@ impl Prefix {
     /// API keys by name.
     pub(super) fn api_key_names() -> Self {
         Self(vec![kind::API_KEY_NAME])
+    }
+
+    /// Accounts by name.
+    pub(super) fn accounts() -> Self {
+        Self(vec![kind::ACCOUNT])
     }
 
     /// All push certificates.

@@ -1,5 +1,6 @@
 //! The command line: the real binary, its files, its answers and its exit codes.
 
+mod ade_door;
 mod ade_profiles;
 mod ade_token;
 mod configuration;

@@ -7,7 +7,7 @@ use super::{ask, ask_as, basic, code};
 use crate::support::{TestServer, Wire};
 
 /// Every route that asks for a key, with a method that it takes. A new route belongs here.
-const GUARDED: [(&str, &str); 79] = [
+const GUARDED: [(&str, &str); 84] = [
     ("PUT", "/migration"),
     ("GET", "/proxy/X/X"),
     ("GET", "/v1/ade/panes"),
@@ -21,6 +21,10 @@ const GUARDED: [(&str, &str); 79] = [
     ("DELETE", "/v1/ade/tokens/X/profiles/X"),
     ("PUT", "/v1/ade/tokens/X/profiles/X/default"),
     ("DELETE", "/v1/ade/tokens/X/profiles/X/default"),
+    ("GET", "/v1/ade/accounts"),
+    ("POST", "/v1/ade/accounts"),
+    ("DELETE", "/v1/ade/accounts/X"),
+    ("GET", "/v1/ade/refusals"),
     ("GET", "/v1/ade/tokens"),
     ("POST", "/v1/ade/tokens"),
     ("GET", "/v1/ade/tokens/X"),
@@ -59,6 +63,7 @@ const GUARDED: [(&str, &str); 79] = [
     ("POST", "/v1/enrollments/query"),
     ("GET", "/v1/enrollments/X"),
     ("POST", "/v1/enrollments/X/allow-reenroll"),
+    ("POST", "/v1/enrollments/X/release"),
     ("POST", "/v1/enrollments/X/renew-identity"),
     ("GET", "/v1/hooks"),
     ("POST", "/v1/hooks"),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use russet::{
     protocol::ids::Topic,
     storage::{
-        ApiKeyRecord, EnrollLinkRecord, LinkUse, MadeFor, PendingPushKeyRecord, PushCertificateRecord,
-        Sealed, Storage,
+        AccountRecord, ApiKeyRecord, EnrollLinkRecord, LinkUse, MadeFor, PendingPushKeyRecord,
+        PushCertificateRecord, Sealed, Storage,
     },
 };
 
@@ -52,6 +52,28 @@ fn pending(topic: Option<&str>, key: u8) -> PendingPushKeyRecord {
         key: Sealed::new(vec![key]),
         created_at: at(key.into()),
     }
+}
+
+pub(super) async fn accounts_are_listed_by_name_and_a_taken_name_stays_whose_it_is(place: &dyn Place) {
+    let store = place.open().await;
+    let account = |name: &str, hash: &str| AccountRecord {
+        name: name.into(),
+        password_hash: hash.into(),
+        created_at: at(0),
+    };
+    for name in ["bob", "ada", "ada.b"] {
+        assert!(store.add_account(account(name, "one")).await.unwrap());
+    }
+    assert!(!store.add_account(account("ada", "two")).await.unwrap());
+    assert_eq!(store.account("ada").await.unwrap(), Some(account("ada", "one")));
+    assert_eq!(store.account("ad").await.unwrap(), None);
+    let listed = store.accounts().await.unwrap();
+    let names: Vec<_> = listed.iter().map(|account| account.name.as_str()).collect();
+    assert_eq!(names, ["ada", "ada.b", "bob"]);
+    assert!(!format!("{listed:?}").contains("one"), "hashes stay out of Debug");
+    assert!(store.remove_account("ada").await.unwrap());
+    assert!(!store.remove_account("ada").await.unwrap());
+    assert_eq!(store.accounts().await.unwrap().len(), 2);
 }
 
 pub(super) async fn api_keys_are_found_by_hash_and_listed_by_name(place: &dyn Place) {

@@ -24,6 +24,7 @@ fn made_for() -> MadeFor {
     MadeFor::Device {
         udid: None,
         serial: Some(russet::protocol::ids::SerialNumber::new("SERIAL-A")),
+        ade: None,
     }
 }
 

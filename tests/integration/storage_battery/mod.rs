@@ -167,6 +167,7 @@ macro_rules! battery {
                 admin:
                     api_keys_are_found_by_hash_and_listed_by_name,
                     a_name_that_is_taken_gets_no_second_api_key,
+                    accounts_are_listed_by_name_and_a_taken_name_stays_whose_it_is,
                     a_removed_api_key_is_gone_and_its_name_free,
                     of_many_simultaneous_uses_of_a_link_one_is_granted,
                     links_are_unknown_expired_or_used,

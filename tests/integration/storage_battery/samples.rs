@@ -72,6 +72,8 @@ pub(super) fn enrollment(text: &str) -> EnrollmentRecord {
         migrated: false,
         url_params: Default::default(),
         ade_settings: None,
+        ade: None,
+        release: None,
         enrolled_at: Some(at(0)),
         updated_at: at(0),
         id,

@@ -36,6 +36,8 @@ fn enrollment(product: &str, os: &str) -> EnrollmentRecord {
         allow_reenroll: false,
         migrated: false,
         url_params: Default::default(),
+        ade: None,
+        release: None,
         ade_settings: None,
         enrolled_at: Some(AT),
         updated_at: AT,

@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..38_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..39_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -63,6 +63,7 @@ fn any_key() -> impl Strategy<Value = Key> {
             34 => Key::AdeDevice(number, SerialNumber::new(a)),
             35 => Key::AdeSerial(SerialNumber::new(a), number),
             36 => Key::AdeDue(number, at, SerialNumber::new(b)),
+            37 => Key::Account(a),
             _ => Key::AdeGone(number),
         }
     })
