@@ -66,6 +66,7 @@ abm_control=$(sed -n 's/.* control \([^ ]*\).*/\1/p' "$data/abm/ready")
 log="$data/server.log"
 : >"$ready"
 RUSSET_APNS__ENDPOINT="$apns" RUSSET_APNS__CA_FILE="$(realpath "$data/apns/apns-ca.pem")" \
+    RUSSET_ADE__MANUAL_MIN_INTERVAL=0s RUSSET_ADE__FULL_MIN_INTERVAL=0s \
     RUSSET_ADE__BASE_URL="$abm" RUSSET_ADE__CA_FILE="$(realpath "$data/abm/abm-ca.pem")" \
     RUSSET_ADE__SIMULATED_CA="$(realpath "$data/abm/device-ca.pem")" \
     "$russet" serve --data "$data" >"$ready" 2>"$log" &
@@ -92,7 +93,7 @@ for platform in ios macos tvos; do
 done
 
 step "4. Syncing its devices, and giving them their profiles"
-ade sync hq --follow
+ade sync hq --full --follow
 
 step "5. Booting $boxes devices out of their boxes"
 "$simulator" device boot --abm "$abm_control" --device-ca "$data/abm" --ca "$data/tls-ca.pem" --state "$data/boxes" \
@@ -135,7 +136,7 @@ cat <<TEXT
               $russet device cmd SERIAL SecurityInfo --wait --data $data
               $simulator apns fault --control $apns_control --reason Unregistered --share 0.1
               $simulator apns stats --control $apns_control
-              $simulator abm stock hq 5 --control $abm_control; $russet ade sync --follow --data $data
+              $simulator abm stock hq 5 --control $abm_control; $russet ade sync hq --follow --data $data
               $russet ade why SERIAL --data $data
               curl -u admin:\$(cat $data/dev-api-key) $operator/v1/enrollments
 TEXT

@@ -31,7 +31,7 @@ pub struct Assigner {
     tokens: AdeTokens,
     profiles: Arc<Profiles>,
     clock: Now,
-    state: Mutex<HashMap<u64, State>>,
+    state: Mutex<States>,
     tasks: Tasks,
 }
 
@@ -94,7 +94,7 @@ impl Assigner {
 
     /// Gives all devices that are due their profiles. If somebody is at it already, they do this too.
     pub async fn assign_all(&self, token: &AdeTokenRecord) {
-        let Some(mut turn) = Turn::take(self, token.number) else {
+        let Some(mut turn) = Turn::take(&self.state, token.number) else {
             return;
         };
         loop {
@@ -170,25 +170,37 @@ impl Assigner {
         state.not_before.filter(|_| state.edition == token.edition)
     }
 
-    fn state(&self) -> MutexGuard<'_, HashMap<u64, State>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, States> {
+        locked(&self.state)
     }
+}
+
+/// What is known of each token, by its number.
+type States = HashMap<u64, State>;
+
+fn locked(states: &Mutex<States>) -> MutexGuard<'_, States> {
+    states.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Being at it, until this is over or dropped.
 struct Turn<'a> {
-    assigner: &'a Assigner,
+    states: &'a Mutex<States>,
     token: u64,
     over: bool,
 }
 
 impl<'a> Turn<'a> {
-    fn take(assigner: &'a Assigner, token: u64) -> Option<Self> {
-        let mut states = assigner.state();
-        let state = states.entry(token).or_default();
-        state.more = true;
-        (!std::mem::replace(&mut state.busy, true)).then_some(Self {
-            assigner,
+    /// The turn, unless somebody has it: they will see that there is more.
+    fn take(states: &'a Mutex<States>, token: u64) -> Option<Self> {
+        let was_busy = {
+            let mut states = locked(states);
+            let state = states.entry(token).or_default();
+            state.more = true;
+            std::mem::replace(&mut state.busy, true)
+        };
+        // Made only now, and only for whoever gets it: dropping a turn gives it back.
+        (!was_busy).then(|| Self {
+            states,
             token,
             over: false,
         })
@@ -196,7 +208,7 @@ impl<'a> Turn<'a> {
 
     /// Ends it, unless something came since this was asked last.
     fn is_over(&mut self) -> bool {
-        let mut states = self.assigner.state();
+        let mut states = locked(self.states);
         let state = states.entry(self.token).or_default();
         self.over = !std::mem::take(&mut state.more);
         // In the same breath: whoever comes now must find nobody at it.
@@ -208,9 +220,33 @@ impl<'a> Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if !self.over
-            && let Some(state) = self.assigner.state().get_mut(&self.token)
+            && let Some(state) = locked(self.states).get_mut(&self.token)
         {
             state.busy = false;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_is_had_by_one_who_sees_that_there_is_more() {
+        let states = Mutex::new(States::new());
+        let mut turn = Turn::take(&states, 1).unwrap();
+        assert!(Turn::take(&states, 1).is_none(), "two at it");
+        assert!(Turn::take(&states, 1).is_none(), "the refused one gave it back");
+        assert!(Turn::take(&states, 2).is_some());
+        assert!(!turn.is_over(), "what came meanwhile is forgotten");
+        assert!(turn.is_over());
+        assert!(Turn::take(&states, 1).is_some());
+    }
+
+    #[test]
+    fn a_turn_that_is_dropped_is_free_again() {
+        let states = Mutex::new(States::new());
+        drop(Turn::take(&states, 1));
+        assert!(Turn::take(&states, 1).is_some());
     }
 }
