@@ -184,10 +184,14 @@ struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     fn take(assigner: &'a Assigner, token: u64) -> Option<Self> {
-        let mut states = assigner.state();
-        let state = states.entry(token).or_default();
-        state.more = true;
-        (!std::mem::replace(&mut state.busy, true)).then_some(Self {
+        let was_busy = {
+            let mut states = assigner.state();
+            let state = states.entry(token).or_default();
+            state.more = true;
+            std::mem::replace(&mut state.busy, true)
+        };
+        // Lazily: one that is dropped says that nobody is at it.
+        (!was_busy).then(|| Self {
             assigner,
             token,
             over: false,
