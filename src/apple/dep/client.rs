@@ -348,7 +348,7 @@ impl Place {
 
     fn url(&self, path: &str) -> Result<Uri, DepFailure> {
         // Or the path could become a part of the host.
-        let path = path.starts_with('/').then_some(path).unwrap_or("/");
+        let path = if path.starts_with('/') { path } else { "/" };
         format!("{}{path}", self.base_url)
             .parse()
             .map_err(|_| DepFailure::Refused(400, "the path is no part of a URL".into()))
