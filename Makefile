@@ -51,6 +51,7 @@ bench: deps
 	$(CARGO) build --release --workspace --bins
 	scripts/bench.sh
 	$(CARGO) bench --bench push
+	$(CARGO) bench --bench ade_sync
 
 clean:
 	$(CARGO) clean

@@ -31,6 +31,9 @@ pub(super) fn version_refused(answer: &Answer) -> bool {
     answer.status.is_client_error() && answer.says("PROTOCOL") && answer.says("VERSION")
 }
 
+/// Whether it applies, the words, and what they mean.
+type Meaning = (bool, &'static [&'static str], fn(String) -> DepFailure);
+
 /// What an answer without success means.
 pub(super) fn failure(access: &DepAccess, subject: Subject, answer: &Answer) -> DepFailure {
     let word = || word(access, answer);
@@ -43,7 +46,7 @@ pub(super) fn failure(access: &DepAccess, subject: Subject, answer: &Answer) -> 
     }
     let refused_access = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     // The most telling first: an expired token is also not valid.
-    let meanings: [(bool, &[&str], fn(String) -> DepFailure); 12] = [
+    let meanings: [Meaning; 12] = [
         (true, &["T_C_NOT_SIGNED"], |_| DepFailure::TermsNotSigned),
         (true, &["EXPIRED_CURSOR"], |_| DepFailure::CursorExpired),
         (true, &["EXHAUSTED_CURSOR"], |_| DepFailure::CursorExhausted),

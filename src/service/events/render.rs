@@ -325,4 +325,16 @@ mod tests {
             serde_json::from_str(&text(HookFormat::Micromdm, &event, payload)).unwrap();
         assert_eq!(value["russet_event"]["days_left"], 7);
     }
+
+    #[test]
+    fn a_page_of_devices_is_told_as_nanodeps_syncer_tells_it() {
+        let mut event = event("dep.SyncDevices", "x", EnrollmentKind::Device);
+        event.subject = None;
+        let payload = br#"{"dep_name":"hq","device_response":{"cursor":"c"}}"#;
+        assert_eq!(
+            text(HookFormat::Nanomdm, &event, payload),
+            "{\"created_at\":\"2026-11-21T20:31:53.905Z\",\"device_response_event\":{\"dep_name\":\"hq\",\
+             \"device_response\":{\"cursor\":\"c\"}},\"event_id\":\"dc881dae3485a7ce\",\"topic\":\"dep.SyncDevices\"}"
+        );
+    }
 }

@@ -1,5 +1,6 @@
 //! Syncing and assigning against the fake Apple Business Manager, through the real client.
 
+mod api;
 mod assigning;
 mod crashes;
 mod faults;

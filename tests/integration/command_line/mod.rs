@@ -2,6 +2,7 @@
 
 mod ade_door;
 mod ade_profiles;
+mod ade_sync;
 mod ade_token;
 mod configuration;
 mod devices;

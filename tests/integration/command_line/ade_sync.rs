@@ -1,0 +1,77 @@
+//! `russet ade sync`, `device` and `why`: with the server running and without.
+
+use russet_sim::abm::{FakeAbm, Mix, Settings};
+use serde_json::json;
+
+use super::{DONE, Place, REFUSED, USAGE};
+
+async fn connected() -> (Place, FakeAbm, Vec<String>) {
+    let settings = Settings {
+        control: None,
+        ..Settings::default()
+    };
+    let abm = FakeAbm::start(settings).await.unwrap();
+    abm.portal().add_bare_server("hq").unwrap();
+    let serials = abm.portal().stock("hq", 12, Mix::default()).unwrap();
+    let place = Place::development().await;
+    std::fs::write(place.path("abm.pem"), abm.anchor()).unwrap();
+    let file = place.path("russet.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let ade = format!("\n[ade]\nbase_url = \"{}\"\nca_file = \"abm.pem\"\n", abm.url());
+    std::fs::write(&file, config + &ade).unwrap();
+    (place, abm, serials)
+}
+
+/// From the key to the token in service.
+async fn load_token(place: &Place, abm: &FakeAbm) {
+    let pem = place.folder.path().join("hq.pem");
+    let file = place.folder.path().join("hq.p7m");
+    let (pem, p7m) = (pem.to_str().unwrap(), file.to_str().unwrap());
+    let pubkey = ["ade", "token", "pubkey", "hq", "--out", pem];
+    place.run(&pubkey).await.ended(DONE);
+    let certificate = std::fs::read(pem).unwrap();
+    abm.portal().set_certificate("hq", &certificate).unwrap();
+    let token = abm.portal().download_token("hq", Default::default()).unwrap();
+    std::fs::write(p7m, token).unwrap();
+    place
+        .run(&["ade", "token", "import", "hq", p7m])
+        .await
+        .ended(DONE);
+}
+
+#[tokio::test]
+async fn y9_a_sync_is_followed_to_its_end_and_its_devices_are_listed() {
+    let (place, abm, serials) = connected().await;
+    load_token(&place, &abm).await;
+    let said = place.run(&["ade", "sync"]).await.ended(DONE);
+    assert!(said.out.contains("hq is in sync: 12 devices"), "{said:?}");
+    let said = place.run(&["ade", "sync", "--full"]).await.ended(REFUSED);
+    assert!(said.err.contains("ade_full_sync_too_soon"), "{said:?}");
+
+    let _server = place.serve().await;
+    let listed = place.run(&["ade", "device", "list"]).await.ended(DONE);
+    assert!(
+        serials.iter().all(|serial| listed.out.contains(serial)),
+        "{listed:?}"
+    );
+    let shown = place
+        .run(&["ade", "device", "show", &serials[0], "--json"])
+        .await
+        .ended(DONE)
+        .json();
+    assert_eq!(shown["devices"][0]["token"], "hq");
+    let why = place.run(&["ade", "why", &serials[0]]).await.ended(DONE);
+    assert!(why.out.contains("no default for its platform"), "{why:?}");
+    let status = place.run(&["ade", "status", "--json"]).await.ended(DONE).json();
+    assert_eq!(status["syncs"][0]["devices"], json!(12));
+    place
+        .run(&["ade", "device", "assign", &serials[0]])
+        .await
+        .ended(USAGE);
+    let unknown = ["ade", "device", "assign", &serials[0], "--profile", "none"];
+    let said = place.run(&unknown).await.ended(REFUSED);
+    assert!(said.err.contains("ade_profile_unknown"), "{said:?}");
+    let forgotten = ["ade", "device", "delete", &serials[0]];
+    place.run(&forgotten).await.ended(DONE);
+    place.run(&forgotten).await.ended(REFUSED);
+}
