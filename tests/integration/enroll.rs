@@ -241,7 +241,7 @@ async fn m12_a_challenge_works_for_fifteen_minutes() {
                 assert!(!works, "it was refused after {seconds} seconds: {error}");
                 let text = error.to_string();
                 assert!(matches!(error.problem, Problem::ScepFailure { .. }));
-                assert!(text.contains("fetch a new enrollment profile"), "{text}");
+                assert!(text.contains("download a new profile"), "{text}");
             }
         }
         assert_eq!(server.knows(&device.hardware.udid).await, works);
