@@ -368,6 +368,9 @@ fn evidence(known: &Known) -> Vec<String> {
             }
         }
     }
+    if let Some(refusal) = &known.refusal {
+        lines.push(format!("Here: refused at {}: {}", refusal.at, refusal.message));
+    }
     lines.push(format!(
         "Here: {}",
         if known.enrolled {
