@@ -96,6 +96,19 @@
 //! [`service::ade::tokens::AdeTokens::access`], and reports what Apple has against it to
 //! [`service::ade::tokens::AdeTokens::note`].
 //!
+//! # Apple's list of devices
+//!
+//! 1. [`service::ade::sync::AdeSync::run`] looks at the tokens; [`service::ade::sync::schedule`] says whether the time of a
+//!    sync has come, and which kind it is. It begins under a name of its own, in one step with being entered as running.
+//! 2. [`apple::dep::DepClient`] reads a page: all devices, or what has changed since the cursor.
+//! 3. [`service::ade::sync::merge`] makes devices of it, and
+//!    [`storage::AdeStore::change_ade_devices`] stores them with the page's cursor, unless the sync has lost its name.
+//! 4. Beside the next page, [`service::ade::assign::Assigner`] takes what is due, as [`service::ade::assign::wanted`] says,
+//!    marks it, asks Apple, and stores Apple's word for each device.
+//! 5. After a full pass, devices that were not in it are marked as removed.
+//!
+//! [`service::ade::why`] puts together what Apple and the store say about one device.
+//!
 //! # Events
 //!
 //! What a device says is told to webhooks: [`service::events::Events`] makes the event if any hook wants it, the store

@@ -16,32 +16,32 @@ use crate::{
 /// What is the matter with a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
+    /// The assignment failed.
+    AssignmentFailed,
     /// It is enrolled.
     Enrolled,
     /// It has fetched its profile, and did not enroll.
     FetchedNotEnrolled,
-    /// Apple has it for this server, and this server has not heard of it.
-    NotSyncedYet,
-    /// No token has it.
-    NotOurs,
+    /// It has a profile that this server did not give it.
+    ForeignProfile,
     /// It has no profile.
     NoProfile,
     /// There is no server token that works.
     NoToken,
-    /// Apple does not take the assignment yet.
-    Throttled,
+    /// No token has it.
+    NotOurs,
+    /// Apple has it for this server, and this server has not heard of it.
+    NotSyncedYet,
     /// It has a profile, and has not asked for it.
     ReadyToEnroll,
     /// This server has refused it.
     Refused,
     /// Apple had it for this server, and has it no more.
     Released,
+    /// Apple does not take the assignment yet.
+    Throttled,
     /// Apple could not be asked.
     Unanswered,
-    /// It has a profile that this server did not give it.
-    ForeignProfile,
-    /// The assignment failed.
-    AssignmentFailed,
 }
 
 impl Finding {
@@ -367,6 +367,9 @@ fn evidence(known: &Known) -> Vec<String> {
                 ));
             }
         }
+    }
+    if let Some(refusal) = &known.refusal {
+        lines.push(format!("Here: refused at {}: {}", refusal.at, refusal.message));
     }
     lines.push(format!(
         "Here: {}",

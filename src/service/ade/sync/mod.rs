@@ -70,6 +70,8 @@ pub struct AdeSync {
     clock: Now,
     /// By its name, each sync that runs here, and how many devices there were when it began.
     alive: Mutex<HashMap<String, Option<u64>>>,
+    /// For each token how many devices it had after which sync.
+    counted: Mutex<HashMap<u64, (String, u64)>>,
     permits: Arc<Semaphore>,
     stirred: Notify,
     tasks: Tasks,
@@ -99,6 +101,7 @@ impl AdeSync {
             settings,
             clock,
             alive: Mutex::default(),
+            counted: Mutex::default(),
             stirred: Notify::new(),
             tasks: Tasks::default(),
         }
@@ -190,6 +193,10 @@ impl AdeSync {
             rule: Box::new(|_, _| RowRuling::Keep),
         };
         Ok(self.store.change_ade_devices(token.number, change).await?)
+    }
+
+    fn counted(&self) -> MutexGuard<'_, HashMap<u64, (String, u64)>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn alive(&self) -> MutexGuard<'_, HashMap<String, Option<u64>>> {

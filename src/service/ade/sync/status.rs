@@ -60,10 +60,9 @@ impl AdeSync {
         let record = self.store.ade_sync(token.number).await?;
         let running = record.running.as_ref();
         let expected = running.and_then(|run| self.alive().get(&run.id).copied().flatten());
-        // While one runs the devices are not counted again and again.
         let devices = match (running, expected) {
             (Some(run), known) => run.devices.max(known.unwrap_or_default()),
-            _ => self.store.ade_figures(token.number).await?.devices,
+            _ => self.count(token, &record).await?,
         };
         let rhythm = &self.settings.rhythm;
         Ok(SyncStatus {
@@ -81,6 +80,24 @@ impl AdeSync {
             devices,
             record,
         })
+    }
+}
+
+impl AdeSync {
+    /// How many devices there are since the latest sync: they are not counted again each time that somebody looks.
+    async fn count(&self, token: &AdeTokenRecord, record: &AdeSyncRecord) -> Result<u64> {
+        let ended = record.last_end.as_ref().map(|end| end.run.id.clone());
+        let known = self.counted().get(&token.number).cloned();
+        if let Some((when, devices)) = known
+            && ended.as_ref() == Some(&when)
+        {
+            return Ok(devices);
+        }
+        let devices = self.store.ade_figures(token.number).await?.devices;
+        if let Some(ended) = ended {
+            self.counted().insert(token.number, (ended, devices));
+        }
+        Ok(devices)
     }
 }
 
