@@ -26,7 +26,8 @@ use crate::{
     storage::{AdeAssignment, AdeDeviceFilter, AdeDeviceRecord, AdeTokenRecord},
 };
 
-/// Devices; `token`, `serial` (its beginning), `profile`, `profile_status`, `removed`, `limit`, `cursor`.
+/// Devices; `token`, `serial` (its beginning), `profile` (or `enrollmentProfileName`), `profile_status`, `removed`,
+/// `limit`, `cursor`.
 pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -41,7 +42,7 @@ pub(super) async fn list(
     let filter = AdeDeviceFilter {
         token,
         serial_prefix: params.get("serial").map(str::to_owned),
-        profile_uuids: match params.get("profile") {
+        profile_uuids: match params.get("profile").or(params.get("enrollmentProfileName")) {
             Some(profile) => Some(uuids(&door, token, profile).await?),
             None => None,
         },

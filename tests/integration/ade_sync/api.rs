@@ -1,7 +1,11 @@
 //! The same through the operator's doors: a whole server, its API and its command line.
 
 use axum::http::Method;
-use russet_sim::abm::{Endpoint, Faults, Mix, Rule};
+use russet_sim::{
+    BootOptions, Kind,
+    abm::{Endpoint, Faults, Mix, Rule},
+    pki::device_ca::DeviceCa,
+};
 use serde_json::Value;
 
 use super::*;
@@ -11,6 +15,8 @@ use crate::support::TestServer;
 struct Connected {
     server: TestServer,
     abm: FakeAbm,
+    /// Vouches for the devices.
+    factory: DeviceCa,
     _folder: TempDir,
 }
 
@@ -27,16 +33,21 @@ impl Connected {
         let folder = tempfile::tempdir().unwrap();
         let ca_file = folder.path().join("abm.pem");
         std::fs::write(&ca_file, abm.anchor()).unwrap();
+        let factory = DeviceCa::new().unwrap();
+        let anchor = folder.path().join("factory.pem");
+        std::fs::write(&anchor, factory.pem().unwrap()).unwrap();
         let url = abm.url();
         let clock = Clock::manual(Timestamp::from_seconds(START as i64));
         let server = TestServer::at(clock, move |config| {
             config.ade.base_url = url;
             config.ade.ca_file = Some(ca_file);
+            config.ade.trust_anchors = vec![anchor];
         })
         .await;
         Self {
             server,
             abm,
+            factory,
             _folder: folder,
         }
     }
@@ -81,7 +92,7 @@ impl Connected {
 }
 
 #[tokio::test]
-async fn e20_e19_a_token_that_is_loaded_brings_its_devices_and_they_get_their_profiles() {
+async fn e18_e19_e20_a_token_that_is_loaded_brings_its_devices_and_they_get_their_profiles() {
     let connected = Connected::start().await;
     let serials = connected
         .abm
@@ -120,10 +131,46 @@ async fn e20_e19_a_token_that_is_loaded_brings_its_devices_and_they_get_their_pr
     tokio::time::timeout(PATIENCE, wait)
         .await
         .expect("all have the default");
-    let named = connected.get("/v1/ade/devices?profile=phones&limit=100").await;
+    let named = connected.get("/v1/ade/devices?enrollmentProfileName=phones&limit=100").await;
     assert_eq!(named["devices"].as_array().unwrap().len(), 30);
     let asked = connected.abm.requests_to(Endpoint::Assign).len();
     assert!(asked <= 3, "{asked} calls");
+}
+
+#[tokio::test]
+async fn t12_a_token_of_another_apple_id_leaves_enrolled_devices_alone() {
+    let connected = Connected::start().await;
+    let serial = connected
+        .abm
+        .portal()
+        .stock("hq", 1, Mix::only(abm::Family::IPhone))
+        .unwrap()
+        .remove(0);
+    connected.load_token().await;
+    connected.synced(1).await;
+    let profile = json!({ "name": "phones", "preset": "one-to-one" });
+    connected.post("/v1/ade/tokens/hq/profiles", profile).await;
+    let assignment = json!({ "profile": "phones", "serials": [&serial] });
+    connected.post("/v1/ade/assignments", assignment).await;
+
+    let mut device = connected.server.device(Kind::IPhone);
+    device.hardware.serial_number = serial.clone();
+    let options = BootOptions::default();
+    let booted = device
+        .boot(&connected.abm.lookup(), &connected.factory, &options)
+        .await
+        .unwrap();
+    assert!(booted.is_enrolled(), "{booted:?}");
+    assert_eq!(connected.why(&serial).await["finding"], "enrolled");
+
+    connected.load_token().await;
+    let note = json!({ "apple_id": "successor@example.com" }).to_string();
+    let path = "/v1/ade/tokens/hq";
+    let token = connected.server.ask(Method::PATCH, path, note).await;
+    assert_eq!(token["apple_id"], "successor@example.com");
+    device.connect().await.unwrap();
+    assert!(connected.server.knows(&device.hardware.udid).await);
+    assert_eq!(connected.why(&serial).await["finding"], "enrolled");
 }
 
 #[tokio::test]
