@@ -121,6 +121,32 @@ pub struct AdeTokenRecord {
     pub updated_at: Timestamp,
 }
 
+impl AdeTokenRecord {
+    /// A token of which nothing is known but its name; its number is the store's to give.
+    pub fn new(name: &str, at: Timestamp) -> Self {
+        Self {
+            number: 0,
+            name: name.to_owned(),
+            key: None,
+            staged: None,
+            credentials: None,
+            edition: 0,
+            expires_at: None,
+            apple_id: None,
+            account: None,
+            base_url: None,
+            defaults: BTreeMap::new(),
+            assigner_profile_uuid: None,
+            is_default: false,
+            trouble: None,
+            scope_tags: Vec::new(),
+            alerted_at_days: None,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+}
+
 /// What kind of pass over Apple's list a sync is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

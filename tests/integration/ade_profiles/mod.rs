@@ -18,26 +18,7 @@ const AT: Timestamp = Timestamp::from_millis(1_795_300_000_000);
 
 /// Adds a token without credentials; its number.
 pub(crate) async fn add_token(store: &dyn Storage, name: &str) -> u64 {
-    let token = AdeTokenRecord {
-        number: 0,
-        name: name.into(),
-        key: None,
-        staged: None,
-        credentials: None,
-        edition: 0,
-        expires_at: None,
-        apple_id: None,
-        account: None,
-        base_url: None,
-        defaults: Default::default(),
-        assigner_profile_uuid: None,
-        is_default: false,
-        trouble: None,
-        scope_tags: Vec::new(),
-        alerted_at_days: None,
-        created_at: AT,
-        updated_at: AT,
-    };
+    let token = AdeTokenRecord::new(name, AT);
     match store.add_ade_token(token, 10).await.unwrap() {
         AdeTokenAdded::Added(number) => number,
         other => panic!("{other:?}"),

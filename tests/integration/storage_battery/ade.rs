@@ -15,26 +15,7 @@ use super::{
 };
 
 pub(super) fn token(name: &str) -> AdeTokenRecord {
-    AdeTokenRecord {
-        number: 0,
-        name: name.into(),
-        key: None,
-        staged: None,
-        credentials: None,
-        edition: 0,
-        expires_at: None,
-        apple_id: None,
-        account: None,
-        base_url: None,
-        defaults: Default::default(),
-        assigner_profile_uuid: None,
-        is_default: false,
-        trouble: None,
-        scope_tags: Vec::new(),
-        alerted_at_days: None,
-        created_at: at(0),
-        updated_at: at(0),
-    }
+    AdeTokenRecord::new(name, at(0))
 }
 
 /// Adds a token; its number.

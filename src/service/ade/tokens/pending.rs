@@ -110,26 +110,7 @@ impl AdeTokens {
     }
 
     async fn begin(&self, name: &str, now: Timestamp) -> Result<AdeTokenRecord> {
-        let record = AdeTokenRecord {
-            number: 0,
-            name: name.to_owned(),
-            key: None,
-            staged: None,
-            credentials: None,
-            edition: 0,
-            expires_at: None,
-            apple_id: None,
-            account: None,
-            base_url: None,
-            defaults: Default::default(),
-            assigner_profile_uuid: None,
-            is_default: false,
-            trouble: None,
-            scope_tags: Vec::new(),
-            alerted_at_days: None,
-            created_at: now,
-            updated_at: now,
-        };
+        let record = AdeTokenRecord::new(name, now);
         match self.store.add_ade_token(record, MAX_TOKENS).await? {
             AdeTokenAdded::Added(_) | AdeTokenAdded::NameTaken => self.record(name).await,
             AdeTokenAdded::TooMany => Err(Error::with(
