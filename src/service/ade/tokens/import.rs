@@ -8,9 +8,13 @@ use crate::{
     protocol::time::Timestamp,
     service::{keys::check_name, push_certificates::import::checked_apple_id},
     storage::{
-        AdeAccount, AdeDeviceChange, AdeKeyPair, AdeSyncRecord, AdeTokenRecord, AdeTrouble, RowRuling,
+        AdeAccount, AdeDeviceChange, AdeDeviceFilter, AdeDeviceRecord, AdeKeyPair, AdeSyncRecord,
+        AdeTokenRecord, AdeTrouble, Page, RowRuling,
     },
 };
+
+/// So many devices are changed in one step.
+const PAGE: usize = 1000;
 
 /// How a token is imported.
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,6 +131,9 @@ impl AdeTokens {
         let edited = self.edit(&record, Box::new(rule)).await?;
         if edited.edition != record.edition + 1 {
             return Err(Error::with(Code::AdeTokenChanged, &record.name));
+        }
+        if is_other {
+            self.forget_assignments(&edited).await?;
         }
         self.let_sync_go_on(&edited, is_other).await?;
         self.shared.changes.send_modify(|changes| *changes += 1);
@@ -248,6 +255,38 @@ impl AdeTokens {
         };
         self.store.change_ade_devices(record.number, change).await?;
         Ok(())
+    }
+
+    /// What one MDM server has assigned says nothing of another's devices, even if they are the same.
+    async fn forget_assignments(&self, record: &AdeTokenRecord) -> Result<()> {
+        let filter = AdeDeviceFilter {
+            token: Some(record.number),
+            ..AdeDeviceFilter::default()
+        };
+        let mut page = Page::first(PAGE);
+        loop {
+            let listing = self.store.ade_devices(&filter, &page).await?;
+            let assigned = listing.rows.into_iter().filter(|row| row.assignment.is_some());
+            let change = AdeDeviceChange {
+                sync: None,
+                serials: assigned.map(|row| row.serial).collect(),
+                rule: Box::new(|_, stored| match stored {
+                    Some(stored) => RowRuling::Put(AdeDeviceRecord {
+                        assignment: None,
+                        due: None,
+                        ..stored.clone()
+                    }),
+                    None => RowRuling::Keep,
+                }),
+            };
+            if !change.serials.is_empty() {
+                self.store.change_ade_devices(record.number, change).await?;
+            }
+            match listing.next_cursor {
+                Some(cursor) => page.cursor = Some(cursor),
+                None => return Ok(()),
+            }
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::{
         MAX_TOKENS, import::Import, pending::NewToken, settings::TokenChange, view::TokenStatus,
     },
     storage::{
-        AdeDeviceChange, AdeDeviceFacts, AdeDeviceRecord, AdePlatform, AdeProfileRecord, AdeTokenRecord,
-        RowRuling,
+        AdeAssignment, AdeAssignmentState, AdeDeviceChange, AdeDeviceFacts, AdeDeviceRecord, AdePlatform,
+        AdeProfileRecord, AdeTokenRecord, RowRuling,
     },
 };
 
@@ -201,6 +201,27 @@ async fn t9_a_file_for_the_present_key_renews_too() {
 async fn t9_a_token_of_another_server_needs_force_and_begins_the_sync_afresh() {
     let bench = Bench::new().await;
     let before = bench.active("hq").await;
+    put_device(&bench, before.number, "S1", Some("P")).await;
+    let assign = AdeDeviceChange {
+        sync: None,
+        serials: vec![SerialNumber::new("S1")],
+        rule: Box::new(|_, stored| {
+            RowRuling::Put(AdeDeviceRecord {
+                assignment: Some(AdeAssignment {
+                    profile_uuid: "P".into(),
+                    state: AdeAssignmentState::Assigned,
+                    at: NOW,
+                    attempts: 1,
+                }),
+                ..stored.unwrap().clone()
+            })
+        }),
+    };
+    bench
+        .store
+        .change_ade_devices(before.number, assign)
+        .await
+        .unwrap();
     let renewal = bench.tokens.renew("hq", NOW).await.unwrap();
     let file = p7m(&renewal.pem, "CK_else", NEXT_YEAR);
     bench.apple.will_confirm("ANOTHER");
@@ -222,6 +243,8 @@ async fn t9_a_token_of_another_server_needs_force_and_begins_the_sync_afresh() {
     assert_eq!(imported.record.account.unwrap().server_uuid, "ANOTHER");
     let sync = bench.store.ade_sync(before.number).await.unwrap();
     assert!(sync.full_wanted && sync.cursor.is_none());
+    let devices = bench.store.ade_device(&SerialNumber::new("S1")).await.unwrap();
+    assert_eq!(devices[0].assignment, None, "the other server assigned nothing");
 }
 
 #[tokio::test]
