@@ -8,7 +8,8 @@ use crate::{
     error::Error,
     pki::dev,
     service::{
-        keys::{Keys, Scope},
+        access::Scope,
+        keys::Keys,
         push_certificates::{PushCertificates, import::Import},
     },
 };

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::ade::AdeVerb;
-use crate::service::keys::Scope;
+use crate::service::access::Scope;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 it is there already; \
                           4 the server can't be reached; 5 refused by the server; 6 doctor found a problem.";

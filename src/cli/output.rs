@@ -58,11 +58,7 @@ impl From<ClientError> for CliError {
             ClientError::Refused {
                 message, step, body, ..
             } => {
-                let code = body["error"]["code"]
-                    .as_str()
-                    .or(body["code"].as_str())
-                    .unwrap_or("refused")
-                    .to_owned();
+                let code = body["code"].as_str().unwrap_or("refused").to_owned();
                 let exists = [
                     Code::AccountExists,
                     Code::AdeProfileExists,

@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     data_dir::DataDir,
     operator::client::{Client, SOCKET},
-    service::keys::Scope,
+    service::access::Scope,
 };
 
 /// What DeviceInformation asks for unless a file says otherwise: Apple requires a list.

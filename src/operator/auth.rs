@@ -15,7 +15,7 @@ use super::{OperatorDoor, render::Failure};
 use crate::{
     error::{Code, Error, Result},
     net::serve::Peer,
-    service::keys::Operator,
+    service::access::Operator,
 };
 
 /// The middleware: puts an [`Operator`] into the request, or answers 401.

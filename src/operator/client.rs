@@ -126,14 +126,11 @@ impl Client {
 
 fn refused(status: StatusCode, body: Value) -> ClientError {
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let error = &body["error"];
-    let message = text(&error["message"])
-        .or_else(|| text(error))
+    let message = text(&body["detail"])
+        .or_else(|| text(&body["error"]))
         .or_else(|| text(&body["command_error"]))
         .unwrap_or_else(|| format!("the server answered {status}"));
-    let step = text(&error["step"])
-        .or_else(|| text(&body["step"]))
-        .unwrap_or_default();
+    let step = text(&body["step"]).unwrap_or_default();
     ClientError::Refused {
         status: status.as_u16(),
         message,

@@ -22,7 +22,7 @@ use crate::{
         plist,
         time::Timestamp,
     },
-    service::keys::{Operator, Scope},
+    service::access::{Operator, Scope},
     storage::CommandStatus,
 };
 

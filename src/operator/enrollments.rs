@@ -23,9 +23,9 @@ use crate::{
         time::Timestamp,
     },
     service::{
+        access::{Operator, Scope},
         admission,
         commands::EnqueueOptions,
-        keys::{Operator, Scope},
     },
     storage::{EnrollmentFilter, EnrollmentRow, Ruling},
 };

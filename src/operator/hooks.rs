@@ -19,8 +19,8 @@ use super::{
 use crate::{
     protocol::time::Timestamp,
     service::{
+        access::{Operator, Scope},
         events::{HookChange, HookView, NewHook, generate_secret},
-        keys::{Operator, Scope},
     },
     storage::{DeadLetter, HookFormat},
 };

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     protocol::time::Timestamp,
-    service::keys::{Operator, Scope},
+    service::access::{Operator, Scope},
 };
 
 #[derive(Deserialize)]
@@ -40,9 +40,12 @@ pub(super) async fn create(
     let new: NewKey = door.json(&headers, body).await?;
     let mut scopes = Vec::new();
     for name in &new.scopes {
-        scopes.push(
-            Scope::parse(name).ok_or_else(|| bad("scopes", "may hold admin, command, enroll and read"))?,
-        );
+        scopes.push(Scope::parse(name).ok_or_else(|| {
+            bad(
+                "scopes",
+                "may hold admin, audit, command, enroll, read and support",
+            )
+        })?);
     }
     let read =
         |text: String| Timestamp::parse_rfc3339(&text).ok_or_else(|| bad("expires_at", "is not RFC 3339"));

@@ -17,8 +17,8 @@ use super::{
     render::{Failure, json_response},
 };
 use crate::service::{
+    access::{Operator, Scope},
     enrollment::made_for,
-    keys::{Operator, Scope},
 };
 
 /// A link that nobody has used after this long is worth nothing. Longest, and the usual.

@@ -24,8 +24,8 @@ use crate::{
         mdm::decode_check_in,
     },
     service::{
+        access::{Operator, Scope},
         commands::EnqueueOptions,
-        keys::{Operator, Scope},
         push::PushOutcome,
         push_certificates::{PushCertificateFacts, import::Import},
     },

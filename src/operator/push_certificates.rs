@@ -22,7 +22,7 @@ use crate::{
         time::Timestamp,
     },
     service::{
-        keys::{Operator, Scope},
+        access::{Operator, Scope},
         push_certificates::{PushCertificateFacts, import::Import, standing::standing},
     },
 };

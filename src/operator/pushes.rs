@@ -12,7 +12,7 @@ use super::{
     OperatorDoor,
     render::{Failure, json_response},
 };
-use crate::service::keys::{Operator, Scope};
+use crate::service::access::{Operator, Scope};
 
 /// What waits, what is on its way, and what keeps pushes from leaving.
 pub(super) async fn status(

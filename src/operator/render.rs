@@ -1,4 +1,4 @@
-//! How this door shows a failure: JSON with its code, its text and the next step.
+//! How this door shows a failure: a problem document (RFC 9457) with its code, its text and the next step.
 
 use std::sync::Arc;
 
@@ -32,9 +32,11 @@ impl From<crate::storage::StoreError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let body = json!({ "error": description(&self.0) });
         let status = status(&self.0);
-        respond(status, &body, Some(self.0))
+        let mut response = respond(status, &problem(&self.0), Some(self.0));
+        let problem = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        response
     }
 }
 
@@ -61,10 +63,18 @@ impl IntoResponse for NanoFailure {
     }
 }
 
-/// Code, text and next step; and the fields that are to blame, where that is known.
-pub(super) fn description(error: &Error) -> Value {
-    let mut body =
-        json!({ "code": error.code().as_str(), "message": error.message(), "step": error.code().step() });
+/// The failure as a problem document (RFC 9457). `code`, `step` and `fields` are extension members: the failure's name in
+/// the catalogue, what to do next, and what is wrong with which field where that is known.
+pub(super) fn problem(error: &Error) -> Value {
+    let code = error.code();
+    let mut body = json!({
+        "type": format!("urn:russet:problem:{}", code.as_str()),
+        "title": code.cause(),
+        "status": status(error).as_u16(),
+        "detail": error.message(),
+        "code": code.as_str(),
+        "step": code.step(),
+    });
     if !error.fields().is_empty() {
         let field = |field: &FieldProblem| json!({ "fields": field.fields, "problem": field.problem });
         body["fields"] = error.fields().iter().map(field).collect();

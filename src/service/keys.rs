@@ -9,67 +9,7 @@ use crate::{
     storage::{ApiKeyRecord, Storage},
 };
 
-/// What a key may do. Alphabetical.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
-pub enum Scope {
-    /// Everything, keys and certificates included.
-    Admin,
-    /// Enqueue, cancel and clear commands; push.
-    Command,
-    /// Make enrollment links; let devices enroll again.
-    Enroll,
-    /// Look at enrollments, queues and results.
-    Read,
-}
-
-impl Scope {
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Command => "command",
-            Self::Enroll => "enroll",
-            Self::Read => "read",
-        }
-    }
-
-    /// The scope of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Admin, Self::Command, Self::Enroll, Self::Read]
-            .into_iter()
-            .find(|scope| scope.as_str() == name)
-    }
-}
-
-/// Who an operator's request comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operator {
-    /// The key's name; `local` for the server's own user.
-    pub name: String,
-    /// What they may do.
-    pub scopes: Vec<Scope>,
-}
-
-impl Operator {
-    /// Whoever can open the server's files is its master anyway.
-    pub fn local() -> Self {
-        Self {
-            name: "local".into(),
-            scopes: vec![Scope::Admin],
-        }
-    }
-
-    /// Refuses if neither this scope nor `admin` is theirs.
-    pub fn require(&self, scope: Scope) -> Result<()> {
-        if self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin) {
-            return Ok(());
-        }
-        Err(Error::with(
-            Code::KeyScope,
-            format!("it needs the scope {:?}", scope.as_str()),
-        ))
-    }
-}
+use super::access::{Operator, OperatorKind, Scope};
 
 /// Refuses a name that operators could not give, show or put into a URL without trouble.
 pub fn check_name(name: &str) -> Result<()> {
@@ -136,7 +76,9 @@ impl Keys {
             .collect();
         Ok(Operator {
             name: record.name,
+            kind: OperatorKind::Key,
             scopes,
+            tags: None,
         })
     }
 

@@ -1,5 +1,6 @@
 //! The rules. Async; knows the storage traits, `pki` and what requests it may have sent, never HTTP or a database.
 
+pub mod access;
 pub mod ade;
 pub mod admission;
 mod backoff;

@@ -17,7 +17,7 @@ use crate::{
         input::Path,
         render::{Failure, json_response},
     },
-    service::keys::{Operator, Scope},
+    service::access::{Operator, Scope},
     storage::AccountRecord,
 };
 

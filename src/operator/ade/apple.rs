@@ -19,7 +19,7 @@ use crate::{
         render::{Failure, json_response},
     },
     protocol::ids::SerialNumber,
-    service::keys::{Operator, Scope},
+    service::access::{Operator, Scope},
     storage::AdeTokenRecord,
 };
 

@@ -20,8 +20,8 @@ use crate::{
     },
     protocol::{ids::SerialNumber, time::Timestamp},
     service::{
+        access::{Operator, Scope},
         ade::{devices::Assigned, why::Refusal},
-        keys::{Operator, Scope},
     },
     storage::{AdeAssignment, AdeDeviceFilter, AdeDeviceRecord, AdeTokenRecord},
 };

@@ -19,11 +19,11 @@ use crate::{
         render::{json_response, respond, status},
     },
     service::{
+        access::{Operator, Scope},
         ade::{
             BypassCode, DepForward,
             tokens::{import::Import, settings::TokenChange},
         },
-        keys::{Operator, Scope},
     },
 };
 

@@ -17,12 +17,12 @@ use crate::{
     operator::{
         OperatorDoor,
         input::{Params, Path, bad},
-        render::{Failure, description, json_response},
+        render::{Failure, json_response, problem},
     },
     protocol::ade::{self, AdePlatform},
     service::{
+        access::{Operator, Scope},
         ade::profiles::{Change, NewProfile, ProfileView, SettingsChange},
-        keys::{Operator, Scope},
     },
 };
 
@@ -153,7 +153,7 @@ async fn with_uuid(
     {
         None => {}
         Some(Ok(uuid)) => answer["uuid"] = uuid.into(),
-        Some(Err(error)) => answer["apple_problem"] = description(&error),
+        Some(Err(error)) => answer["apple_problem"] = problem(&error),
     }
     answer
 }

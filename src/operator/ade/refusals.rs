@@ -17,8 +17,8 @@ use crate::{
     },
     protocol::ids::SerialNumber,
     service::{
+        access::{Operator, Scope},
         ade::door::Refused,
-        keys::{Operator, Scope},
     },
 };
 

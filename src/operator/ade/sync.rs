@@ -19,8 +19,8 @@ use crate::{
     },
     protocol::time::Timestamp,
     service::{
+        access::{Operator, Scope},
         ade::sync::SyncStatus,
-        keys::{Operator, Scope},
     },
     storage::{AdeSyncEnd, AdeSyncRun, AdeTokenRecord},
 };

@@ -19,13 +19,13 @@ use crate::{
     },
     protocol::time::Timestamp,
     service::{
+        access::{Operator, Scope},
         ade::tokens::{
             import::Import,
             pending::{NewToken, TokenCertificate},
             settings::TokenChange,
             view::TokenView,
         },
-        keys::{Operator, Scope},
     },
     storage::AdeSyncRecord,
 };

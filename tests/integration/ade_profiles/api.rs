@@ -45,10 +45,7 @@ async fn profiles_are_made_shown_changed_and_deleted() {
     let shown = server.ask(Method::GET, &path, "").await;
     assert_eq!(shown, made);
     let twice = refused(&server, Method::POST, PROFILES, body).await;
-    assert_eq!(
-        (twice.0, &twice.1["error"]["code"]),
-        (409, &json!("ade_profile_exists"))
-    );
+    assert_eq!((twice.0, &twice.1["code"]), (409, &json!("ade_profile_exists")));
 
     let changed = server
         .ask(
@@ -72,10 +69,7 @@ async fn profiles_are_made_shown_changed_and_deleted() {
     let default = server.ask(Method::PUT, &format!("{path}/default"), "").await;
     assert_eq!(default["default"], true);
     let kept = refused(&server, Method::DELETE, &path, json!({})).await;
-    assert_eq!(
-        (kept.0, &kept.1["error"]["code"]),
-        (409, &json!("ade_profile_in_use"))
-    );
+    assert_eq!((kept.0, &kept.1["code"]), (409, &json!("ade_profile_in_use")));
     let listed = server.ask(Method::GET, PROFILES, "").await;
     assert_eq!(listed["profiles"][0]["default"], true);
     server.ask(Method::DELETE, &format!("{path}/default"), "").await;
@@ -93,11 +87,8 @@ async fn what_is_wrong_is_answered_with_422_and_its_fields() {
     for validate_only in [true, false] {
         let body = json!({ "name": "x".repeat(126), "settings": settings, "validate_only": validate_only });
         let (status, answer) = refused(&server, Method::POST, PROFILES, body).await;
-        assert_eq!(
-            (status, &answer["error"]["code"]),
-            (422, &json!("ade_profile_invalid"))
-        );
-        let fields: Vec<_> = answer["error"]["fields"]
+        assert_eq!((status, &answer["code"]), (422, &json!("ade_profile_invalid")));
+        let fields: Vec<_> = answer["fields"]
             .as_array()
             .unwrap()
             .iter()
@@ -112,12 +103,7 @@ async fn what_is_wrong_is_answered_with_422_and_its_fields() {
         ] {
             assert!(fields.contains(&expected), "{expected} not in {fields:?}");
         }
-        assert!(
-            answer["error"]["message"]
-                .as_str()
-                .unwrap()
-                .contains("locked, supervised")
-        );
+        assert!(answer["detail"].as_str().unwrap().contains("locked, supervised"));
     }
     let preset = json!({ "name": "p", "preset": "kiosks" });
     assert_eq!(refused(&server, Method::POST, PROFILES, preset).await.0, 422);
@@ -154,10 +140,7 @@ async fn the_token_may_be_left_out_where_there_is_no_doubt() {
     );
     add_token(&*server.store, "other").await;
     let (status, answer) = refused(&server, Method::GET, unnamed, json!({})).await;
-    assert_eq!(
-        (status, &answer["error"]["code"]),
-        (404, &json!("ade_token_unknown"))
-    );
+    assert_eq!((status, &answer["code"]), (404, &json!("ade_token_unknown")));
 }
 
 #[tokio::test]

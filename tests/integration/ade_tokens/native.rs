@@ -23,10 +23,9 @@ async fn import(server: &TestServer, name: &str, file: Vec<u8>) -> Result<Value,
 fn refusable(answer: Result<russet::operator::client::Answer, ClientError>) -> Result<Value, (u16, String)> {
     match answer {
         Ok(answer) => Ok(answer.body),
-        Err(ClientError::Refused { status, body, .. }) => Err((
-            status,
-            body["error"]["code"].as_str().unwrap_or_default().to_owned(),
-        )),
+        Err(ClientError::Refused { status, body, .. }) => {
+            Err((status, body["code"].as_str().unwrap_or_default().to_owned()))
+        }
         Err(error) => panic!("{error}"),
     }
 }

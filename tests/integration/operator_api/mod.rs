@@ -75,17 +75,24 @@ async fn new_key(server: &TestServer, name: &str, scopes: &[&str], expires_at: O
     answer.json["key"].as_str().unwrap().to_owned()
 }
 
-/// The failure's name. Every failure has one, with a text and a next step, in the native form or in NanoMDM's.
+/// The failure's name. Every failure has one, with a text and a next step: in a problem document (RFC 9457), or in
+/// NanoMDM's form.
 #[track_caller]
 fn code(answer: &Answer) -> &str {
     assert!(answer.status >= 400, "{answer:?}");
-    assert_eq!(answer.content_type, "application/json", "{answer:?}");
     let json = &answer.json;
     let text = |value: &Value| value.as_str().is_some_and(|text| text.len() > 5);
-    let (code, message, step) = match &json["error"] {
-        Value::Object(error) => (&error["code"], &error["message"], &error["step"]),
-        Value::String(_) => (&json["code"], &json["error"], &json["step"]),
-        _ => (&json["code"], &json["command_error"], &json["step"]),
+    let (code, step) = (&json["code"], &json["step"]);
+    let message = if answer.content_type == "application/problem+json" {
+        assert_eq!(json["status"], answer.status, "{answer:?}");
+        assert!(text(&json["type"]) && text(&json["title"]), "{answer:?}");
+        &json["detail"]
+    } else {
+        assert_eq!(answer.content_type, "application/json", "{answer:?}");
+        [&json["error"], &json["command_error"]]
+            .into_iter()
+            .find(|message| message.is_string())
+            .unwrap_or(&Value::Null)
     };
     assert!(text(message) && text(step), "{answer:?}");
     code.as_str().unwrap_or_else(|| panic!("no code: {answer:?}"))

@@ -45,7 +45,7 @@ fn refusal(answer: Result<russet::operator::client::Answer, ClientError>) -> (u1
             body,
         }) => {
             assert!(step.len() > 10, "{body}");
-            let code = body["error"]["code"].as_str().or(body["code"].as_str());
+            let code = body["code"].as_str();
             (status, code.unwrap().to_owned(), message)
         }
         other => panic!("it was not refused: {other:?}"),
