@@ -8,28 +8,90 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     OperatorDoor,
     input::{Path, bad},
+    openapi::Problem,
     render::{Failure, json_response},
 };
 use crate::{
     protocol::time::Timestamp,
     service::access::{Operator, Scope},
+    storage::ApiKeyRecord,
 };
 
-#[derive(Deserialize)]
+/// A key to be made.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewKey {
+pub(super) struct NewKey {
+    /// 1 to 64 letters, digits, or any of `-` `_` `.` `@`.
+    #[schema(max_length = 64, min_length = 1, pattern = "^[A-Za-z0-9_.@-]+$")]
     name: String,
+    /// What it may do: any of admin, audit, command, enroll, read, support.
+    #[schema(min_items = 1)]
     scopes: Vec<String>,
+    /// When it stops working, as RFC 3339; never if absent.
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
+/// A key that was just made.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MadeKey {
+    /// Its name.
+    name: String,
+    /// What it may do.
+    scopes: Vec<String>,
+    /// The key itself, which is shown this once.
+    key: String,
+}
+
+/// All keys.
+#[derive(Serialize, ToSchema)]
+pub(super) struct KeyList {
+    /// By name.
+    api_keys: Vec<KeyView>,
+}
+
+/// A key, without its secret.
+#[derive(Serialize, ToSchema)]
+pub(super) struct KeyView {
+    /// Its name.
+    name: String,
+    /// What it may do.
+    scopes: Vec<String>,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it stops working; never if null.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+}
+
+impl From<ApiKeyRecord> for KeyView {
+    fn from(key: ApiKeyRecord) -> Self {
+        Self {
+            name: key.name,
+            scopes: key.scopes,
+            created_at: key.created_at.to_rfc3339(),
+            expires_at: key.expires_at.map(Timestamp::to_rfc3339),
+        }
+    }
+}
+
 /// Makes a key; the answer is the only place where it ever shows.
+#[utoipa::path(
+    post, path = "/v1/apikeys", tag = "access", operation_id = "create_api_key",
+    request_body = NewKey,
+    responses(
+        (status = 201, description = "Made.", body = MadeKey),
+        (status = 409, description = "The name is taken.", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+)]
 pub(super) async fn create(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -57,38 +119,39 @@ pub(super) async fn create(
     tracing::info!(by = operator.name, name = new.name, "API key created");
     Ok(json_response(
         StatusCode::CREATED,
-        &json!({ "name": new.name, "scopes": scopes_text(&scopes), "key": key.reveal() }),
+        &MadeKey {
+            name: new.name,
+            scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            key: key.reveal().to_owned(),
+        },
     ))
 }
 
-fn scopes_text(scopes: &[Scope]) -> Vec<&'static str> {
-    scopes.iter().map(|scope| scope.as_str()).collect()
-}
-
 /// All keys, without their secrets.
+#[utoipa::path(
+    get, path = "/v1/apikeys", tag = "access", operation_id = "list_api_keys",
+    responses((status = 200, description = "All keys.", body = KeyList)),
+    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+)]
 pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
-    let keys: Vec<_> = door
-        .keys
-        .list()
-        .await?
-        .into_iter()
-        .map(|key| {
-            json!({
-                "name": key.name,
-                "scopes": key.scopes,
-                "created_at": key.created_at.to_rfc3339(),
-                "expires_at": key.expires_at.map(Timestamp::to_rfc3339),
-            })
-        })
-        .collect();
-    Ok(json_response(StatusCode::OK, &json!({ "api_keys": keys })))
+    let api_keys = door.keys.list().await?.into_iter().map(KeyView::from).collect();
+    Ok(json_response(StatusCode::OK, &KeyList { api_keys }))
 }
 
 /// Removes a key; it opens nothing from the next request on.
+#[utoipa::path(
+    delete, path = "/v1/apikeys/{name}", tag = "access", operation_id = "remove_api_key",
+    params(("name" = String, Path, description = "The key's name.")),
+    responses(
+        (status = 204, description = "Removed."),
+        (status = 404, description = "There is none of that name.", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+)]
 pub(super) async fn remove(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,

@@ -12,6 +12,7 @@ mod input;
 mod keys;
 mod links;
 mod nanomdm;
+mod openapi;
 mod push_certificates;
 mod pushes;
 mod render;
@@ -23,6 +24,7 @@ use axum::{
     routing::{any, delete, get, post, put},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     clock::Clock,
@@ -92,14 +94,42 @@ pub struct OperatorDoor {
     pub bodies: Bodies,
 }
 
+/// Routes with their description.
+type Routes = OpenApiRouter<Arc<OperatorDoor>>;
+
 /// The operator-facing routes.
 pub fn router(door: Arc<OperatorDoor>) -> Router {
-    let open = Router::new()
+    let guarded = guarded().route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
+    let (router, _) = open().merge(guarded).split_for_parts();
+    router
+        .fallback(render::not_found)
+        .method_not_allowed_fallback(render::method_not_allowed)
+        .layer(middleware::from_fn(log::requests))
+        .with_state(door)
+}
+
+/// What this door answers, in OpenAPI's words.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let (_, document) = OpenApiRouter::with_openapi(openapi::base())
+        .merge(open())
+        .merge(guarded())
+        .split_for_parts();
+    openapi::with_common_answers(document)
+}
+
+/// The routes that anyone may use.
+fn open() -> Routes {
+    OpenApiRouter::new()
         .route("/healthz", get(health::healthz))
         .route("/metrics", get(health::metrics))
         .route("/readyz", get(health::readyz))
-        .route("/version", get(health::version));
-    let guarded = Router::new()
+        .route("/version", get(health::version))
+        .merge(openapi::routes())
+}
+
+/// The routes that ask who it is.
+fn guarded() -> Routes {
+    OpenApiRouter::new()
         .route("/migration", any(nanomdm::migration))
         .route("/v1/ade/panes", get(ade::profiles::panes))
         .route("/v1/ade/presets", get(ade::profiles::presets))
@@ -122,8 +152,8 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
             "/v1/ade/tokens/{name}/profiles/{profile}/default",
             put(ade::profiles::set_default).delete(ade::profiles::unset_default),
         )
-        .route("/v1/apikeys", get(keys::list).post(keys::create))
-        .route("/v1/apikeys/{name}", delete(keys::remove))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::remove))
         .route("/v1/commands/{uuid}", get(commands::show))
         .route("/v1/commands/{uuid}/enrollments/{id}", delete(commands::cancel))
         .route("/v1/enqueue/{ids}", any(nanomdm::enqueue))
@@ -173,10 +203,4 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
             get(nanomdm::queue).delete(nanomdm::clear_queue),
         )
         .merge(ade::routes())
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
-    open.merge(guarded)
-        .fallback(render::not_found)
-        .method_not_allowed_fallback(render::method_not_allowed)
-        .layer(middleware::from_fn(log::requests))
-        .with_state(door)
 }

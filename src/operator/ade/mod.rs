@@ -10,18 +10,14 @@ mod refusals;
 mod sync;
 mod tokens;
 
-use std::sync::Arc;
+use axum::routing::{any, delete, get, post, put};
+use utoipa_axum::router::OpenApiRouter;
 
-use axum::{
-    Router,
-    routing::{any, delete, get, post, put},
-};
-
-use super::OperatorDoor;
+use super::Routes;
 
 /// The routes of this part.
-pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    OpenApiRouter::new()
         .route("/proxy/{name}/{*path}", any(nanodep::proxy))
         .route("/v1/ade/activation-locks", post(apple::activation_lock))
         .route("/v1/ade/assignments", post(devices::assign))

@@ -4,6 +4,7 @@ mod keys;
 mod migration;
 mod nanomdm;
 mod native;
+mod openapi;
 mod query;
 mod sweep;
 
