@@ -1,7 +1,5 @@
-//! One log line and one set of figures for each request, at both doors. Never a body, never a query (it may hold a
-//! challenge or a link's secret).
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! One log line, one span and one set of figures for each request, at both doors. Never a body, never a query (it may
+//! hold a challenge or a link's secret), never a path (it may hold one too): a route's template stands for it.
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -9,7 +7,9 @@ use axum::{
     response::Response,
 };
 use tokio::time::Instant;
+use tracing::{Instrument as _, field};
 
+use super::trace::{RequestId, TraceParent, X_REQUEST_ID};
 use crate::error::Error;
 
 /// A failure's inner cause, carried by the response to this middleware, which alone writes it down.
@@ -17,17 +17,30 @@ use crate::error::Error;
 pub struct Cause(pub std::sync::Arc<Error>);
 
 /// The middleware.
-pub async fn requests(request: Request, next: Next) -> Response {
-    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-    let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+pub async fn requests(mut request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers());
+    let parent = TraceParent::of(request.headers());
+    request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let method = request.method().clone();
     let started = now();
+    // What is logged on the way carries the request's name with it.
+    let span = tracing::info_span!(
+        "request", id = %id, %method, route, status = field::Empty, trace = field::Empty, parent = field::Empty
+    );
+    if let Some(parent) = &parent {
+        span.record("trace", parent.trace_id())
+            .record("parent", parent.parent_id());
+    }
 
-    let response = next.run(request).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
 
     let status = response.status().as_u16();
+    span.record("status", status);
+    if let Some(value) = id.header() {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
     let seconds = started.elapsed().as_secs_f64();
     metrics::histogram!("russet_request_seconds", "route" => route.to_owned()).record(seconds);
     metrics::counter!("russet_requests_total", "route" => route.to_owned(), "code" => status.to_string())
@@ -39,12 +52,12 @@ pub async fn requests(request: Request, next: Next) -> Response {
                 .unwrap_or_default();
             let (code, text) = (error.code().as_str(), error.message());
             if status >= 500 {
-                tracing::error!(request = id, %method, route, status, code, source, "{text}");
+                tracing::error!(request = %id, %method, route, status, code, source, "{text}");
             } else {
-                tracing::warn!(request = id, %method, route, status, code, source, "{text}");
+                tracing::warn!(request = %id, %method, route, status, code, source, "{text}");
             }
         }
-        None => tracing::debug!(request = id, %method, route, status, seconds),
+        None => tracing::debug!(request = %id, %method, route, status, seconds),
     }
     response
 }

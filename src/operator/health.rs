@@ -44,6 +44,8 @@ pub(super) async fn metrics(State(door): State<Arc<OperatorDoor>>) -> Result<Res
     metrics::gauge!("russet_enrollments_enabled").set(figures.enrolled as f64);
     metrics::gauge!("russet_queue_depth").set(figures.queued_commands as f64);
     metrics::gauge!("russet_store_bytes").set(figures.bytes as f64);
+    let head = door.audit.head().await?;
+    metrics::gauge!("russet_audit_entries").set(head.number as f64);
     for certificate in door.push_certificates.list().await? {
         push_certificate(&certificate, door.clock.now());
     }

@@ -2,6 +2,7 @@
 //! it.
 
 mod ade;
+mod audit;
 pub mod auth;
 pub mod client;
 mod commands;
@@ -34,6 +35,7 @@ use crate::{
             accounts::Accounts, devices::AdeDevices, door::Door, profiles::Profiles, sync::AdeSync,
             tokens::AdeTokens, why::Explainer,
         },
+        audit::Audit,
         checkin::CheckIns,
         commands::Commands,
         enrollment::Enrollments,
@@ -60,6 +62,8 @@ pub struct OperatorDoor {
     pub ade_tokens: AdeTokens,
     /// Why a device is as it is.
     pub ade_why: Explainer,
+    /// Who did what.
+    pub audit: Audit,
     /// The present time.
     pub clock: Clock,
     /// Everything that is remembered; handlers only read from it.
@@ -99,7 +103,9 @@ type Routes = OpenApiRouter<Arc<OperatorDoor>>;
 
 /// The operator-facing routes.
 pub fn router(door: Arc<OperatorDoor>) -> Router {
-    let guarded = guarded().route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
+    let guarded = guarded()
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&door), audit::layer))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
     let (router, _) = open().merge(guarded).split_for_parts();
     router
         .fallback(render::not_found)
@@ -203,4 +209,5 @@ fn guarded() -> Routes {
             get(nanomdm::queue).delete(nanomdm::clear_queue),
         )
         .merge(ade::routes())
+        .merge(audit::routes())
 }

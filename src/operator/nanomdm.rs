@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{
     OperatorDoor,
+    audit::Trail,
     input::{MAX_PAGE, Params, Path, bad, ids},
     render::{NanoFailure, json_response, status},
 };
@@ -128,6 +129,7 @@ pub(super) async fn push(
 pub(super) async fn enqueue(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
+    Extension(trail): Extension<Trail>,
     request: Request,
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Command)?;
@@ -147,6 +149,7 @@ pub(super) async fn enqueue(
             };
             return Ok(result.respond(ids.len()));
         }
+        trail.begin(&door.audit).await?;
         return Ok(door.push_all(&ids).await?.respond(ids.len()));
     }
     let options = EnqueueOptions {
@@ -155,11 +158,12 @@ pub(super) async fn enqueue(
         not_before: params.time("not_before")?,
         expires_at: params.time("expires")?,
     };
-    let report = match door
+    let report = door
         .commands
-        .enqueue(ids, command, options, door.clock.now())
-        .await
-    {
+        .enqueue_audited(ids, command, options, Some(trail.ride()), door.clock.now())
+        .await;
+    trail.rode(&report);
+    let report = match report {
         Ok(report) => report,
         Err(error) => return Ok(ApiResult::refuse(&error, no_push)),
     };

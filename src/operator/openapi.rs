@@ -56,6 +56,7 @@ pub(super) struct ProblemField {
     tags(
         (name = "access", description = "Who may use this API, and for what."),
         (name = "ade", description = "Automated Device Enrollment."),
+        (name = "audit", description = "Who did what to which device."),
         (name = "commands", description = "Commands, their queues and results."),
         (name = "enrollments", description = "Devices and users that are enrolled."),
         (name = "hooks", description = "Where events are told."),

@@ -24,8 +24,8 @@ use crate::{
         push::{PushOutcome, Pushes},
     },
     storage::{
-        Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewCommand, Recorded, Report,
-        Storage,
+        Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewAudit, NewCommand,
+        Recorded, Report, Storage,
     },
 };
 
@@ -240,6 +240,19 @@ impl Commands {
         options: EnqueueOptions,
         now: Timestamp,
     ) -> Result<EnqueueReport> {
+        self.enqueue_audited(ids, payload, options, None, now).await
+    }
+
+    /// The same, with the audit entry that tells of it, which is stored in the same step: there is none without a
+    /// command or a refusal ([`Code::CommandExists`]), and no command without it.
+    pub async fn enqueue_audited(
+        &self,
+        ids: Vec<EnrollmentId>,
+        payload: Vec<u8>,
+        options: EnqueueOptions,
+        mut audit: Option<NewAudit>,
+        now: Timestamp,
+    ) -> Result<EnqueueReport> {
         let (command_uuid, request_type) = parse_command(&payload)?;
         if options
             .expires_at
@@ -254,6 +267,14 @@ impl Commands {
         for id in ids.iter().take(MAX_WARNED_TARGETS) {
             warnings.push(self.warnings(id, &request_type).await?);
         }
+        if let Some(entry) = &mut audit {
+            let details = [
+                ("command_uuid", command_uuid.as_str()),
+                ("request_type", &request_type),
+            ];
+            let details = details.map(|(key, text)| (key.to_owned(), text.to_owned()));
+            entry.details.extend(details);
+        }
         let command = NewCommand {
             uuid: command_uuid.clone(),
             request_type: request_type.clone(),
@@ -264,6 +285,7 @@ impl Commands {
             expires_at: options.expires_at,
             wake: options.wake && self.pushes.configured(),
             at: now,
+            audit,
         };
         let EnqueueOutcome::Done(outcomes) = self.store.enqueue(command).await? else {
             return Err(Error::with(Code::CommandExists, command_uuid));

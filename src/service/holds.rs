@@ -138,6 +138,7 @@ impl Holds {
             expires_at: None,
             wake: self.pushes.configured(),
             at: now,
+            audit: None,
         };
         self.store.enqueue(command).await?;
         self.pushes.queued(std::slice::from_ref(&id), now, now).await;

@@ -8,6 +8,7 @@
 //! ([`Rule`]) which the backend calls inside its transaction, possibly more than once.
 
 mod ade;
+mod audit;
 mod events;
 mod pushes;
 mod records;
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use async_trait::async_trait;
 
 pub use ade::*;
+pub use audit::*;
 pub use events::*;
 pub use pushes::*;
 pub use records::*;
@@ -306,7 +308,8 @@ pub struct QueuedCommand {
 /// its queue when it is finished; what a device's next command costs to find does not depend on its history.
 #[async_trait]
 pub trait CommandStore: Send + Sync {
-    /// Queues one command for all its targets, in one step.
+    /// Queues one command for all its targets, in one step. Its audit entry is stored in the same step, with the targets
+    /// that were queued; also where nothing else is stored, and then as refused.
     async fn enqueue(&self, command: NewCommand) -> StoreResult<EnqueueOutcome>;
 
     /// The command to offer now: the first in order whose `not_before` has come and whose `expires_at` has not,
@@ -529,6 +532,7 @@ pub trait Storage:
     + PushStore
     + EventStore
     + AdeStore
+    + AuditStore
     + fmt::Debug
 {
     /// Succeeds when the store can be read and written.

@@ -8,6 +8,7 @@ mod ade;
 mod ade_devices;
 mod ade_lists;
 mod admin;
+mod audit;
 mod certificates;
 mod chunks;
 mod commands;

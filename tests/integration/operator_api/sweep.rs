@@ -7,7 +7,7 @@ use super::{ask, ask_as, basic, code};
 use crate::support::{TestServer, Wire};
 
 /// Every route that asks for a key, with a method that it takes. A new route belongs here.
-const GUARDED: [(&str, &str); 84] = [
+const GUARDED: [(&str, &str); 87] = [
     ("PUT", "/migration"),
     ("GET", "/proxy/X/X"),
     ("GET", "/v1/ade/panes"),
@@ -51,6 +51,9 @@ const GUARDED: [(&str, &str); 84] = [
     ("DELETE", "/v1/apikeys/X"),
     ("GET", "/v1/assigner/X"),
     ("PUT", "/v1/assigner/X"),
+    ("GET", "/v1/audit"),
+    ("GET", "/v1/audit/head"),
+    ("GET", "/v1/audit/verify"),
     ("GET", "/v1/bypasscode"),
     ("GET", "/v1/commands/X"),
     ("DELETE", "/v1/commands/X/enrollments/X"),
