@@ -101,6 +101,7 @@ pub struct App {
     operator_tls: Option<Arc<TlsSource>>,
     ade_sync: Arc<AdeSync>,
     ade_tokens: AdeTokens,
+    audit: Audit,
     events: Arc<Events>,
     upkeep: Upkeep,
     pushes: Arc<Pushes>,
@@ -197,6 +198,7 @@ impl App {
         let profiles = ade::profiles(&store, &ade_tokens, config, &ade, &ade_settings);
         let ade_parts = ade::Parts::new(&store, &ade_tokens, (&profiles, &events), &config.ade, &clock);
 
+        let audit = Audit::new(Arc::clone(&store));
         let bodies = || Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),
@@ -223,7 +225,7 @@ impl App {
             ade_sync: Arc::clone(&ade_parts.sync),
             ade_tokens: ade_tokens.clone(),
             ade_why: ade_parts.why,
-            audit: Audit::new(Arc::clone(&store)),
+            audit: audit.clone(),
             clock: clock.clone(),
             store: Arc::clone(&store),
             commands,
@@ -249,6 +251,7 @@ impl App {
             operator_tls,
             ade_sync: ade_parts.sync,
             ade_tokens,
+            audit,
             events,
             upkeep: Upkeep::new(Arc::clone(&store), contacts, push_certificates, results_kept),
             limits: Limits {
@@ -370,6 +373,9 @@ impl App {
                     match self.upkeep.run(now).await {
                         Ok(notices) => self.events.push_certificates(&notices, now).await,
                         Err(error) => housekeeping_failed(&error),
+                    }
+                    if let Err(error) = self.audit.announce(now).await {
+                        tracing::error!("the end of the audit log can't be read: {error}");
                     }
                     if let Err(error) = self.ade_tokens.watch(now).await {
                         housekeeping_failed(&error);

@@ -2,6 +2,7 @@
 
 mod ade;
 mod args;
+mod audit;
 mod doctor;
 mod hook;
 mod init;
@@ -47,6 +48,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
             ApikeyVerb::List => remote::apikey_list(cli, output).await,
             ApikeyVerb::Remove { name } => remote::apikey_remove(cli, output, name).await,
         },
+        Verb::Audit { verb } => audit::run(cli, output, verb).await,
         Verb::Config {
             verb: ConfigVerb::Check,
         } => {

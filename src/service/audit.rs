@@ -1,6 +1,10 @@
 //! The audit log, for whoever has something to enter, to read or to check.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use crate::{
     error::{Code, Error, Result},
@@ -15,10 +19,14 @@ use crate::{
 /// So many entries are checked in one step.
 pub const SLICE: usize = 20_000;
 
+/// How often the end of the log is written into the server's log, which goes elsewhere.
+const ANNOUNCED_EVERY: Duration = Duration::from_secs(3600);
+
 /// The audit log.
 #[derive(Clone, Debug)]
 pub struct Audit {
     store: Arc<dyn Storage>,
+    announced: Arc<Mutex<Option<Timestamp>>>,
 }
 
 /// Where a request came from, as the audit log has it.
@@ -82,7 +90,10 @@ impl Verified {
 impl Audit {
     /// The log in this store.
     pub fn new(store: Arc<dyn Storage>) -> Self {
-        Self { store }
+        Self {
+            store,
+            announced: Arc::default(),
+        }
     }
 
     /// Enters something; durable when it returns. The number is for an entry that tells its outcome later.
@@ -115,6 +126,19 @@ impl Audit {
     /// The end of the log.
     pub async fn head(&self) -> Result<AuditHead> {
         Ok(self.store.audit_head().await?)
+    }
+
+    /// Writes the end of the log into the server's log once an hour: from there a later edit can be proven.
+    pub async fn announce(&self, now: Timestamp) -> Result<()> {
+        let due = |last: &Option<Timestamp>| last.is_none_or(|last| now.since(last) >= ANNOUNCED_EVERY);
+        let announced = || self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        if !due(&announced()) {
+            return Ok(());
+        }
+        let head = self.head().await?;
+        *announced() = Some(now);
+        tracing::info!(entries = head.number, head = %format!("{}:{}", head.number, head.hash), "audit log");
+        Ok(())
     }
 
     /// Entries that match. A page may have fewer rows than asked for, and a cursor all the same.

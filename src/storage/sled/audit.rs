@@ -265,3 +265,108 @@ fn matches(entry: &AuditEntry, filter: &AuditFilter) -> bool {
         && filter.since.is_none_or(|since| entry.at >= since)
         && filter.until.is_none_or(|until| entry.at < until)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use super::*;
+    use crate::{
+        service::audit::{Audit, Origin, stranger},
+        storage::{AuditOutcome, sled::SledOptions},
+    };
+
+    async fn filled(folder: &std::path::Path) -> Arc<SledStorage> {
+        let store = Arc::new(SledStorage::open(folder, SledOptions::default()).unwrap());
+        let audit = Audit::new(store.clone());
+        for number in 1..=50 {
+            let (actor, at) = (
+                stranger("ada", Origin::default()),
+                Timestamp::from_seconds(number),
+            );
+            let targets = vec![format!("enrollment:{number}")];
+            let recorded = audit.record(actor, "wipe", AuditOutcome::Done, targets, BTreeMap::new(), at);
+            recorded.await.unwrap();
+        }
+        store
+    }
+
+    /// What somebody can do who has the files and this program's source: the store itself finds nothing wrong.
+    async fn edited(job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<()> + Send + 'static) -> Audit {
+        let folder = tempfile::tempdir().unwrap();
+        let store = filled(folder.path()).await;
+        let head = store.audit_head().await.unwrap();
+        store.write(job).await.unwrap();
+        drop(store);
+        let store = Arc::new(SledStorage::open(folder.path(), SledOptions::default()).unwrap());
+        let audit = Audit::new(store);
+        let pinned = audit.pinned(&head).await.unwrap();
+        let verified = audit.verify(0).await.unwrap();
+        assert!(verified.broken.is_some() || pinned.is_some());
+        audit
+    }
+
+    async fn broken(audit: &Audit) -> Option<u64> {
+        audit.verify(0).await.unwrap().broken.map(|broken| broken.number)
+    }
+
+    fn rewritten(value: &[u8], with_its_hash: bool) -> Vec<u8> {
+        let (hash, latest, bytes) = split(value).unwrap();
+        let bytes = String::from_utf8(bytes.to_vec()).unwrap().replace("wipe", "lock");
+        let hash = if with_its_hash {
+            AuditEntry::hash(bytes.as_bytes())
+        } else {
+            hash
+        };
+        [
+            &hash.as_bytes()[..],
+            &latest.millis().to_be_bytes(),
+            bytes.as_bytes(),
+        ]
+        .concat()
+    }
+
+    #[tokio::test]
+    async fn k_w8_an_entry_that_was_edited_in_the_store_is_named() {
+        let audit = edited(|transaction| {
+            let value = transaction.view().get(&Key::Audit(7))?.unwrap();
+            transaction.put(&Key::Audit(7), rewritten(&value, false));
+            Ok(())
+        });
+        assert_eq!(broken(&audit.await).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn k_w8_an_entry_that_was_edited_with_its_hash_breaks_the_link_to_the_next() {
+        let audit = edited(|transaction| {
+            let value = transaction.view().get(&Key::Audit(7))?.unwrap();
+            transaction.put(&Key::Audit(7), rewritten(&value, true));
+            Ok(())
+        });
+        assert_eq!(broken(&audit.await).await, Some(8));
+    }
+
+    #[tokio::test]
+    async fn k_w8_an_entry_that_was_taken_out_of_the_store_is_named() {
+        let audit = edited(|transaction| {
+            transaction.remove(&Key::Audit(31));
+            Ok(())
+        });
+        assert_eq!(broken(&audit.await).await, Some(31));
+    }
+
+    #[tokio::test]
+    async fn k_w8_a_log_that_was_cut_off_or_written_anew_is_found_by_a_head_that_was_kept_elsewhere() {
+        let audit = edited(|transaction| {
+            for number in 21..=50 {
+                transaction.remove(&Key::Audit(number));
+            }
+            let value = transaction.view().get(&Key::Audit(20))?.unwrap();
+            transaction.meta.audit_entries = 20;
+            transaction.meta.audit_head = split(&value).map(|(hash, ..)| hash);
+            Ok(())
+        });
+        // In itself it is a good chain.
+        assert_eq!(broken(&audit.await).await, None);
+    }
+}

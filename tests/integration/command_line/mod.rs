@@ -4,6 +4,7 @@ mod ade_door;
 mod ade_profiles;
 mod ade_sync;
 mod ade_token;
+mod audit;
 mod configuration;
 mod devices;
 mod doctor;
