@@ -2,6 +2,7 @@
 
 mod ade;
 mod device_trust;
+mod ends;
 mod listeners;
 mod outbound;
 mod push;
@@ -30,7 +31,7 @@ use crate::{
         serve::{self, Limits},
         tls::{self, TlsError, TlsSource},
     },
-    operator::{self, OperatorDoor},
+    operator::{self, Ends, OperatorDoor},
     pki::{
         ca::DeviceAuthority,
         cipher::LegacyCiphers,
@@ -102,6 +103,7 @@ pub struct App {
     ade_sync: Arc<AdeSync>,
     ade_tokens: AdeTokens,
     audit: Audit,
+    ends: Ends,
     events: Arc<Events>,
     upkeep: Upkeep,
     pushes: Arc<Pushes>,
@@ -198,7 +200,9 @@ impl App {
         let profiles = ade::profiles(&store, &ade_tokens, config, &ade, &ade_settings);
         let ade_parts = ade::Parts::new(&store, &ade_tokens, (&profiles, &events), &config.ade, &clock);
 
-        let audit = Audit::new(Arc::clone(&store));
+        let (audit, ends) = (Audit::new(Arc::clone(&store)), Ends::default());
+        ends::note_device_ca(&ends, ca.certificate());
+        ends::note_tls(&ends, data_dir, config);
         let bodies = || Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),
@@ -226,6 +230,7 @@ impl App {
             ade_tokens: ade_tokens.clone(),
             ade_why: ade_parts.why,
             audit: audit.clone(),
+            ends: ends.clone(),
             clock: clock.clone(),
             store: Arc::clone(&store),
             commands,
@@ -252,6 +257,7 @@ impl App {
             ade_sync: ade_parts.sync,
             ade_tokens,
             audit,
+            ends,
             events,
             upkeep: Upkeep::new(Arc::clone(&store), contacts, push_certificates, results_kept),
             limits: Limits {
@@ -374,6 +380,7 @@ impl App {
                         Ok(notices) => self.events.push_certificates(&notices, now).await,
                         Err(error) => housekeeping_failed(&error),
                     }
+                    ends::note_tls(&self.ends, &self.settings.0, &self.settings.1);
                     if let Err(error) = self.audit.announce(now).await {
                         tracing::error!("the end of the audit log can't be read: {error}");
                     }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::ade::AdeVerb;
+use super::{ade::AdeVerb, audit::args::AuditVerb, command::args::CommandVerb};
 use crate::service::access::Scope;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 it is there already; \
@@ -55,6 +55,18 @@ pub enum Verb {
         #[command(subcommand)]
         verb: AuditVerb,
     },
+    /// Commands in the queues of devices, and their results.
+    #[command(after_help = EXIT_CODES)]
+    Command {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: CommandVerb,
+    },
+    /// Writes a shell's completions to standard output.
+    Completion {
+        /// Which shell's.
+        shell: clap_complete::Shell,
+    },
     /// The configuration.
     #[command(after_help = EXIT_CODES)]
     Config {
@@ -89,6 +101,12 @@ pub enum Verb {
     /// Sets up a data directory. Nothing that exists is overwritten.
     #[command(after_help = EXIT_CODES)]
     Init(InitArgs),
+    /// What Prometheus and Grafana need to watch this server.
+    Metrics {
+        /// What of it.
+        #[command(subcommand)]
+        verb: MetricsVerb,
+    },
     /// Push certificates.
     #[command(after_help = EXIT_CODES)]
     PushCert {
@@ -99,6 +117,9 @@ pub enum Verb {
     /// Runs the server until SIGTERM or Ctrl-C; SIGHUP reloads certificates.
     #[command(after_help = EXIT_CODES)]
     Serve,
+    /// Shows on one screen how the server is doing.
+    #[command(after_help = EXIT_CODES)]
+    Status,
     /// Says which version this is.
     Version,
 }
@@ -152,56 +173,6 @@ pub enum ApikeyVerb {
         /// Its name.
         name: String,
     },
-}
-
-/// `russet audit …`
-#[derive(Debug, Subcommand)]
-pub enum AuditVerb {
-    /// Writes the whole log to standard output, the oldest entry first.
-    Export {
-        /// How.
-        #[arg(long, value_enum, default_value_t)]
-        format: AuditFormat,
-        /// Only entries of this time (RFC 3339) or later.
-        #[arg(long)]
-        since: Option<String>,
-    },
-    /// Shows number and hash of the latest entry, to be kept elsewhere.
-    Head,
-    /// Shows the latest entries.
-    Tail {
-        /// Go on with what is entered from now on.
-        #[arg(long, short)]
-        follow: bool,
-        /// Only entries about this device: enrollment id, or serial number.
-        #[arg(long, value_name = "ID", conflicts_with = "target")]
-        device: Option<String>,
-        /// Only entries of this operator.
-        #[arg(long)]
-        operator: Option<String>,
-        /// Only entries with this target, such as apikey:ci or serial:C02XX.
-        #[arg(long)]
-        target: Option<String>,
-        /// So many of them.
-        #[arg(long, short = 'n', default_value_t = 20)]
-        lines: usize,
-    },
-    /// Checks that no entry was changed, and names the first that was.
-    Verify {
-        /// What `russet audit head` said at some time: that entry must still be there, and the same.
-        #[arg(long, value_name = "NUMBER:HASH")]
-        head: Option<String>,
-    },
-}
-
-/// How a log is exported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum AuditFormat {
-    /// A table, for spreadsheets.
-    Csv,
-    /// A JSON document on each line, from which the chain can be checked.
-    #[default]
-    Jsonl,
 }
 
 /// `russet config …`
@@ -285,6 +256,15 @@ pub enum EnrollVerb {
         #[arg(long, default_value = "24h")]
         ttl: String,
     },
+}
+
+/// `russet metrics …`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum MetricsVerb {
+    /// Writes a dashboard for Grafana to standard output.
+    Dashboard,
+    /// Writes alert rules for Prometheus to standard output.
+    Rules,
 }
 
 /// `russet push-cert …`

@@ -25,6 +25,7 @@ use crate::{
 pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliError> {
     let config = Config::load(data_dir.root())?;
     log(output);
+    metrics::count_panics();
     let signals = |error| CliError::new(EXIT_FAILED, "no_signals", error, "");
     let mut hangup = signal(SignalKind::hangup()).map_err(signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;

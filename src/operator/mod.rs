@@ -7,6 +7,7 @@ pub mod auth;
 pub mod client;
 mod commands;
 mod enrollments;
+mod figures;
 mod health;
 mod hooks;
 mod input;
@@ -17,6 +18,7 @@ mod openapi;
 mod push_certificates;
 mod pushes;
 mod render;
+mod status;
 
 use std::sync::{Arc, atomic::AtomicI64};
 
@@ -26,6 +28,8 @@ use axum::{
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use status::Ends;
 
 use crate::{
     clock::Clock,
@@ -64,6 +68,8 @@ pub struct OperatorDoor {
     pub ade_why: Explainer,
     /// Who did what.
     pub audit: Audit,
+    /// When the server's own certificates end.
+    pub ends: Ends,
     /// The present time.
     pub clock: Clock,
     /// Everything that is remembered; handlers only read from it.
@@ -210,4 +216,6 @@ fn guarded() -> Routes {
         )
         .merge(ade::routes())
         .merge(audit::routes())
+        .routes(routes!(commands::retry))
+        .routes(routes!(status::show))
 }

@@ -26,7 +26,7 @@ use crate::{
     },
     service::{
         access::{Operator, Scope},
-        commands::EnqueueOptions,
+        commands::{EnqueueOptions, count},
         push::PushOutcome,
         push_certificates::{PushCertificateFacts, import::Import},
     },
@@ -478,7 +478,7 @@ pub(super) async fn clear_queue(
     let mut failed = BTreeMap::new();
     for id in &ids {
         match door.store.clear_queue(id, door.clock.now()).await {
-            Ok(Some(_)) => {}
+            Ok(Some(number)) => count(None, "cancelled", number as u64),
             Ok(None) => drop(failed.insert(id.to_string(), Error::new(Code::EnrollmentUnknown).message())),
             Err(error) => drop(failed.insert(id.to_string(), Error::from(error).message())),
         }

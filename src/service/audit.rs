@@ -291,7 +291,7 @@ mod tests {
             let (hash, bytes) = links[at].stored.as_mut().unwrap();
             *bytes = String::from_utf8(bytes.clone())
                 .unwrap()
-                .replace("ada", "eve")
+                .replace("\"ada\"", "\"eve\"")
                 .into();
             *hash = AuditEntry::hash(bytes);
             assert_eq!(first_broken(links, head), Some((number + 1).min(20)));

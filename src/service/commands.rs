@@ -11,7 +11,7 @@ use crate::{
         catalogue::{self, OsVersion, Platform, Target},
         ids::{CommandUuid, EnrollmentId},
         mdm::{CommandReport, ReportStatus, Sender},
-        plist::decode,
+        plist::{decode, parse, to_xml},
         time::Timestamp,
     },
     service::{
@@ -24,8 +24,8 @@ use crate::{
         push::{PushOutcome, Pushes},
     },
     storage::{
-        Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewAudit, NewCommand,
-        Recorded, Report, Storage,
+        CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewAudit,
+        NewCommand, Page, Recorded, Report, Storage,
     },
 };
 
@@ -195,9 +195,17 @@ impl Commands {
     ) -> Result<Option<Delivery>> {
         let releases = report.status == ReportStatus::Acknowledged
             && self.releases(sender, device, &report.uuid).await?;
-        let event = report.event.clone();
+        let (event, uuid, status) = (report.event.clone(), report.uuid.clone(), report.status);
         let (recorded, next) = self.store.report_and_next(report).await?;
         self.events.stored(event.as_ref());
+        if recorded == Recorded::Stored {
+            let command = self.store.command(&uuid).await?;
+            count(
+                command.as_ref().map(|command| command.request_type.as_str()),
+                status_name(status),
+                1,
+            );
+        }
         match recorded {
             Recorded::AlreadyFinished => tracing::debug!(enrollment = %sender.id, "a result came again"),
             Recorded::Stored => {}
@@ -295,6 +303,11 @@ impl Commands {
             .filter(|(_, outcome)| options.wake && *outcome == Enqueued::Queued)
             .map(|(id, _)| id.clone())
             .collect();
+        let stored = outcomes
+            .iter()
+            .filter(|(_, outcome)| *outcome == Enqueued::Queued)
+            .count();
+        count(Some(&request_type), "queued", stored as u64);
         let due = options.not_before.map_or(now, |at| at.max(now));
         let mut pushes = self.pushes.queued(&queued, due, now).await.into_iter();
         let mut warnings = warnings.into_iter();
@@ -321,6 +334,45 @@ impl Commands {
         })
     }
 
+    /// Queues a command anew under another UUID: for `ids`, or for all that it failed for or that had it no more.
+    pub async fn retry(
+        &self,
+        uuid: &CommandUuid,
+        ids: Option<Vec<EnrollmentId>>,
+        audit: Option<NewAudit>,
+        now: Timestamp,
+    ) -> Result<EnqueueReport> {
+        let unknown = || Error::with(Code::CommandUnknown, uuid);
+        let payload = self.store.command_payload(uuid).await?.ok_or_else(unknown)?;
+        let ids = match ids {
+            Some(ids) => ids,
+            None => self.failed(uuid).await?,
+        };
+        if ids.is_empty() {
+            return Err(Error::with(Code::CommandUnknown, "it has failed for nobody"));
+        }
+        let payload = renamed(&payload)?;
+        self.enqueue_audited(ids, payload, EnqueueOptions::default(), audit, now)
+            .await
+    }
+
+    /// For whom a command was finished without being carried out.
+    async fn failed(&self, uuid: &CommandUuid) -> Result<Vec<EnrollmentId>> {
+        let (mut ids, mut page) = (Vec::new(), Page::first(1_000));
+        loop {
+            let listing = self.store.command_statuses(uuid, &page).await?;
+            let failed = listing
+                .rows
+                .into_iter()
+                .filter(|status| status.state.is_finished() && status.state != CommandState::Acknowledged);
+            ids.extend(failed.map(|status| status.enrollment));
+            match listing.next_cursor {
+                Some(cursor) => page.cursor = Some(cursor),
+                None => return Ok(ids),
+            }
+        }
+    }
+
     /// What Apple's schema says against this command for this enrollment.
     async fn warnings(&self, id: &EnrollmentId, request_type: &str) -> Result<Vec<String>> {
         let Some(row) = self.store.enrollment(id).await? else {
@@ -342,6 +394,37 @@ impl Commands {
             .map(ToString::to_string)
             .collect())
     }
+}
+
+/// Counts commands by type, as far as Apple's catalogue knows it (`None`: nobody has looked), and by what became of
+/// them.
+pub fn count(request_type: Option<&str>, status: &'static str, number: u64) {
+    let kind = match request_type {
+        None => "unknown",
+        Some(name) => catalogue::command(name).map_or("other", |spec| spec.request_type),
+    };
+    metrics::counter!("russet_commands_total", "type" => kind, "status" => status).increment(number);
+}
+
+fn status_name(status: ReportStatus) -> &'static str {
+    match status {
+        ReportStatus::Acknowledged => "acknowledged",
+        ReportStatus::CommandFormatError => "command_format_error",
+        ReportStatus::Error => "error",
+        ReportStatus::NotNow => "not_now",
+    }
+}
+
+/// A command's plist with a UUID of its own.
+fn renamed(payload: &[u8]) -> Result<Vec<u8>> {
+    let mut command = match parse(payload) {
+        Ok(::plist::Value::Dictionary(command)) => command,
+        Ok(_) => return Err(Error::with(Code::BadCommand, "it is no dictionary")),
+        Err(error) => return Err(Error::with(Code::BadCommand, &error)),
+    };
+    let uuid = uuid::Uuid::new_v4().to_string().to_uppercase();
+    command.insert("CommandUUID".to_owned(), uuid.into());
+    to_xml(&command).map_err(Error::internal)
 }
 
 #[derive(Deserialize)]

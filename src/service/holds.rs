@@ -18,7 +18,7 @@ use crate::{
         plist::to_xml,
         time::Timestamp,
     },
-    service::{admission, push::Pushes},
+    service::{admission, commands, push::Pushes},
     storage::{
         CommandState, EnrollmentFilter, EnrollmentRecord, EnrollmentState, NewCommand, Page, Ruling, Storage,
     },
@@ -141,6 +141,7 @@ impl Holds {
             audit: None,
         };
         self.store.enqueue(command).await?;
+        commands::count(Some(DEVICE_CONFIGURED), "queued", 1);
         self.pushes.queued(std::slice::from_ref(&id), now, now).await;
         tracing::info!(enrollment = %id, "to be released from Setup Assistant");
         Ok(Some(uuid))

@@ -339,6 +339,9 @@ pub trait CommandStore: Send + Sync {
     /// One command, unless it was purged.
     async fn command(&self, uuid: &CommandUuid) -> StoreResult<Option<CommandRecord>>;
 
+    /// One command's plist, as enqueued, unless it was purged.
+    async fn command_payload(&self, uuid: &CommandUuid) -> StoreResult<Option<Vec<u8>>>;
+
     /// Where one command stands, by enrollment id (bytes).
     async fn command_statuses(&self, uuid: &CommandUuid, page: &Page) -> StoreResult<Listing<CommandStatus>>;
 
@@ -518,6 +521,8 @@ pub struct StoreFigures {
     pub enrolled: u64,
     /// Unfinished commands over all enrollments.
     pub queued_commands: u64,
+    /// When the oldest of them was enqueued.
+    pub oldest_queued_at: Option<Timestamp>,
     /// Bytes on disk.
     pub bytes: u64,
 }
@@ -540,4 +545,8 @@ pub trait Storage:
 
     /// Figures.
     async fn figures(&self) -> StoreResult<StoreFigures>;
+
+    /// How many enrolled device channels have an identity that expires on which day (since 1970, UTC). Kept as they
+    /// change: costs what there are days.
+    async fn identity_days(&self) -> StoreResult<BTreeMap<i64, u64>>;
 }

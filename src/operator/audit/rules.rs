@@ -24,7 +24,7 @@ const READS_BY_POST: &[&str] = &["/v1/enrollments/query"];
 
 /// Routes whose entry is stored in one step with the command that they queue. Their handlers take the
 /// [`Trail`](super::Trail).
-const RIDES: &[&str] = &["/v1/enqueue/{ids}"];
+const RIDES: &[&str] = &["/v1/commands/{uuid}/retry", "/v1/enqueue/{ids}"];
 
 /// Whether a request leaves an entry.
 pub(super) fn leaves_an_entry(method: &Method, route: &str) -> bool {

@@ -17,6 +17,7 @@ mod enrollments;
 mod event_queue;
 mod events;
 mod fault;
+mod identity_days;
 mod keys;
 mod listing;
 mod mark;
@@ -31,6 +32,7 @@ mod view;
 mod worker;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     fs::File,
     path::{Path, PathBuf},
@@ -141,13 +143,18 @@ impl Storage for SledStorage {
 
     async fn figures(&self) -> StoreResult<StoreFigures> {
         let bytes = self.shared.bytes()?;
-        self.shared.read(|_, meta| {
+        self.shared.read(|view, meta| {
             Ok(StoreFigures {
                 enrollments: meta.enrollments,
                 enrolled: meta.enrolled,
                 queued_commands: meta.queued_commands,
+                oldest_queued_at: queue::oldest(&view)?,
                 bytes,
             })
         })
+    }
+
+    async fn identity_days(&self) -> StoreResult<BTreeMap<i64, u64>> {
+        self.shared.read(|view, _| identity_days::all(&view))
     }
 }

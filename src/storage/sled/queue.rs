@@ -130,6 +130,7 @@ fn add_to_queues(transaction: &mut Transaction<'_>, command: &NewCommand) -> Sto
             |piece| Key::Payload(sequence, piece),
             &command.payload,
         )?;
+        transaction.put(&Key::OpenCommand(sequence), &(queued.len() as u64).to_be_bytes());
         transaction.meta.last_sequence = sequence;
     }
     Ok(EnqueueOutcome::Done(outcomes))
@@ -350,8 +351,37 @@ fn close(
     target.at = at;
     transaction.put_record(&Key::Target(number, id.clone()), &target)?;
     transaction.put(&Key::Finished(at, number, id.clone()), &[]);
+    one_less(transaction, number)?;
     transaction.meta.queued_commands = transaction.meta.queued_commands.saturating_sub(1);
     Ok(())
+}
+
+/// Takes one target of a command off those for whom it is unfinished.
+fn one_less(transaction: &mut Transaction<'_>, number: u64) -> StoreResult<()> {
+    let key = Key::OpenCommand(number);
+    // A command that an earlier release has queued is not counted.
+    let Some(bytes) = transaction.view().get(&key)? else {
+        return Ok(());
+    };
+    let open = bytes.as_ref().try_into().map(u64::from_be_bytes);
+    let open = open.map_err(|_| fault::damaged("a count has another length"))?;
+    match open.saturating_sub(1) {
+        0 => transaction.remove(&key),
+        open => transaction.put(&key, &open.to_be_bytes()),
+    }
+    Ok(())
+}
+
+/// When the oldest command that is unfinished for somebody was enqueued.
+pub(super) fn oldest(view: &View<'_>) -> StoreResult<Option<Timestamp>> {
+    let Some(first) = view.scan(&Prefix::open_commands()).next() else {
+        return Ok(None);
+    };
+    let (Key::OpenCommand(number), _) = first? else {
+        return Err(unexpected_key());
+    };
+    let record: Option<CommandRecord> = view.record(&Key::Command(number))?;
+    Ok(record.map(|record| record.enqueued_at))
 }
 
 /// A queue's entry as lists show it.

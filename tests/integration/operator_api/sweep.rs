@@ -7,7 +7,7 @@ use super::{ask, ask_as, basic, code};
 use crate::support::{TestServer, Wire};
 
 /// Every route that asks for a key, with a method that it takes. A new route belongs here.
-const GUARDED: [(&str, &str); 87] = [
+const GUARDED: [(&str, &str); 89] = [
     ("PUT", "/migration"),
     ("GET", "/proxy/X/X"),
     ("GET", "/v1/ade/panes"),
@@ -57,6 +57,7 @@ const GUARDED: [(&str, &str); 87] = [
     ("GET", "/v1/bypasscode"),
     ("GET", "/v1/commands/X"),
     ("DELETE", "/v1/commands/X/enrollments/X"),
+    ("POST", "/v1/commands/X/retry"),
     ("GET", "/v1/config/X"),
     ("PUT", "/v1/config/X"),
     ("GET", "/v1/dep_names"),
@@ -90,6 +91,7 @@ const GUARDED: [(&str, &str); 87] = [
     ("GET", "/v1/pushes"),
     ("GET", "/v1/queue/X"),
     ("DELETE", "/v1/queue/X"),
+    ("GET", "/v1/status"),
     ("GET", "/v1/tokenpki/X"),
     ("PUT", "/v1/tokenpki/X"),
     ("GET", "/v1/tokens/X"),

@@ -1,12 +1,16 @@
 //! `russet audit …`.
 
+pub(super) mod args;
+
 use std::{collections::VecDeque, io::Write as _, time::Duration};
 
 use axum::http::Method;
 use serde_json::Value;
 
+use args::{AuditFormat, AuditVerb};
+
 use super::{
-    args::{AuditFormat, AuditVerb, Cli},
+    args::Cli,
     output::{CliError, EXIT_PROBLEM, Output},
     remote::{client, items, resolve, text},
 };
