@@ -6,6 +6,7 @@ mod ends;
 mod listeners;
 mod outbound;
 mod push;
+mod telemetry;
 
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use tokio::{
 };
 
 pub use push::push_vendor;
+pub use telemetry::export_spans;
 
 use crate::{
     clock::Clock,

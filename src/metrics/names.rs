@@ -75,6 +75,7 @@ figures! {
     Histogram russet_request_seconds "Time that requests take, by route.";
     Counter russet_requests_total "Requests, by route and HTTP status.";
     Counter russet_scep_total "Requests for certificates over SCEP, by result.";
+    Counter russet_spans_dropped_total "Traces of requests that the collector did not take.";
     Gauge russet_store_bytes "Bytes that the store takes on disk.";
     Histogram russet_store_commit_seconds "Time that a change waits until it is durable.";
 }

@@ -1,8 +1,14 @@
 //! The command queue: what operators enqueue, what devices fetch and answer.
 
+mod retry;
+mod tally;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
+
+pub use tally::count;
+use tally::status_name;
 
 use crate::{
     error::{Code, Error, Result},
@@ -11,7 +17,7 @@ use crate::{
         catalogue::{self, OsVersion, Platform, Target},
         ids::{CommandUuid, EnrollmentId},
         mdm::{CommandReport, ReportStatus, Sender},
-        plist::{decode, parse, to_xml},
+        plist::decode,
         time::Timestamp,
     },
     service::{
@@ -24,8 +30,8 @@ use crate::{
         push::{PushOutcome, Pushes},
     },
     storage::{
-        CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewAudit,
-        NewCommand, Page, Recorded, Report, Storage,
+        Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewAudit, NewCommand,
+        Recorded, Report, Storage,
     },
 };
 
@@ -334,45 +340,6 @@ impl Commands {
         })
     }
 
-    /// Queues a command anew under another UUID: for `ids`, or for all that it failed for or that had it no more.
-    pub async fn retry(
-        &self,
-        uuid: &CommandUuid,
-        ids: Option<Vec<EnrollmentId>>,
-        audit: Option<NewAudit>,
-        now: Timestamp,
-    ) -> Result<EnqueueReport> {
-        let unknown = || Error::with(Code::CommandUnknown, uuid);
-        let payload = self.store.command_payload(uuid).await?.ok_or_else(unknown)?;
-        let ids = match ids {
-            Some(ids) => ids,
-            None => self.failed(uuid).await?,
-        };
-        if ids.is_empty() {
-            return Err(Error::with(Code::CommandUnknown, "it has failed for nobody"));
-        }
-        let payload = renamed(&payload)?;
-        self.enqueue_audited(ids, payload, EnqueueOptions::default(), audit, now)
-            .await
-    }
-
-    /// For whom a command was finished without being carried out.
-    async fn failed(&self, uuid: &CommandUuid) -> Result<Vec<EnrollmentId>> {
-        let (mut ids, mut page) = (Vec::new(), Page::first(1_000));
-        loop {
-            let listing = self.store.command_statuses(uuid, &page).await?;
-            let failed = listing
-                .rows
-                .into_iter()
-                .filter(|status| status.state.is_finished() && status.state != CommandState::Acknowledged);
-            ids.extend(failed.map(|status| status.enrollment));
-            match listing.next_cursor {
-                Some(cursor) => page.cursor = Some(cursor),
-                None => return Ok(ids),
-            }
-        }
-    }
-
     /// What Apple's schema says against this command for this enrollment.
     async fn warnings(&self, id: &EnrollmentId, request_type: &str) -> Result<Vec<String>> {
         let Some(row) = self.store.enrollment(id).await? else {
@@ -394,37 +361,6 @@ impl Commands {
             .map(ToString::to_string)
             .collect())
     }
-}
-
-/// Counts commands by type, as far as Apple's catalogue knows it (`None`: nobody has looked), and by what became of
-/// them.
-pub fn count(request_type: Option<&str>, status: &'static str, number: u64) {
-    let kind = match request_type {
-        None => "unknown",
-        Some(name) => catalogue::command(name).map_or("other", |spec| spec.request_type),
-    };
-    metrics::counter!("russet_commands_total", "type" => kind, "status" => status).increment(number);
-}
-
-fn status_name(status: ReportStatus) -> &'static str {
-    match status {
-        ReportStatus::Acknowledged => "acknowledged",
-        ReportStatus::CommandFormatError => "command_format_error",
-        ReportStatus::Error => "error",
-        ReportStatus::NotNow => "not_now",
-    }
-}
-
-/// A command's plist with a UUID of its own.
-fn renamed(payload: &[u8]) -> Result<Vec<u8>> {
-    let mut command = match parse(payload) {
-        Ok(::plist::Value::Dictionary(command)) => command,
-        Ok(_) => return Err(Error::with(Code::BadCommand, "it is no dictionary")),
-        Err(error) => return Err(Error::with(Code::BadCommand, &error)),
-    };
-    let uuid = uuid::Uuid::new_v4().to_string().to_uppercase();
-    command.insert("CommandUUID".to_owned(), uuid.into());
-    to_xml(&command).map_err(Error::internal)
 }
 
 #[derive(Deserialize)]

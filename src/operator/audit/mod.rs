@@ -155,7 +155,8 @@ async fn entered(
 ) -> std::result::Result<(Request, Trail), Failure> {
     let method = request.method().clone();
     let origin = origin(&request);
-    let (mut request, mut subject) = subject::of(door, request, route).await?;
+    let rides = rules::rides(&method, route);
+    let (mut request, mut subject) = subject::of(door, request, route, rides).await?;
     let (operation, scope) = rules::operation(&method, route);
     if rules::reveals(&method, route) {
         subject
@@ -171,7 +172,7 @@ async fn entered(
         targets: subject.targets,
         details: subject.details,
     });
-    if !rules::rides(&method, route) {
+    if !rides {
         trail.begin(&door.audit).await?;
     }
     request.extensions_mut().insert(trail.clone());

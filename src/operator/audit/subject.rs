@@ -7,10 +7,7 @@ use axum::{body::Body, extract::Request};
 use hyper::body::Body as _;
 use serde_json::Value;
 
-use crate::operator::{OperatorDoor, render::Failure};
-
-/// Larger bodies are left alone; none of the native resources has one.
-const MAX_BODY: u64 = 1024 * 1024;
+use crate::operator::{MAX_BODY, OperatorDoor, render::Failure};
 
 /// Fields that name devices and enrollments, and what they name.
 const TARGETS: &[(&str, &str)] = &[
@@ -61,17 +58,19 @@ pub(super) struct Subject {
     pub(super) details: BTreeMap<String, String>,
 }
 
-/// What this request is about; the request comes back whole.
+/// What this request is about; the request comes back whole. What rides along with a command says more of itself there,
+/// and its body is not read twice.
 pub(super) async fn of(
     door: &OperatorDoor,
     request: Request,
     route: &str,
+    rides: bool,
 ) -> Result<(Request, Subject), Failure> {
     let mut subject = Subject::default();
     from_path(&mut subject, route, request.uri().path());
-    // A body of unknown or great length is no resource's.
+    // A body of unknown or excessive length is no resource's.
     let length = request.body().size_hint().exact();
-    if length.is_none_or(|length| length == 0 || length > MAX_BODY) {
+    if rides || length.is_none_or(|length| length == 0 || length > MAX_BODY as u64) {
         return Ok((request, subject));
     }
     let (parts, body) = request.into_parts();

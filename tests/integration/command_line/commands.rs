@@ -4,6 +4,7 @@ use russet_sim::Kind;
 use serde_json::Value;
 
 use super::{DONE, FAILED, Place, REFUSED, russet, say};
+use crate::support::{eventually, receiver::Receiver};
 
 #[tokio::test]
 async fn commands_are_sent_listed_answered_cancelled_and_sent_again() {
@@ -135,4 +136,39 @@ async fn completions_rules_and_dashboard_are_printed_without_a_data_directory() 
     let mut dashboard = russet();
     dashboard.args(["metrics", "dashboard"]);
     serde_json::from_str::<Value>(&say(dashboard).await.out).unwrap();
+}
+
+#[tokio::test]
+async fn a_collector_gets_a_span_for_each_request_without_path_query_or_key() {
+    let place = Place::development().await;
+    let collector = Receiver::start().await;
+    let file = place.path("russet.toml");
+    let endpoint = format!("\n[telemetry]\notlp_endpoint = \"{}\"\n", collector.url(""));
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + &endpoint).unwrap();
+    let server = place.serve().await;
+    let phone = server.enrolled(&place, Kind::IPhone).await;
+    let udid = &phone.hardware.udid;
+    place.run(&["device", "show", udid]).await.ended(DONE);
+    let spans = || -> Vec<Value> {
+        let batches = collector.received();
+        let of = |batch: &Value| {
+            batch["resourceSpans"][0]["scopeSpans"][0]["spans"]
+                .as_array()
+                .unwrap()
+                .clone()
+        };
+        batches.iter().flat_map(|received| of(&received.json())).collect()
+    };
+    let has = |name: &str| spans().iter().any(|span| span["name"] == name);
+    eventually("the spans", async || {
+        has("PUT /mdm") && has("GET /v1/enrollments/{id}")
+    })
+    .await;
+    let key = std::fs::read_to_string(place.path("dev-api-key")).unwrap_or_default();
+    for received in collector.received() {
+        assert_eq!(received.header("content-type"), "application/json");
+        assert!(!received.text().contains(udid.as_str()));
+        assert!(key.is_empty() || !received.text().contains(key.trim()));
+    }
+    server.stop().await;
 }

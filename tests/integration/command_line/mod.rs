@@ -13,6 +13,7 @@ mod hooks;
 mod init;
 mod keys;
 mod push_cert;
+mod secrets;
 mod serve;
 
 use std::{
