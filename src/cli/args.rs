@@ -82,6 +82,8 @@ pub enum Verb {
     /// Sets up a data directory. Nothing that exists is overwritten.
     #[command(after_help = EXIT_CODES)]
     Init(InitArgs),
+    /// Prints the OpenAPI document of the operator's API.
+    Openapi,
     /// Push certificates.
     #[command(after_help = EXIT_CODES)]
     PushCert {

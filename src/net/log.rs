@@ -1,14 +1,14 @@
 //! One log line and one set of figures for each request, at both doors. Never a body, never a query (it may hold a
-//! challenge or a link's secret).
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! challenge or a link's secret). The line and the answer have the request's id in common.
 
 use axum::{
     extract::{MatchedPath, Request},
     middleware::Next,
     response::Response,
 };
+use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::error::Error;
 
@@ -16,16 +16,30 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 pub struct Cause(pub std::sync::Arc<Error>);
 
+/// In each answer: the request's id.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+tokio::task_local! {
+    static ID: Uuid;
+}
+
+/// The id of the request that is being answered by this task.
+pub fn request_id() -> Option<Uuid> {
+    ID.try_with(|id| *id).ok()
+}
+
 /// The middleware.
 pub async fn requests(request: Request, next: Next) -> Response {
-    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-    let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+    let id = Uuid::new_v4();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let method = request.method().clone();
     let started = now();
 
-    let response = next.run(request).await;
+    let mut response = ID.scope(id, next.run(request)).await;
+    if let Ok(id) = HeaderValue::from_str(id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
 
     let status = response.status().as_u16();
     let seconds = started.elapsed().as_secs_f64();
@@ -39,12 +53,12 @@ pub async fn requests(request: Request, next: Next) -> Response {
                 .unwrap_or_default();
             let (code, text) = (error.code().as_str(), error.message());
             if status >= 500 {
-                tracing::error!(request = id, %method, route, status, code, source, "{text}");
+                tracing::error!(request = %id, %method, route, status, code, source, "{text}");
             } else {
-                tracing::warn!(request = id, %method, route, status, code, source, "{text}");
+                tracing::warn!(request = %id, %method, route, status, code, source, "{text}");
             }
         }
-        None => tracing::debug!(request = id, %method, route, status, seconds),
+        None => tracing::debug!(request = %id, %method, route, status, seconds),
     }
     response
 }
