@@ -164,8 +164,12 @@ codes! {
         "The enrollment has checked out.", "It takes commands again after it has enrolled again.";
     EnrollmentUnknown = "enrollment_unknown", NotFound,
         "There is no such enrollment.", "List them with `russet device list`.";
+    FieldInvalid = "field_invalid", Invalid,
+        "A field breaks a rule.", "Correct the fields that the answer names.";
     HookExists = "hook_exists", Conflict,
         "There is a hook of that name.", "Choose another name, or remove the old hook with `russet hook remove`.";
+    HookLimit = "hook_limit", Conflict,
+        "There are as many hooks as there may be.", "Remove one that is not used any more with `russet hook remove`.";
     HookUnknown = "hook_unknown", NotFound,
         "There is no hook of that name.", "List them with `russet hook list`.";
     IdentityMissing = "identity_missing", Forbidden,
@@ -180,6 +184,8 @@ codes! {
         "The request does not bring what an Apple device signs when it asks for its enrollment profile.", "Enroll from Setup Assistant, or on a Mac with `profiles renew -type enrollment`; `russet doctor` tells whether Apple's device CAs are at hand.";
     MachineInfoReplayed = "machine_info_replayed", Forbidden,
         "The device is enrolled already by the very same request.", "If it was erased since, `russet device allow-reenroll` lets it enroll again.";
+    MediaTypeUnsupported = "media_type_unsupported", Malformed,
+        "This address does not take bodies of that media type.", "Send JSON, with the Content-Type application/json or none.";
     MethodNotAllowed = "method_not_allowed", Malformed,
         "This address does not take that method.", "Use the method that the Allow header names.";
     NoPushCertificate = "no_push_certificate", Unavailable,
@@ -196,6 +202,8 @@ codes! {
         "There is nothing at this address.", "See the README for the list of endpoints.";
     OsTooOld = "os_too_old", Forbidden,
         "The device's system is older than this server enrolls.", "Update the device, then enroll it again; ade.minimum_os has the versions.";
+    PreconditionFailed = "precondition_failed", Conflict,
+        "Somebody else has changed it since you looked.", "Look at it again, and repeat the change with its new ETag if it is still meant.";
     PushCertificateExpired = "push_certificate_expired", Malformed,
         "The push certificate has expired.", "Renew it at identity.apple.com/pushcert (`russet push-cert renew` says how) and import the new file.";
     PushCertificateNotYetValid = "push_certificate_not_yet_valid", Malformed,
@@ -309,6 +317,20 @@ impl Error {
             fields,
             ..Self::with(code, texts.join("; "))
         }
+    }
+
+    /// The same for a single field.
+    pub fn of_field(code: Code, field: &str, problem: impl Into<String>) -> Self {
+        let problem = FieldProblem {
+            fields: vec![field.to_owned()],
+            problem: problem.into(),
+        };
+        Self::of_fields(code, vec![problem])
+    }
+
+    /// A field that can be read, but breaks a rule.
+    pub fn invalid(field: &str, problem: impl Into<String>) -> Self {
+        Self::of_field(Code::FieldInvalid, field, problem)
     }
 
     /// Adds what caused it, for the log only.

@@ -48,8 +48,8 @@
 //! 3. [`protocol::mdm`] decodes the message and normalises the sender's id.
 //! 4. [`service::checkin`] asks [`service::identity`] whether this certificate speaks for that device, seals the unlock
 //!    token ([`pki::seal`]), and hands [`service::admission::token_update`] to
-//! 5. [`storage::EnrollmentStore::check_in`], which shows it what is stored, writes what it decides in one durable step,
-//!    and returns. The device gets an empty 200.
+//! 5. [`storage::EnrollmentStore::check_in`], which shows it what is stored, writes what it decides in one durable step
+//!    ([`storage::sled`]: into a journal, and then into the tree), and returns. The device gets an empty 200.
 //!
 //! # SCEP enrollment
 //!

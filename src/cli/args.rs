@@ -107,6 +107,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: MetricsVerb,
     },
+    /// Prints the OpenAPI document of the operator's API.
+    Openapi,
     /// Push certificates.
     #[command(after_help = EXIT_CODES)]
     PushCert {

@@ -85,6 +85,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
             );
             Ok(())
         }
+        Verb::Openapi => openapi(output),
         Verb::PushCert { verb } => push_cert::run(cli, output, verb).await,
         Verb::Serve => serve::run(output, &data_dir).await,
         Verb::Status => status::run(cli, output).await,
@@ -96,6 +97,13 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
             Ok(())
         }
     }
+}
+
+fn openapi(output: Output) -> Result<(), CliError> {
+    let document = serde_json::to_value(crate::operator::document()).map_err(CliError::usage)?;
+    let text = serde_json::to_string_pretty(&document).map_err(CliError::usage)?;
+    output.say(&text, &document);
+    Ok(())
 }
 
 fn show_config(data_dir: &DataDir, output: Output, origin: bool) -> Result<(), CliError> {

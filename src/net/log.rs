@@ -1,5 +1,6 @@
 //! One log line, one span and one set of figures for each request, at both doors. Never a body, never a query (it may
-//! hold a challenge or a link's secret), never a path (it may hold one too): a route's template stands for it.
+//! hold a challenge or a link's secret), never a path (it may hold one too): a route's template stands for it. The line,
+//! the span and the answer have the request's id in common.
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -15,6 +16,15 @@ use crate::error::Error;
 /// A failure's inner cause, carried by the response to this middleware, which alone writes it down.
 #[derive(Clone, Debug)]
 pub struct Cause(pub std::sync::Arc<Error>);
+
+tokio::task_local! {
+    static ID: RequestId;
+}
+
+/// The id of the request that is being answered by this task.
+pub fn request_id() -> Option<RequestId> {
+    ID.try_with(RequestId::clone).ok()
+}
 
 /// The middleware.
 pub async fn requests(mut request: Request, next: Next) -> Response {
@@ -34,7 +44,8 @@ pub async fn requests(mut request: Request, next: Next) -> Response {
             .record("parent", parent.parent_id());
     }
 
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let answer = ID.scope(id.clone(), next.run(request));
+    let mut response = answer.instrument(span.clone()).await;
 
     let status = response.status().as_u16();
     span.record("status", status);

@@ -19,12 +19,20 @@ impl RequestId {
         let own = headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
         let own = own.filter(|name| is_safe(name)).map(str::to_owned);
         let name = own.or_else(|| TraceParent::of(headers).map(|parent| parent.trace_id().to_owned()));
-        Self(name.unwrap_or_else(|| Uuid::new_v4().simple().to_string()).into())
+        Self(name.unwrap_or_else(|| Uuid::new_v4().to_string()).into())
     }
 
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// As a URI, for documents that name the request.
+    pub fn urn(&self) -> String {
+        match Uuid::try_parse(&self.0) {
+            Ok(uuid) => uuid.urn().to_string(),
+            Err(_) => format!("urn:russet:request:{}", self.0),
+        }
     }
 
     /// As a header's value.

@@ -4,45 +4,94 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{Extension, RawQuery, State},
+    extract::{Extension, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
     OperatorDoor,
     audit::Trail,
-    input::{Params, Path},
-    openapi::Problem,
+    input::{PageQuery, Path, Query},
     render::{Failure, json_response},
+    view::Time,
 };
 use crate::{
     error::{Code, Error},
     protocol::{
         ids::{CommandUuid, EnrollmentId},
         plist,
-        time::Timestamp,
     },
     service::{
         access::{Operator, Scope},
         commands::count,
     },
-    storage::CommandStatus,
+    storage::{CommandState, CommandStatus},
 };
 
-/// The command with its status for each enrollment; each latest answer as JSON and as the plist that came.
+/// A command, and where it stands for each enrollment.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CommandView {
+    /// Its identifier.
+    command_uuid: CommandUuid,
+    /// Its RequestType.
+    #[schema(example = "DeviceInformation")]
+    request_type: String,
+    /// Higher goes first; 0 is the ordinary one.
+    priority: u8,
+    /// When it was queued.
+    enqueued_at: Time,
+    /// Not offered before.
+    not_before: Option<Time>,
+    /// Not offered from here on.
+    expires_at: Option<Time>,
+    /// The enrollments that it is for, by id.
+    enrollments: Vec<CommandStatusView>,
+    /// Where the next page of enrollments begins; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// A command for one enrollment.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CommandStatusView {
+    /// The enrollment.
+    id: EnrollmentId,
+    /// Where the command stands.
+    state: CommandState,
+    /// When it came there.
+    at: Time,
+    /// The latest answer as JSON: data in base64, dates as RFC 3339.
+    #[schema(value_type = Option<Object>)]
+    result: Option<Value>,
+    /// The same as the plist that came, in base64.
+    result_plist: Option<String>,
+}
+
+/// A command: where it stands, and what came back.
+///
+/// Results are kept for `retention.results_days`.
+#[utoipa::path(
+    get, path = "/v1/commands/{uuid}", tag = "commands", operation_id = "show_command",
+    params(("uuid" = CommandUuid, Path, description = "The CommandUUID."), PageQuery),
+    responses(
+        (status = 200, description = "The command.", body = CommandView),
+        (status = 404, description = "There is no such command, or no more."),
+    ),
+    security(("bearer" = ["read"]))
+)]
 pub(super) async fn show(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(uuid): Path<CommandUuid>,
-    RawQuery(query): RawQuery,
+    Query(page): Query<PageQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let page = Params::parse(query.as_deref()).page()?;
+    let page = page.page()?;
     let command = door.store.command(&uuid).await?;
     let command = command.ok_or_else(|| Error::with(Code::CommandUnknown, &uuid))?;
     let listing = door.store.command_statuses(&uuid, &page).await?;
@@ -50,32 +99,29 @@ pub(super) async fn show(
     for status in listing.rows {
         enrollments.push(door.status(&uuid, status).await?);
     }
-    let mut answer = json!({
-        "command_uuid": command.uuid,
-        "request_type": command.request_type,
-        "priority": command.priority,
-        "enqueued_at": command.enqueued_at.to_rfc3339(),
-        "not_before": command.not_before.map(Timestamp::to_rfc3339),
-        "expires_at": command.expires_at.map(Timestamp::to_rfc3339),
-        "enrollments": enrollments,
-    });
-    if let Some(cursor) = listing.next_cursor {
-        answer["next_cursor"] = cursor.into();
-    }
-    Ok(json_response(StatusCode::OK, &answer))
+    let view = CommandView {
+        command_uuid: command.uuid,
+        request_type: command.request_type,
+        priority: command.priority,
+        enqueued_at: command.enqueued_at.into(),
+        not_before: command.not_before.map(Time),
+        expires_at: command.expires_at.map(Time),
+        enrollments,
+        next_cursor: listing.next_cursor,
+    };
+    Ok(json_response(StatusCode::OK, &view))
 }
 
 impl OperatorDoor {
-    async fn status(&self, uuid: &CommandUuid, status: CommandStatus) -> Result<Value, Failure> {
+    async fn status(&self, uuid: &CommandUuid, status: CommandStatus) -> Result<CommandStatusView, Failure> {
         let raw = self.store.command_result(uuid, &status.enrollment).await?;
-        let result = raw.as_deref().and_then(|raw| plist::parse(raw).ok()).map(to_json);
-        Ok(json!({
-            "id": status.enrollment,
-            "state": status.state,
-            "at": status.at.to_rfc3339(),
-            "result": result,
-            "result_plist": raw.map(|raw| STANDARD.encode(raw)),
-        }))
+        Ok(CommandStatusView {
+            id: status.enrollment,
+            state: status.state,
+            at: status.at.into(),
+            result: raw.as_deref().and_then(|raw| plist::parse(raw).ok()).map(to_json),
+            result_plist: raw.map(|raw| STANDARD.encode(raw)),
+        })
     }
 }
 
@@ -108,7 +154,6 @@ fn to_json(value: ::plist::Value) -> Value {
 #[serde(deny_unknown_fields)]
 pub(super) struct Retry {
     /// These enrollments; if absent, all that it failed for, or was cancelled or expired for.
-    #[schema(value_type = Option<Vec<String>>)]
     ids: Option<Vec<EnrollmentId>>,
 }
 
@@ -116,7 +161,7 @@ pub(super) struct Retry {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Retried {
     /// Its own UUID.
-    command_uuid: String,
+    command_uuid: CommandUuid,
     /// Its RequestType.
     request_type: String,
     /// What there is to say of single enrollments.
@@ -136,13 +181,14 @@ pub(super) struct RetriedFor {
 /// Queues a command anew, under a UUID of its own.
 #[utoipa::path(
     post, path = "/v1/commands/{uuid}/retry", tag = "commands", operation_id = "retry_command",
-    params(("uuid" = String, Path, description = "The command's UUID.")),
+    params(("uuid" = CommandUuid, Path, description = "The CommandUUID.")),
     request_body = Retry,
     responses(
         (status = 200, description = "Queued, as far as possible.", body = Retried),
-        (status = 404, description = "There is no such command, or it has failed for nobody.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such command, or it has failed for nobody."),
+        (status = 409, description = "There is a command of that CommandUUID."),
     ),
-    security(("basic" = ["command"]), ("bearer" = ["command"]))
+    security(("bearer" = ["command"]))
 )]
 pub(super) async fn retry(
     State(door): State<Arc<OperatorDoor>>,
@@ -169,14 +215,28 @@ pub(super) async fn retry(
         (target.id.to_string(), told)
     });
     let retried = Retried {
-        command_uuid: report.command_uuid.to_string(),
+        command_uuid: report.command_uuid,
         request_type: report.request_type,
         status: status.collect(),
     };
     Ok(json_response(StatusCode::OK, &retried))
 }
 
-/// Takes a command back from one enrollment, unless it is finished.
+/// Takes a command back from one enrollment.
+///
+/// One that the device has fetched already may still be carried out; one that is finished stays.
+#[utoipa::path(
+    delete, path = "/v1/commands/{uuid}/enrollments/{id}", tag = "commands", operation_id = "cancel_command",
+    params(
+        ("uuid" = CommandUuid, Path, description = "The CommandUUID."),
+        ("id" = EnrollmentId, Path, description = "The enrollment."),
+    ),
+    responses(
+        (status = 204, description = "Taken back."),
+        (status = 404, description = "It is not queued for that enrollment, or is finished."),
+    ),
+    security(("bearer" = ["command"]))
+)]
 pub(super) async fn cancel(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,

@@ -3,132 +3,123 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Extension, RawQuery, State},
+    extract::{Extension, State},
     http::StatusCode,
     response::Response,
 };
 use plist::{Dictionary, Value as Plist};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     OperatorDoor,
-    input::{Params, Path, bad},
+    enrollments_view::{EnrollmentList, EnrollmentSummary, EnrollmentView},
+    input::{PageQuery, Path, Query, bad},
     render::{Failure, json_response},
+    view::Queued,
 };
 use crate::{
     error::{Code, Error},
     protocol::{
         ids::{EnrollmentId, SerialNumber},
         plist::to_xml,
-        time::Timestamp,
     },
     service::{
         access::{Operator, Scope},
         admission,
         commands::EnqueueOptions,
     },
-    storage::{EnrollmentFilter, EnrollmentRow, Ruling},
+    storage::{EnrollmentFilter, Ruling},
 };
 
-/// Enrollments by id; `serial`, `enabled`, `limit`, `cursor`.
+/// Which enrollments a list shall hold.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Those of the device with this serial number.
+    serial: Option<SerialNumber>,
+    /// `true`: those that are enrolled; `false`: the others.
+    enabled: Option<bool>,
+}
+
+/// Enrollments, by id: devices, and users of devices.
+#[utoipa::path(
+    get, path = "/v1/enrollments", tag = "enrollments", operation_id = "list_enrollments",
+    params(ListQuery, PageQuery),
+    responses((status = 200, description = "A page of them.", body = EnrollmentList)),
+    security(("bearer" = ["read"]))
+)]
 pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
-    RawQuery(query): RawQuery,
+    Query(query): Query<ListQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let params = Params::parse(query.as_deref());
     let filter = EnrollmentFilter {
-        serials: params.get("serial").map(|serial| vec![SerialNumber::new(serial)]),
-        enabled: params.flag("enabled")?,
+        serials: query.serial.map(|serial| vec![serial]),
+        enabled: query.enabled,
         ..EnrollmentFilter::default()
     };
-    let listing = door.store.enrollments(&filter, &params.page()?).await?;
-    let rows: Vec<Value> = listing.rows.iter().map(summary).collect();
-    let mut answer = json!({ "enrollments": rows });
-    if let Some(cursor) = listing.next_cursor {
-        answer["next_cursor"] = cursor.into();
-    }
-    Ok(json_response(StatusCode::OK, &answer))
+    let listing = door.store.enrollments(&filter, &page.page()?).await?;
+    let list = EnrollmentList {
+        enrollments: listing.rows.iter().map(EnrollmentSummary::from).collect(),
+        next_cursor: listing.next_cursor,
+    };
+    Ok(json_response(StatusCode::OK, &list))
 }
 
-/// One enrollment. Escrowed secrets show only as present or not.
+/// One enrollment, with all that is known of it.
+///
+/// Escrowed secrets show only as present or not.
+#[utoipa::path(
+    get, path = "/v1/enrollments/{id}", tag = "enrollments", operation_id = "show_enrollment",
+    params(("id" = EnrollmentId, Path, description = "The enrollment's id.")),
+    responses(
+        (status = 200, description = "The enrollment.", body = EnrollmentView),
+        (status = 404, description = "There is none of that id."),
+    ),
+    security(("bearer" = ["read"]))
+)]
 pub(super) async fn show(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(id): Path<EnrollmentId>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let row = door
-        .store
-        .enrollment(&id)
-        .await?
-        .ok_or_else(|| Error::with(Code::EnrollmentUnknown, &id))?;
-    let mut answer = summary(&row);
-    let record = &row.record;
-    answer["identity"] = match record.identity {
-        None => Value::Null,
-        Some(fingerprint) => match door.store.certificate(&fingerprint).await? {
-            None => json!({ "fingerprint": fingerprint }),
-            Some(certificate) => json!({
-                "fingerprint": fingerprint,
-                "serial": certificate.serial,
-                "subject": certificate.subject,
-                "made_for": certificate.made_for,
-                "not_before": certificate.not_before.to_rfc3339(),
-                "not_after": certificate.not_after.to_rfc3339(),
-            }),
-        },
+    let row = door.store.enrollment(&id).await?;
+    let row = row.ok_or_else(|| Error::with(Code::EnrollmentUnknown, &id))?;
+    let certificate = match &row.record.identity {
+        None => None,
+        Some(fingerprint) => door.store.certificate(fingerprint).await?,
     };
-    answer["topic"] = json!(record.push.as_ref().map(|push| &push.topic));
-    answer["push_token"] = match &record.push {
-        None => Value::Null,
-        Some(push) => json!({
-            "state": if push.refused.is_some() { "push token invalid" } else { "ok" },
-            "received_at": push.received_at.map(Timestamp::to_rfc3339),
-            "refused": push.refused.as_ref().map(|refusal| json!({
-                "reason": refusal.reason,
-                "at": refusal.at.to_rfc3339(),
-            })),
-        }),
-    };
-    answer["pending"] = json!(record.pending.as_ref().map(|pending| json!({
-        "identity": pending.identity,
-        "renewal": pending.renewal,
-        "at": pending.at.to_rfc3339(),
-    })));
-    answer["allow_reenroll"] = record.allow_reenroll.into();
-    answer["bootstrap_token_escrowed"] = record.bootstrap_token.is_some().into();
-    answer["unlock_token_escrowed"] = record.unlock_token.is_some().into();
-    answer["ade"] = json!(record.ade.as_ref().map(|ade| json!({
-        "token": ade.token,
-        "profile_uuid": ade.profile_uuid,
-        "user": ade.user,
-        "supervised": ade.supervised,
-        "at": ade.at.to_rfc3339(),
-    })));
-    answer["release"] = json!(record.release);
-    answer["url_params"] = json!(record.url_params);
-    Ok(json_response(StatusCode::OK, &answer))
+    Ok(json_response(
+        StatusCode::OK,
+        &EnrollmentView::new(row, certificate),
+    ))
 }
 
-fn summary(row: &EnrollmentRow) -> Value {
-    let record = &row.record;
-    json!({
-        "id": record.id,
-        "type": record.kind,
-        "state": record.state,
-        "device": row.device,
-        "user": record.user,
-        "awaiting_configuration": record.awaiting_configuration,
-        "token_update_tally": record.token_update_tally,
-        "enrolled_at": record.enrolled_at.map(Timestamp::to_rfc3339),
-        "last_seen": row.last_seen.map(Timestamp::to_rfc3339),
-    })
+/// What an enrollment may do.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Allowed {
+    /// The device channel's id.
+    id: EnrollmentId,
+    /// Whether the next Authenticate may take it over.
+    allow_reenroll: bool,
 }
 
-/// Lets the next `Authenticate` take the enrollment over, whatever certificate it brings: for a device that was wiped
-/// and comes back with an ordinary profile.
+/// Lets the next Authenticate take the enrollment over, whatever certificate it brings.
+///
+/// For a device that was wiped and comes back with an ordinary profile. Of a user channel it is the device that may.
+#[utoipa::path(
+    post, path = "/v1/enrollments/{id}/allow-reenroll", tag = "enrollments", operation_id = "allow_reenroll",
+    params(("id" = EnrollmentId, Path, description = "The enrollment's id.")),
+    responses(
+        (status = 200, description = "It may.", body = Allowed),
+        (status = 404, description = "There is none of that id."),
+    ),
+    security(("bearer" = ["enroll"]))
+)]
 pub(super) async fn allow_reenroll(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -144,31 +135,57 @@ pub(super) async fn allow_reenroll(
         Ruling::Refuse(_) => Err(Error::with(Code::EnrollmentUnknown, id).into()),
         Ruling::Keep | Ruling::Write(_) => {
             tracing::info!(by = operator.name, enrollment = %id, "may enroll again");
-            Ok(json_response(
-                StatusCode::OK,
-                &json!({ "id": id, "allow_reenroll": true }),
-            ))
+            let allowed = Allowed {
+                id,
+                allow_reenroll: true,
+            };
+            Ok(json_response(StatusCode::OK, &allowed))
         }
     }
 }
 
 /// Ends a device's hold in Setup Assistant at once, whatever is still queued for it.
+///
+/// Queues DeviceConfigured before everything else.
+#[utoipa::path(
+    post, path = "/v1/enrollments/{id}/release", tag = "enrollments", operation_id = "release_enrollment",
+    params(("id" = EnrollmentId, Path, description = "The enrollment's id.")),
+    responses(
+        (status = 202, description = "Queued; the device leaves Setup Assistant when it fetches it.", body = Queued),
+        (status = 404, description = "There is none of that id."),
+        (status = 409, description = "It is not held."),
+    ),
+    security(("bearer" = ["support"]))
+)]
 pub(super) async fn release(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(id): Path<EnrollmentId>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Command)?;
+    operator.require(Scope::Support)?;
     let command = door.holds.release(&id, door.clock.now()).await?;
     tracing::info!(by = operator.name, enrollment = %id, "released from Setup Assistant");
-    Ok(json_response(
-        StatusCode::ACCEPTED,
-        &json!({ "id": id, "command_uuid": command }),
-    ))
+    let queued = Queued {
+        id,
+        command_uuid: command,
+    };
+    Ok(json_response(StatusCode::ACCEPTED, &queued))
 }
 
-/// Queues the enrollment profile again, with a challenge made for this enrollment: the device gets a new identity and
-/// keeps everything else.
+/// Has a device renew its identity certificate.
+///
+/// Queues its enrollment profile again, with a challenge made for it: the device gets a new identity and keeps everything
+/// else.
+#[utoipa::path(
+    post, path = "/v1/enrollments/{id}/renew-identity", tag = "enrollments", operation_id = "renew_identity",
+    params(("id" = EnrollmentId, Path, description = "The id of a device channel.")),
+    responses(
+        (status = 202, description = "Queued.", body = Queued),
+        (status = 404, description = "There is none of that id."),
+        (status = 409, description = "It has checked out, or can't be renewed."),
+    ),
+    security(("bearer" = ["command"]))
+)]
 pub(super) async fn renew_identity(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -200,8 +217,9 @@ pub(super) async fn renew_identity(
         return Err(Error::with(code, id).into());
     }
     tracing::info!(by = operator.name, enrollment = %id, "identity renewal queued");
-    Ok(json_response(
-        StatusCode::ACCEPTED,
-        &json!({ "id": id, "command_uuid": report.command_uuid }),
-    ))
+    let queued = Queued {
+        id,
+        command_uuid: report.command_uuid,
+    };
+    Ok(json_response(StatusCode::ACCEPTED, &queued))
 }

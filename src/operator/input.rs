@@ -5,7 +5,8 @@ use axum::{
     extract::{self, FromRequestParts},
     http::{HeaderMap, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::IntoParams;
 
 use super::{MAX_BODY, OperatorDoor, render::Failure};
 use crate::{
@@ -17,7 +18,73 @@ use crate::{
 /// More rows than this are never in one answer.
 pub(super) const MAX_PAGE: usize = 1_000;
 
-/// A request's query parameters.
+/// The query parameters of a native resource, as a struct that describes them too. Each handler may take several such
+/// structs; names that none of them has are refused before it (see [`super::contract`]). An empty value counts as absent.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Failure> {
+        let query = parts.uri.query().unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty());
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs)
+            .finish();
+        let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+        let query = serde_path_to_error::deserialize(deserializer);
+        query.map(Self).map_err(|error| {
+            let name = error.path().to_string();
+            misread(Code::BadParameter, &name, &error.into_inner().to_string()).into()
+        })
+    }
+}
+
+/// How many rows.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Limit {
+    /// At most so many rows; 100 if absent.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<usize>,
+}
+
+impl Limit {
+    /// 100 unless another limit is given.
+    pub(super) fn rows(&self) -> Result<usize> {
+        let limit = self.limit.unwrap_or(100);
+        if (1..=MAX_PAGE).contains(&limit) {
+            Ok(limit)
+        } else {
+            Err(Error::invalid("limit", "is not between 1 and 1000"))
+        }
+    }
+}
+
+/// The page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// At most so many rows; 100 if absent.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<usize>,
+    /// Continue after the page that gave this as its `next_cursor`.
+    cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// The page, 100 rows unless another limit is given.
+    pub(super) fn page(self) -> Result<Page> {
+        let limit = Limit { limit: self.limit };
+        Ok(Page {
+            cursor: self.cursor,
+            offset: 0,
+            limit: limit.rows()?,
+        })
+    }
+}
+
+/// The query parameters of NanoMDM's and NanoDEP's endpoints, which overlook what they do not know.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Params(Vec<(String, String)>);
 
@@ -99,9 +166,24 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// A parameter that can't be used.
+/// A parameter that can't be read.
 pub(super) fn bad(name: &str, problem: &str) -> Error {
     Error::with(Code::BadParameter, format!("{name} {problem}"))
+}
+
+/// What serde said about a field. Where one is missing serde names it in its text only.
+fn misread(code: Code, path: &str, problem: &str) -> Error {
+    // Where it stopped reading is of no use to whoever made the body with a program.
+    let problem = problem.split(" at line ").next().unwrap_or(problem);
+    let missing = problem
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'));
+    match (path, missing) {
+        ("." | "?" | "", None) => Error::with(code, problem),
+        ("." | "?" | "", Some(name)) => Error::of_field(code, name, "is missing"),
+        (path, Some(name)) => Error::of_field(code, &format!("{path}.{name}"), "is missing"),
+        (path, None) => Error::of_field(code, path, problem),
+    }
 }
 
 /// The ids of a path segment, separated by commas. Repetitions are dropped.
@@ -136,6 +218,9 @@ impl OperatorDoor {
         // By way of a map: serde would take an array for a struct.
         let object: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(body).map_err(|error| Error::with(Code::BadBody, &error))?;
-        serde_json::from_value(object.into()).map_err(|error| Error::with(Code::BadBody, &error))
+        serde_path_to_error::deserialize(serde_json::Value::from(object)).map_err(|error| {
+            let path = error.path().to_string();
+            misread(Code::BadBody, &path, &error.into_inner().to_string())
+        })
     }
 }

@@ -13,12 +13,11 @@ use utoipa::ToSchema;
 
 use super::{
     OperatorDoor,
-    input::{Path, bad},
-    openapi::Problem,
+    input::Path,
     render::{Failure, json_response},
+    view::Time,
 };
 use crate::{
-    protocol::time::Timestamp,
     service::access::{Operator, Scope},
     storage::ApiKeyRecord,
 };
@@ -30,12 +29,11 @@ pub(super) struct NewKey {
     /// 1 to 64 letters, digits, or any of `-` `_` `.` `@`.
     #[schema(max_length = 64, min_length = 1, pattern = "^[A-Za-z0-9_.@-]+$")]
     name: String,
-    /// What it may do: any of admin, audit, command, enroll, read, support.
+    /// What it may do.
     #[schema(min_items = 1)]
-    scopes: Vec<String>,
-    /// When it stops working, as RFC 3339; never if absent.
-    #[schema(format = DateTime)]
-    expires_at: Option<String>,
+    scopes: Vec<Scope>,
+    /// When it stops working; never if absent.
+    expires_at: Option<Time>,
 }
 
 /// A key that was just made.
@@ -44,7 +42,7 @@ pub(super) struct MadeKey {
     /// Its name.
     name: String,
     /// What it may do.
-    scopes: Vec<String>,
+    scopes: Vec<Scope>,
     /// The key itself, which is shown this once.
     key: String,
 }
@@ -64,11 +62,9 @@ pub(super) struct KeyView {
     /// What it may do.
     scopes: Vec<String>,
     /// When it was made.
-    #[schema(format = DateTime)]
-    created_at: String,
+    created_at: Time,
     /// When it stops working; never if null.
-    #[schema(format = DateTime)]
-    expires_at: Option<String>,
+    expires_at: Option<Time>,
 }
 
 impl From<ApiKeyRecord> for KeyView {
@@ -76,8 +72,8 @@ impl From<ApiKeyRecord> for KeyView {
         Self {
             name: key.name,
             scopes: key.scopes,
-            created_at: key.created_at.to_rfc3339(),
-            expires_at: key.expires_at.map(Timestamp::to_rfc3339),
+            created_at: key.created_at.into(),
+            expires_at: key.expires_at.map(Time),
         }
     }
 }
@@ -88,9 +84,9 @@ impl From<ApiKeyRecord> for KeyView {
     request_body = NewKey,
     responses(
         (status = 201, description = "Made.", body = MadeKey),
-        (status = 409, description = "The name is taken.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken."),
     ),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn create(
     State(door): State<Arc<OperatorDoor>>,
@@ -100,28 +96,17 @@ pub(super) async fn create(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
     let new: NewKey = door.json(&headers, body).await?;
-    let mut scopes = Vec::new();
-    for name in &new.scopes {
-        scopes.push(Scope::parse(name).ok_or_else(|| {
-            bad(
-                "scopes",
-                "may hold admin, audit, command, enroll, read and support",
-            )
-        })?);
-    }
-    let read =
-        |text: String| Timestamp::parse_rfc3339(&text).ok_or_else(|| bad("expires_at", "is not RFC 3339"));
-    let expires_at = new.expires_at.map(read).transpose()?;
+    let expires_at = new.expires_at.map(|at| at.0);
     let key = door
         .keys
-        .create(&new.name, &scopes, expires_at, door.clock.now())
+        .create(&new.name, &new.scopes, expires_at, door.clock.now())
         .await?;
     tracing::info!(by = operator.name, name = new.name, "API key created");
     Ok(json_response(
         StatusCode::CREATED,
         &MadeKey {
             name: new.name,
-            scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            scopes: new.scopes,
             key: key.reveal().to_owned(),
         },
     ))
@@ -131,7 +116,7 @@ pub(super) async fn create(
 #[utoipa::path(
     get, path = "/v1/apikeys", tag = "access", operation_id = "list_api_keys",
     responses((status = 200, description = "All keys.", body = KeyList)),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
@@ -148,9 +133,9 @@ pub(super) async fn list(
     params(("name" = String, Path, description = "The key's name.")),
     responses(
         (status = 204, description = "Removed."),
-        (status = 404, description = "There is none of that name.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none of that name."),
     ),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn remove(
     State(door): State<Arc<OperatorDoor>>,

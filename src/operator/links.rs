@@ -8,32 +8,60 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     OperatorDoor,
-    input::bad,
     render::{Failure, json_response},
+    view::{MadeForView, Time},
 };
-use crate::service::{
-    access::{Operator, Scope},
-    enrollment::made_for,
+use crate::{
+    error::Error,
+    service::{
+        access::{Operator, Scope},
+        enrollment::made_for,
+    },
 };
 
 /// A link that nobody has used after this long is worth nothing. Longest, and the usual.
 const MAX_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 const USUAL_TTL: Duration = Duration::from_secs(24 * 3600);
 
-#[derive(Deserialize)]
+/// A link to be made: for anyone, or bound to a device.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewLink {
+pub(super) struct NewLink {
+    /// Only for the device with this UDID.
     udid: Option<String>,
+    /// Only for the device with this serial number.
     serial: Option<String>,
+    /// For so many seconds; a day if absent.
+    #[schema(minimum = 1, maximum = 2_592_000)]
     ttl_seconds: Option<u64>,
 }
 
-/// Makes a link, bound to a device if its UDID or serial number is given.
+/// A link that was just made.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MadeLink {
+    /// For whom.
+    made_for: MadeForView,
+    /// From when on it is refused.
+    expires_at: Time,
+    /// The link, which is shown this once. Whoever opens it first gets the profile.
+    #[schema(format = "uri")]
+    url: String,
+}
+
+/// Makes a one-time link to an enrollment profile.
+///
+/// It is bound to a device if its UDID or serial number is given, and then lets that device take its own enrollment over.
+#[utoipa::path(
+    post, path = "/v1/enroll-links", tag = "enrollments", operation_id = "create_enroll_link",
+    request_body = NewLink,
+    responses((status = 201, description = "Made.", body = MadeLink)),
+    security(("bearer" = ["enroll"]))
+)]
 pub(super) async fn create(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -44,14 +72,16 @@ pub(super) async fn create(
     let new: NewLink = door.json(&headers, body).await?;
     let ttl = new.ttl_seconds.map_or(USUAL_TTL, Duration::from_secs);
     if ttl.is_zero() || ttl > MAX_TTL {
-        return Err(bad("ttl_seconds", "lies outside 1 second to 30 days").into());
+        return Err(Error::invalid("ttl_seconds", "lies outside 1 second to 30 days").into());
     }
     let made_for = made_for(new.udid, new.serial)?;
     let now = door.clock.now();
-    let answer = json!({ "made_for": &made_for, "expires_at": now.plus(ttl).to_rfc3339() });
-    let url = door.enrollments.create_link(made_for, ttl, now).await?;
+    let url = door.enrollments.create_link(made_for.clone(), ttl, now).await?;
     tracing::info!(by = operator.name, "enrollment link created");
-    let mut answer = answer;
-    answer["url"] = url.into();
-    Ok(json_response(StatusCode::CREATED, &answer))
+    let link = MadeLink {
+        made_for: made_for.into(),
+        expires_at: now.plus(ttl).into(),
+        url,
+    };
+    Ok(json_response(StatusCode::CREATED, &link))
 }

@@ -1,12 +1,28 @@
 //! The human-facing door: NanoMDM's and NanoDEP's API as their tools know it, and the native resources next to
 //! it.
+//!
+//! The style of a native resource, which `keys.rs` and `hooks/` are examples of:
+//!
+//! * Each handler is described by `#[utoipa::path]` (tag, `operation_id`, parameters, body, what it answers) and comes in by
+//!   `routes!`. Its first doc line is the summary, the rest the description. `security(("bearer" = ["scope"]))` names the
+//!   scope that the handler `require`s: `read` to look, `command` for commands, `enroll` for links, `support` to help one
+//!   user, `admin` for the rest. What all operations may answer (400, 401, 403, 408, 413, 415, 422, 429, 503, the form of
+//!   problems, `X-Request-Id`) is added by `openapi::complete`; say the others: 404, 409, 412.
+//! * Bodies are structs with `deny_unknown_fields`, read by `door.json`: what can't be read is a 400, a broken rule a 422
+//!   (`Error::invalid`), both name the field. Answers are structs too (`…View`, made by `From` of the record), in `view.rs`
+//!   or `*_view.rs` where a file grows. Times are `view::Time`. An absent fact is null, an absent `next_cursor` is left out.
+//! * Query parameters are structs (`IntoParams`) taken by `input::Query`; lists add `PageQuery` (`limit`, `cursor`).
+//!   `contract.rs` refuses parameters that the document does not name, and bodies of another media type.
+//! * Where edits race, answers carry an `ETag` and changes heed `If-Match` (`etag.rs`).
 
 mod ade;
 mod audit;
 pub mod auth;
 pub mod client;
 mod commands;
+mod contract;
 mod enrollments;
+mod enrollments_view;
 mod figures;
 mod health;
 mod hooks;
@@ -19,16 +35,15 @@ mod push_certificates;
 mod pushes;
 mod render;
 mod status;
+mod view;
 
 use std::sync::{Arc, atomic::AtomicI64};
 
-use axum::{
-    Router, middleware,
-    routing::{any, delete, get, post, put},
-};
+use axum::{Router, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use contract::Contract;
 pub use status::Ends;
 
 use crate::{
@@ -109,7 +124,9 @@ type Routes = OpenApiRouter<Arc<OperatorDoor>>;
 
 /// The operator-facing routes.
 pub fn router(door: Arc<OperatorDoor>) -> Router {
+    let contract = Arc::new(Contract::of(&document()));
     let guarded = guarded()
+        .route_layer(middleware::from_fn_with_state(contract, contract::hold))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), audit::layer))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
     let (router, _) = open().merge(guarded).split_for_parts();
@@ -126,96 +143,45 @@ pub fn document() -> utoipa::openapi::OpenApi {
         .merge(open())
         .merge(guarded())
         .split_for_parts();
-    openapi::with_common_answers(document)
+    openapi::complete(document)
 }
 
 /// The routes that anyone may use.
 fn open() -> Routes {
     OpenApiRouter::new()
-        .route("/healthz", get(health::healthz))
-        .route("/metrics", get(health::metrics))
-        .route("/readyz", get(health::readyz))
-        .route("/version", get(health::version))
-        .merge(openapi::routes())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::version))
+        .routes(routes!(openapi::show))
 }
 
 /// The routes that ask who it is.
 fn guarded() -> Routes {
     OpenApiRouter::new()
-        .route("/migration", any(nanomdm::migration))
-        .route("/v1/ade/panes", get(ade::profiles::panes))
-        .route("/v1/ade/presets", get(ade::profiles::presets))
-        .route(
-            "/v1/ade/tokens/{name}/profiles",
-            get(ade::profiles::list).post(ade::profiles::create),
-        )
-        .route(
-            "/v1/ade/tokens/{name}/import-profile",
-            post(ade::profiles::import),
-        )
-        .route(
-            "/v1/ade/tokens/{name}/profiles/{profile}",
-            get(ade::profiles::show)
-                .patch(ade::profiles::change)
-                .put(ade::profiles::replace)
-                .delete(ade::profiles::remove),
-        )
-        .route(
-            "/v1/ade/tokens/{name}/profiles/{profile}/default",
-            put(ade::profiles::set_default).delete(ade::profiles::unset_default),
-        )
+        .routes(routes!(commands::show))
+        .routes(routes!(commands::cancel))
+        .routes(routes!(enrollments::list))
+        .routes(routes!(enrollments::show))
+        .routes(routes!(enrollments::allow_reenroll))
+        .routes(routes!(enrollments::release))
+        .routes(routes!(enrollments::renew_identity))
+        .routes(routes!(hooks::list, hooks::create))
+        .routes(routes!(hooks::show, hooks::change, hooks::remove))
+        .routes(routes!(hooks::letters::list, hooks::letters::forget))
+        .routes(routes!(hooks::letters::replay))
+        .routes(routes!(hooks::test))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::remove))
-        .route("/v1/commands/{uuid}", get(commands::show))
-        .route("/v1/commands/{uuid}/enrollments/{id}", delete(commands::cancel))
-        .route("/v1/enqueue/{ids}", any(nanomdm::enqueue))
-        .route("/v1/enroll-links", post(links::create))
-        .route("/v1/enrollments", get(enrollments::list))
-        .route("/v1/enrollments/query", post(nanomdm::query))
-        .route("/v1/enrollments/{id}", get(enrollments::show))
-        .route(
-            "/v1/enrollments/{id}/allow-reenroll",
-            post(enrollments::allow_reenroll),
-        )
-        .route("/v1/enrollments/{id}/release", post(enrollments::release))
-        .route(
-            "/v1/enrollments/{id}/renew-identity",
-            post(enrollments::renew_identity),
-        )
-        .route("/v1/hooks", get(hooks::list).post(hooks::create))
-        .route(
-            "/v1/hooks/{name}",
-            get(hooks::show).patch(hooks::change).delete(hooks::remove),
-        )
-        .route(
-            "/v1/hooks/{name}/deadletters",
-            get(hooks::dead_letters).delete(hooks::forget_dead_letters),
-        )
-        .route("/v1/hooks/{name}/replay", post(hooks::replay))
-        .route("/v1/hooks/{name}/test", post(hooks::test))
-        .route("/v1/push/{ids}", any(nanomdm::push))
-        .route(
-            "/v1/push-certificates",
-            get(push_certificates::list).post(push_certificates::import),
-        )
-        .route("/v1/push-certificates/csr", post(push_certificates::request))
-        .route("/v1/push-certificates/{topic}", get(push_certificates::show))
-        .route(
-            "/v1/push-certificates/{topic}/test",
-            post(push_certificates::test),
-        )
-        .route(
-            "/v1/pushcert",
-            get(nanomdm::push_certificate).put(nanomdm::store_push_certificate),
-        )
-        .route("/v1/pushcerts", get(nanomdm::push_certificates))
-        .route("/v1/pushes", get(pushes::status))
-        .route(
-            "/v1/queue/{ids}",
-            get(nanomdm::queue).delete(nanomdm::clear_queue),
-        )
+        .routes(routes!(links::create))
+        .routes(routes!(push_certificates::list, push_certificates::import))
+        .routes(routes!(push_certificates::request))
+        .routes(routes!(push_certificates::show))
+        .routes(routes!(push_certificates::test))
+        .routes(routes!(pushes::status))
         .merge(ade::routes())
         .merge(audit::routes())
         .routes(routes!(commands::retry))
         .routes(routes!(status::show))
+        .merge(nanomdm::routes())
 }

@@ -12,9 +12,17 @@ use super::{
     OperatorDoor,
     render::{Failure, json_response},
 };
-use crate::service::access::{Operator, Scope};
+use crate::service::{
+    access::{Operator, Scope},
+    push::PushStatus,
+};
 
-/// What waits, what is on its way, and what keeps pushes from leaving.
+/// How pushes get on: what waits, what is on its way, and what keeps pushes from leaving.
+#[utoipa::path(
+    get, path = "/v1/pushes", tag = "push", operation_id = "show_pushes",
+    responses((status = 200, description = "The figures.", body = PushStatus)),
+    security(("bearer" = ["read"]))
+)]
 pub(super) async fn status(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,

@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Code, Error, FieldProblem, Kind},
-    net::{log::Cause, retry_after},
+    net::{
+        log::{self, Cause},
+        retry_after,
+    },
 };
 
 /// A failure on its way out of this door.
@@ -75,6 +78,9 @@ pub(super) fn problem(error: &Error) -> Value {
         "code": code.as_str(),
         "step": code.step(),
     });
+    if let Some(id) = log::request_id() {
+        body["instance"] = id.urn().into();
+    }
     if !error.fields().is_empty() {
         let field = |field: &FieldProblem| json!({ "fields": field.fields, "problem": field.problem });
         body["fields"] = error.fields().iter().map(field).collect();
@@ -86,7 +92,9 @@ pub(super) fn problem(error: &Error) -> Value {
 pub(super) fn status(error: &Error) -> StatusCode {
     match error.code() {
         Code::BodyTimeout => return StatusCode::REQUEST_TIMEOUT,
+        Code::MediaTypeUnsupported => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::MethodNotAllowed => return StatusCode::METHOD_NOT_ALLOWED,
+        Code::PreconditionFailed => return StatusCode::PRECONDITION_FAILED,
         _ => {}
     }
     match error.kind() {

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::{
     OperatorDoor,
     render::{Failure, json_response},
+    view::Time,
 };
 use crate::{
     protocol::time::Timestamp,
@@ -88,8 +89,7 @@ pub(super) struct QueueStatus {
     /// How many, over all enrollments.
     commands: u64,
     /// When the oldest was enqueued.
-    #[schema(required, format = DateTime)]
-    oldest_at: Option<String>,
+    oldest_at: Option<Time>,
 }
 
 /// Pushes.
@@ -100,7 +100,6 @@ pub(super) struct PushingStatus {
     /// Enrollments that are to be woken.
     pending: usize,
     /// Since when APNs is down.
-    #[schema(required, format = DateTime)]
     apns_down_since: Option<String>,
 }
 
@@ -110,8 +109,7 @@ pub(super) struct PushCertificateStatus {
     /// Its topic.
     topic: String,
     /// When it expires.
-    #[schema(format = DateTime)]
-    expires_at: String,
+    expires_at: Time,
     /// Whole days until then; negative after that.
     days_left: i64,
 }
@@ -124,14 +122,11 @@ pub(super) struct TokenStatus {
     /// How it stands.
     status: String,
     /// When it expires.
-    #[schema(required, format = DateTime)]
-    expires_at: Option<String>,
+    expires_at: Option<Time>,
     /// Whole days until then; negative after that.
-    #[schema(required)]
     days_left: Option<i64>,
     /// When Apple last gave a page of its devices.
-    #[schema(required, format = DateTime)]
-    last_fetch_at: Option<String>,
+    last_fetch_at: Option<Time>,
 }
 
 /// A hook.
@@ -142,8 +137,7 @@ pub(super) struct HookStatus {
     /// Whether it gets events.
     enabled: bool,
     /// Since when it takes none.
-    #[schema(required, format = DateTime)]
-    failing_since: Option<String>,
+    failing_since: Option<Time>,
     /// Events that wait.
     waiting: u64,
     /// Events that were given up.
@@ -156,8 +150,7 @@ pub(super) struct CertificateStatus {
     /// device_ca or tls.
     kind: String,
     /// When it expires.
-    #[schema(format = DateTime)]
-    expires_at: String,
+    expires_at: Time,
     /// Whole days until then; negative after that.
     days_left: i64,
 }
@@ -179,7 +172,7 @@ fn days(end: Timestamp, now: Timestamp) -> i64 {
 #[utoipa::path(
     get, path = "/v1/status", tag = "server", operation_id = "show_status",
     responses((status = 200, description = "How it is doing.", body = Status)),
-    security(("basic" = ["read"]), ("bearer" = ["read"]))
+    security(("bearer" = ["read"]))
 )]
 pub(super) async fn show(
     State(door): State<Arc<OperatorDoor>>,
@@ -205,7 +198,7 @@ async fn gather(door: &OperatorDoor) -> Result<Status, Failure> {
         },
         queue: QueueStatus {
             commands: figures.queued_commands,
-            oldest_at: figures.oldest_queued_at.map(Timestamp::to_rfc3339),
+            oldest_at: figures.oldest_queued_at.map(Time),
         },
         pushes: PushingStatus {
             configured: pushes.configured,
@@ -215,16 +208,16 @@ async fn gather(door: &OperatorDoor) -> Result<Status, Failure> {
         push_certificates: certificates
             .map(|one| PushCertificateStatus {
                 topic: one.topic.to_string(),
-                expires_at: one.not_after.to_rfc3339(),
+                expires_at: one.not_after.into(),
                 days_left: days(one.not_after, now),
             })
             .collect(),
         ade_tokens: tokens
             .map(|one| TokenStatus {
                 status: one.status.as_str().to_owned(),
-                expires_at: one.record.expires_at.map(Timestamp::to_rfc3339),
+                expires_at: one.record.expires_at.map(Time),
                 days_left: one.record.expires_at.map(|end| days(end, now)),
-                last_fetch_at: one.sync.last_fetch_at.map(Timestamp::to_rfc3339),
+                last_fetch_at: one.sync.last_fetch_at.map(Time),
                 name: one.record.name,
             })
             .collect(),
@@ -232,7 +225,7 @@ async fn gather(door: &OperatorDoor) -> Result<Status, Failure> {
             .map(|one| HookStatus {
                 name: one.record.name,
                 enabled: one.record.enabled,
-                failing_since: one.failing_since.map(Timestamp::to_rfc3339),
+                failing_since: one.failing_since.map(Time),
                 waiting: one.figures.waiting,
                 dead_letters: one.figures.dead_letters,
             })
@@ -243,7 +236,7 @@ async fn gather(door: &OperatorDoor) -> Result<Status, Failure> {
             .into_iter()
             .map(|(kind, end)| CertificateStatus {
                 kind: kind.to_owned(),
-                expires_at: end.to_rfc3339(),
+                expires_at: end.into(),
                 days_left: days(end, now),
             })
             .collect(),

@@ -16,7 +16,7 @@ use sender::Channel;
 pub use sender::{Sender, device_identifier};
 
 /// What `Authenticate` says of the device. All optional: each platform sends its own selection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct DeviceFacts {
     /// Absent in User Enrollment.
@@ -52,7 +52,7 @@ pub struct DeviceFacts {
 }
 
 /// What a user channel's messages say of the user.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UserFacts {
     /// macOS short name, or the Managed Apple Account on a Shared iPad.
     pub short_name: Option<String>,

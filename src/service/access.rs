@@ -1,11 +1,16 @@
 //! Who may do what: scopes, which each route of the operator's API asks for one of; and roles, which are sets of them.
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::{Code, Error, Result};
 
 /// What an operator may do. Alphabetical.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Everything, keys and certificates included.
     Admin,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    error::{Code, Error, Result},
+    error::{Error, Result},
     protocol::{ids::Fingerprint, time::Timestamp},
     service::access::{Operator, Scope},
     storage::{
@@ -160,10 +160,7 @@ impl Audit {
             _ => match links.next().and_then(|link| link.stored) {
                 Some((hash, _)) => AuditHead { number: after, hash },
                 None => {
-                    return Err(Error::with(
-                        Code::BadParameter,
-                        "after names an entry that is not there",
-                    ));
+                    return Err(Error::invalid("after", "names an entry that is not there"));
                 }
             },
         };

@@ -54,7 +54,7 @@ pub fn made_for(udid: Option<String>, serial: Option<String>) -> Result<MadeFor>
     let checked = |key: &'static str, value: Option<String>| {
         let value = value.map(|value| value.trim().to_owned());
         match value.as_deref().map(|value| device_identifier(key, value)) {
-            Some(Err(error)) => Err(Error::with(Code::BadParameter, &error)),
+            Some(Err(error)) => Err(Error::invalid(key, error.to_string())),
             _ => Ok(value),
         }
     };

@@ -17,8 +17,8 @@ pub fn check_name(name: &str) -> Result<()> {
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
     if name.is_empty() || name.len() > 64 || !printable {
-        let rule = "a name has 1 to 64 letters, digits, or any of - _ . @";
-        return Err(Error::with(Code::BadParameter, rule));
+        let rule = "has 1 to 64 letters, digits, or any of - _ . @";
+        return Err(Error::invalid("name", rule));
     }
     Ok(())
 }
@@ -45,7 +45,7 @@ impl Keys {
     ) -> Result<Secret> {
         check_name(name)?;
         if scopes.is_empty() {
-            return Err(Error::with(Code::BadParameter, "a key needs at least one scope"));
+            return Err(Error::invalid("scopes", "one at least is needed"));
         }
         let secret = Secret::generate().map_err(Error::internal)?;
         let record = ApiKeyRecord {

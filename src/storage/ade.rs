@@ -148,7 +148,7 @@ impl AdeTokenRecord {
 }
 
 /// What kind of pass over Apple's list a sync is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AdeSyncKind {
     /// All devices (`POST /server/devices`).
@@ -220,7 +220,7 @@ pub struct AdeSyncRecord {
 }
 
 /// How an assignment to a device stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdeAssignmentState {
     /// Apple was not asked yet, or did not answer.
@@ -433,7 +433,7 @@ pub struct AdeDeviceFilter {
 }
 
 /// How many devices of a token stand where. Counted over all its devices: for what is shown now and then.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct AdeFigures {
     /// Devices that Apple has for this MDM server.
     pub devices: u64,

@@ -13,7 +13,7 @@ use crate::protocol::{
 };
 
 /// Whose JSON a hook gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HookFormat {
     /// NanoMDM's.

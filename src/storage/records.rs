@@ -36,7 +36,7 @@ impl fmt::Debug for Sealed {
 }
 
 /// Where an enrollment stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EnrollmentState {
     /// `Authenticate` seen; the profile may still fail to install, so nothing may be pushed.
@@ -298,7 +298,7 @@ pub struct NewCommand {
 }
 
 /// Where a command stands for one enrollment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandState {
     /// Waiting to be fetched, or fetched and not yet answered.

@@ -116,7 +116,8 @@ fn trace(fields: &mut BTreeMap<&'static str, String>) -> String {
     let is_id = |text: &String| {
         text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let given = fields.remove("trace").or_else(|| fields.get("id").cloned());
+    let own = |fields: &BTreeMap<_, String>| fields.get("id").map(|id| id.replace('-', ""));
+    let given = fields.remove("trace").or_else(|| own(fields));
     given
         .filter(is_id)
         .unwrap_or_else(|| Uuid::new_v4().simple().to_string())

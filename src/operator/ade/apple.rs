@@ -5,54 +5,81 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Extension, RawQuery, State},
+    extract::{Extension, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
+use super::TokenQuery;
 use crate::{
     operator::{
         OperatorDoor,
-        input::{Params, Path},
+        input::{Path, Query},
         render::{Failure, json_response},
     },
     protocol::ids::SerialNumber,
     service::access::{Operator, Scope},
-    storage::AdeTokenRecord,
 };
 
-impl OperatorDoor {
-    async fn token_of(&self, query: Option<&str>) -> Result<AdeTokenRecord, Failure> {
-        let params = Params::parse(query);
-        Ok(self.ade_devices.token(params.get("token")).await?)
-    }
-}
-
-/// Tokens for beta releases, as Apple gives them; `token`.
+/// Tokens for beta releases, as Apple gives them.
+#[utoipa::path(
+    get, path = "/v1/ade/beta-tokens", tag = "ade", operation_id = "list_beta_tokens",
+    params(TokenQuery),
+    responses(
+        (status = 200, description = "Apple's answer.", body = Object),
+        (status = 404, description = "There is no such server token."),
+        (status = 409, description = "The server token waits for its file."),
+    ),
+    security(("bearer" = ["read"]))
+)]
 pub(super) async fn beta_tokens(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
-    RawQuery(query): RawQuery,
+    Query(query): Query<TokenQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let token = door.token_of(query.as_deref()).await?;
+    let token = door.ade_devices.token(query.token.as_deref()).await?;
     let answer = door.ade_devices.beta_tokens(&token, door.clock.now()).await?;
     Ok(json_response(StatusCode::OK, &answer))
 }
 
-#[derive(Deserialize)]
+/// A device to be locked.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Lock {
+pub(super) struct NewActivationLock {
+    /// The server token's name; the default one if absent.
     token: Option<String>,
+    /// Its serial number.
     serial: SerialNumber,
-    /// The hash of a bypass code, in hexadecimal.
+    /// The hash of a bypass code, in hexadecimal; `GET /v1/bypasscode` makes one.
     escrow_key: Option<String>,
+    /// Shown on the locked device.
     lost_message: Option<String>,
 }
 
-/// Locks a device that is not enrolled.
+/// What Apple said.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ActivationLocked {
+    /// The device.
+    serial: SerialNumber,
+    /// Apple's word, such as `SUCCESS` or `ORG_NOT_SUPPORTED`.
+    response_status: String,
+}
+
+/// Locks a device of the organisation that is not enrolled.
+#[utoipa::path(
+    post, path = "/v1/ade/activation-locks", tag = "ade", operation_id = "create_activation_lock",
+    request_body = NewActivationLock,
+    responses(
+        (status = 200, description = "What Apple said.", body = ActivationLocked),
+        (status = 404, description = "There is no such server token."),
+        (status = 409, description = "The server token waits for its file."),
+    ),
+    security(("bearer" = ["admin"]))
+)]
 pub(super) async fn activation_lock(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -60,7 +87,7 @@ pub(super) async fn activation_lock(
     body: Body,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
-    let asked: Lock = door.json(&headers, body).await?;
+    let asked: NewActivationLock = door.json(&headers, body).await?;
     let token = door.ade_devices.token(asked.token.as_deref()).await?;
     let mut request = json!({ "device": asked.serial });
     if let Some(key) = asked.escrow_key {
@@ -74,19 +101,32 @@ pub(super) async fn activation_lock(
         .activation_lock(&token, &request, door.clock.now())
         .await?;
     tracing::warn!(by = operator.name, token = token.name, serial = %asked.serial, status, "activation lock");
-    let answer = json!({ "serial": asked.serial, "response_status": status });
+    let answer = ActivationLocked {
+        serial: asked.serial,
+        response_status: status,
+    };
     Ok(json_response(StatusCode::OK, &answer))
 }
 
-/// Which device a device has replaced, as Apple tells it; `token`.
+/// Which device a device has replaced, as Apple tells it.
+#[utoipa::path(
+    get, path = "/v1/ade/replacements/{serial}", tag = "ade", operation_id = "show_replacement",
+    params(("serial" = SerialNumber, Path, description = "The device's serial number."), TokenQuery),
+    responses(
+        (status = 200, description = "Apple's answer.", body = Object),
+        (status = 404, description = "There is no such server token."),
+        (status = 409, description = "The server token waits for its file."),
+    ),
+    security(("bearer" = ["read"]))
+)]
 pub(super) async fn replacement(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(serial): Path<SerialNumber>,
-    RawQuery(query): RawQuery,
+    Query(query): Query<TokenQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let token = door.token_of(query.as_deref()).await?;
+    let token = door.ade_devices.token(query.token.as_deref()).await?;
     let answer = door
         .ade_devices
         .replacement(&token, &serial, door.clock.now())
@@ -94,14 +134,24 @@ pub(super) async fn replacement(
     Ok(json_response(StatusCode::OK, &answer))
 }
 
-/// Where Apple sends devices of people with managed Apple Accounts; `token`.
+/// Where Apple sends devices of people with managed Apple Accounts.
+#[utoipa::path(
+    get, path = "/v1/ade/service-discovery", tag = "ade", operation_id = "show_service_discovery",
+    params(TokenQuery),
+    responses(
+        (status = 200, description = "Apple's answer.", body = Object),
+        (status = 404, description = "There is no such server token."),
+        (status = 409, description = "The server token waits for its file."),
+    ),
+    security(("bearer" = ["read"]))
+)]
 pub(super) async fn service_discovery(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
-    RawQuery(query): RawQuery,
+    Query(query): Query<TokenQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let token = door.token_of(query.as_deref()).await?;
+    let token = door.ade_devices.token(query.token.as_deref()).await?;
     let answer = door
         .ade_devices
         .service_discovery(&token, door.clock.now())
@@ -109,14 +159,28 @@ pub(super) async fn service_discovery(
     Ok(json_response(StatusCode::OK, &answer))
 }
 
-#[derive(Deserialize)]
+/// Where Apple is to send them.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Discovery {
+pub(super) struct Discovery {
+    /// The server token's name; the default one if absent.
     token: Option<String>,
+    /// The address; Apple looks at it, this server never does.
+    #[schema(example = "https://mdm.example.com/.well-known/com.apple.remotemanagement")]
     url: String,
 }
 
-/// Sets that address.
+/// Tells Apple where to send devices of people with managed Apple Accounts.
+#[utoipa::path(
+    put, path = "/v1/ade/service-discovery", tag = "ade", operation_id = "set_service_discovery",
+    request_body = Discovery,
+    responses(
+        (status = 204, description = "Apple has taken it."),
+        (status = 404, description = "There is no such server token."),
+        (status = 409, description = "The server token waits for its file."),
+    ),
+    security(("bearer" = ["admin"]))
+)]
 pub(super) async fn set_service_discovery(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -137,14 +201,24 @@ pub(super) async fn set_service_discovery(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Takes it away; `token`.
+/// Takes that address away.
+#[utoipa::path(
+    delete, path = "/v1/ade/service-discovery", tag = "ade", operation_id = "remove_service_discovery",
+    params(TokenQuery),
+    responses(
+        (status = 204, description = "Apple has none any more."),
+        (status = 404, description = "There is no such server token."),
+        (status = 409, description = "The server token waits for its file."),
+    ),
+    security(("bearer" = ["admin"]))
+)]
 pub(super) async fn remove_service_discovery(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
-    RawQuery(query): RawQuery,
+    Query(query): Query<TokenQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
-    let token = door.token_of(query.as_deref()).await?;
+    let token = door.ade_devices.token(query.token.as_deref()).await?;
     door.ade_devices
         .set_service_discovery(&token, None, door.clock.now())
         .await?;

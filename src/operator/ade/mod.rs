@@ -2,65 +2,65 @@
 
 mod accounts;
 mod apple;
+mod assignments;
 mod devices;
+mod devices_view;
 mod nanodep;
-pub(super) mod profiles;
-mod profiles_view;
+mod profiles;
 mod refusals;
 mod sync;
+mod sync_view;
 mod tokens;
+mod tokens_view;
 
-use axum::routing::{any, delete, get, post, put};
-use utoipa_axum::router::OpenApiRouter;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Routes;
 
 /// The routes of this part.
 pub(super) fn routes() -> Routes {
     OpenApiRouter::new()
-        .route("/proxy/{name}/{*path}", any(nanodep::proxy))
-        .route("/v1/ade/activation-locks", post(apple::activation_lock))
-        .route("/v1/ade/assignments", post(devices::assign))
-        .route("/v1/ade/beta-tokens", get(apple::beta_tokens))
-        .route("/v1/ade/devices", get(devices::list))
-        .route(
-            "/v1/ade/devices/{serial}",
-            get(devices::show).delete(devices::forget),
-        )
-        .route("/v1/ade/disownments", post(devices::disown))
-        .route("/v1/ade/replacements/{serial}", get(apple::replacement))
-        .route(
-            "/v1/ade/service-discovery",
-            get(apple::service_discovery)
-                .put(apple::set_service_discovery)
-                .delete(apple::remove_service_discovery),
-        )
-        .route("/v1/ade/sync", get(sync::show).post(sync::start))
-        .route("/v1/ade/accounts", get(accounts::list).post(accounts::create))
-        .route("/v1/ade/accounts/{name}", delete(accounts::remove))
-        .route("/v1/ade/refusals", get(refusals::list))
-        .route("/v1/ade/tokens", get(tokens::list).post(tokens::create))
-        .route(
-            "/v1/ade/tokens/{name}",
-            get(tokens::show).patch(tokens::change).delete(tokens::remove),
-        )
-        .route("/v1/ade/tokens/{name}/renew", post(tokens::renew))
-        .route("/v1/ade/tokens/{name}/token", put(tokens::import))
-        .route("/v1/ade/why/{serial}", get(devices::why))
-        .route(
-            "/v1/assigner/{name}",
-            get(nanodep::assigner).put(nanodep::set_assigner),
-        )
-        .route("/v1/bypasscode", get(nanodep::bypass_code))
-        .route("/v1/config/{name}", get(nanodep::config).put(nanodep::set_config))
-        .route("/v1/dep_names", get(nanodep::names))
-        .route("/v1/maidjwt/{name}", get(nanodep::maid))
-        .route(
-            "/v1/tokenpki/{name}",
-            get(nanodep::certificate).put(nanodep::decrypt),
-        )
-        .route(
-            "/v1/tokens/{name}",
-            get(nanodep::credentials).put(nanodep::set_credentials),
-        )
+        .routes(routes!(accounts::list, accounts::create))
+        .routes(routes!(accounts::remove))
+        .routes(routes!(apple::activation_lock))
+        .routes(routes!(apple::beta_tokens))
+        .routes(routes!(apple::replacement))
+        .routes(routes!(
+            apple::service_discovery,
+            apple::set_service_discovery,
+            apple::remove_service_discovery
+        ))
+        .routes(routes!(assignments::assign))
+        .routes(routes!(assignments::disown))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::show, devices::forget))
+        .routes(routes!(devices::why))
+        .routes(routes!(profiles::list, profiles::create))
+        .routes(routes!(
+            profiles::show,
+            profiles::edit::change,
+            profiles::edit::replace,
+            profiles::remove
+        ))
+        .routes(routes!(profiles::set_default, profiles::unset_default))
+        .routes(routes!(profiles::import))
+        .routes(routes!(profiles::catalogue::panes))
+        .routes(routes!(profiles::catalogue::presets))
+        .routes(routes!(refusals::list))
+        .routes(routes!(sync::show, sync::start))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::show, tokens::change, tokens::remove))
+        .routes(routes!(tokens::import))
+        .routes(routes!(tokens::renew))
+        .merge(nanodep::routes())
+}
+
+/// Of which server token.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TokenQuery {
+    /// The server token's name; the default one if absent.
+    token: Option<String>,
 }

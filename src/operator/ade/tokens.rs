@@ -4,41 +4,54 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Extension, RawQuery, State},
+    extract::{Extension, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
+use super::tokens_view::{AdeTokenList, AdeTokenView, ImportedToken, TokenCertificateView};
 use crate::{
     operator::{
         OperatorDoor,
-        input::{Params, Path},
+        input::{Path, Query},
         render::{Failure, json_response},
     },
-    protocol::time::Timestamp,
     service::{
         access::{Operator, Scope},
-        ade::tokens::{
-            import::Import,
-            pending::{NewToken, TokenCertificate},
-            settings::TokenChange,
-            view::TokenView,
-        },
+        ade::tokens::{import::Import, pending::NewToken, settings::TokenChange},
     },
-    storage::AdeSyncRecord,
 };
 
-#[derive(Deserialize)]
+/// A server token to be made.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+pub(super) struct NewAdeToken {
+    /// 1 to 64 letters, digits, or any of `-` `_` `.` `@`.
+    #[schema(max_length = 64, min_length = 1, pattern = "^[A-Za-z0-9_.@-]+$")]
     name: String,
+    /// The Apple Account that it will be made with, as a note for the renewal.
+    #[schema(max_length = 256, min_length = 1)]
     apple_id: Option<String>,
+    /// Who may see it, its devices and its profiles; everyone if absent.
+    #[schema(max_items = 100)]
     scope_tags: Option<Vec<String>>,
 }
 
-/// Makes a token's key pair, or gives the certificate of one that is there; either way, what to do with it.
+/// Makes a server token's key pair; what to do with its certificate.
+///
+/// Asked again before the token is imported, it gives the same certificate.
+#[utoipa::path(
+    post, path = "/v1/ade/tokens", tag = "ade", operation_id = "create_ade_token",
+    request_body = NewAdeToken,
+    responses(
+        (status = 200, description = "The certificate of one that waits already.", body = TokenCertificateView),
+        (status = 201, description = "Made.", body = TokenCertificateView),
+        (status = 409, description = "There are as many tokens as there may be."),
+    ),
+    security(("bearer" = ["admin"]))
+)]
 pub(super) async fn create(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -46,7 +59,7 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
-    let asked: Asked = door.json(&headers, body).await?;
+    let asked: NewAdeToken = door.json(&headers, body).await?;
     let new = NewToken {
         name: asked.name,
         apple_id: asked.apple_id,
@@ -59,10 +72,21 @@ pub(super) async fn create(
     } else {
         StatusCode::OK
     };
-    Ok(json_response(status, &certificate(&made)))
+    Ok(json_response(status, &TokenCertificateView::from(made)))
 }
 
-/// The certificate for a renewal, and what to do with it.
+/// Begins a server token's renewal: the certificate for it, and what to do with that.
+///
+/// The present token stays in service until the new one is imported.
+#[utoipa::path(
+    post, path = "/v1/ade/tokens/{name}/renew", tag = "ade", operation_id = "renew_ade_token",
+    params(("name" = String, Path, description = "The token's name.")),
+    responses(
+        (status = 200, description = "The certificate.", body = TokenCertificateView),
+        (status = 404, description = "There is none of that name."),
+    ),
+    security(("bearer" = ["admin"]))
+)]
 pub(super) async fn renew(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -71,47 +95,83 @@ pub(super) async fn renew(
     operator.require(Scope::Admin)?;
     let made = door.ade_tokens.renew(&name, door.clock.now()).await?;
     tracing::info!(by = operator.name, token = name, "server token's renewal begun");
-    Ok(json_response(StatusCode::OK, &certificate(&made)))
+    Ok(json_response(StatusCode::OK, &TokenCertificateView::from(made)))
 }
 
-/// Takes a token into service; the body is the `.p7m`, as Apple's portal gives it.
+/// How a token is to be imported.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ImportQuery {
+    /// The Apple Account that it was made with, as a note for the renewal.
+    #[param(max_length = 256)]
+    apple_id: Option<String>,
+    /// Takes it even if it belongs to another MDM server, or if Apple does not accept it.
+    #[serde(default)]
+    force: bool,
+}
+
+/// Takes a server token into service.
+#[utoipa::path(
+    put, path = "/v1/ade/tokens/{name}/token", tag = "ade", operation_id = "import_ade_token",
+    params(("name" = String, Path, description = "The token's name."), ImportQuery),
+    request_body(
+        content = Vec<u8>, content_type = "application/octet-stream",
+        description = "The `.p7m` file, as Apple's portal gives it.",
+    ),
+    responses(
+        (status = 200, description = "In service.", body = ImportedToken),
+        (status = 404, description = "There is none of that name."),
+        (status = 409, description = "The file belongs to another MDM server, or the token was changed meanwhile."),
+    ),
+    security(("bearer" = ["admin"]))
+)]
 pub(super) async fn import(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
-    RawQuery(query): RawQuery,
+    Query(query): Query<ImportQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
-    let params = Params::parse(query.as_deref());
     let import = Import {
-        apple_id: params.get("apple_id"),
-        force: params.flag("force")?.unwrap_or(false),
+        apple_id: query.apple_id.as_deref(),
+        force: query.force,
     };
     let file = door.body(&headers, body).await?;
     let now = door.clock.now();
     let imported = door.ade_tokens.import(&name, &file, import, now).await?;
     tracing::info!(by = operator.name, token = name, "server token imported");
-    let mut answer = shown(&door.ade_tokens.show(&name, now).await?);
-    answer["renewed"] = imported.renewed.into();
-    answer["verified"] = imported.verified.into();
-    answer["warnings"] = imported.warnings.into();
-    Ok(json_response(StatusCode::OK, &answer))
+    let view = door.ade_tokens.show(&name, now).await?;
+    Ok(json_response(StatusCode::OK, &ImportedToken::new(imported, view)))
 }
 
-/// All tokens, by name, without the figures of their devices.
+/// All server tokens, without the figures of their devices.
+#[utoipa::path(
+    get, path = "/v1/ade/tokens", tag = "ade", operation_id = "list_ade_tokens",
+    responses((status = 200, description = "All of them, by name.", body = AdeTokenList)),
+    security(("bearer" = ["read"]))
+)]
 pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
     let views = door.ade_tokens.list(door.clock.now()).await?;
-    let tokens: Vec<Value> = views.iter().map(shown).collect();
-    Ok(json_response(StatusCode::OK, &json!({ "ade_tokens": tokens })))
+    let ade_tokens = views.into_iter().map(AdeTokenView::from).collect();
+    Ok(json_response(StatusCode::OK, &AdeTokenList { ade_tokens }))
 }
 
-/// One token, with the figures of its devices.
+/// One server token, with the figures of its devices.
+#[utoipa::path(
+    get, path = "/v1/ade/tokens/{name}", tag = "ade", operation_id = "show_ade_token",
+    params(("name" = String, Path, description = "The token's name.")),
+    responses(
+        (status = 200, description = "The token.", body = AdeTokenView),
+        (status = 404, description = "There is none of that name."),
+    ),
+    security(("bearer" = ["read"]))
+)]
 pub(super) async fn show(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -119,19 +179,37 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
     let view = door.ade_tokens.show(&name, door.clock.now()).await?;
-    Ok(json_response(StatusCode::OK, &shown(&view)))
+    Ok(json_response(StatusCode::OK, &AdeTokenView::from(view)))
 }
 
-#[derive(Deserialize)]
+/// What is to be different about a server token; what is absent stays.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+pub(super) struct ChangedAdeToken {
+    /// The Apple Account that it was made with.
+    #[schema(max_length = 256, min_length = 1)]
     apple_id: Option<String>,
+    /// Who may see it, its devices and its profiles; everyone if empty.
+    #[schema(max_items = 100)]
     scope_tags: Option<Vec<String>>,
+    /// Whether it is meant where no token is named; then no other is.
     is_default: Option<bool>,
+    /// Where Apple's service is for it; empty: at the configured place.
+    #[schema(max_length = 256, example = "https://mdmenrollment.apple.com")]
     base_url: Option<String>,
 }
 
-/// Changes a token; what is not named stays.
+/// Changes a server token; what is not named stays.
+#[utoipa::path(
+    patch, path = "/v1/ade/tokens/{name}", tag = "ade", operation_id = "change_ade_token",
+    params(("name" = String, Path, description = "The token's name.")),
+    request_body = ChangedAdeToken,
+    responses(
+        (status = 200, description = "As it is now.", body = AdeTokenView),
+        (status = 404, description = "There is none of that name."),
+    ),
+    security(("bearer" = ["admin"]))
+)]
 pub(super) async fn change(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -140,7 +218,7 @@ pub(super) async fn change(
     body: Body,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
-    let asked: Change = door.json(&headers, body).await?;
+    let asked: ChangedAdeToken = door.json(&headers, body).await?;
     let change = TokenChange {
         apple_id: asked.apple_id,
         scope_tags: asked.scope_tags,
@@ -152,10 +230,20 @@ pub(super) async fn change(
     door.ade_tokens.change(&name, change, now).await?;
     tracing::info!(by = operator.name, token = name, "server token changed");
     let view = door.ade_tokens.show(&name, now).await?;
-    Ok(json_response(StatusCode::OK, &shown(&view)))
+    Ok(json_response(StatusCode::OK, &AdeTokenView::from(view)))
 }
 
-/// Deletes a token that nothing depends on.
+/// Deletes a server token that nothing depends on.
+#[utoipa::path(
+    delete, path = "/v1/ade/tokens/{name}", tag = "ade", operation_id = "remove_ade_token",
+    params(("name" = String, Path, description = "The token's name.")),
+    responses(
+        (status = 204, description = "Deleted."),
+        (status = 404, description = "There is none of that name."),
+        (status = 409, description = "It has devices or profiles."),
+    ),
+    security(("bearer" = ["admin"]))
+)]
 pub(super) async fn remove(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
@@ -165,72 +253,4 @@ pub(super) async fn remove(
     door.ade_tokens.remove(&name).await?;
     tracing::info!(by = operator.name, token = name, "server token deleted");
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-fn certificate(made: &TokenCertificate) -> Value {
-    json!({
-        "name": made.record.name,
-        "certificate": made.pem,
-        "created_at": made.created_at.to_rfc3339(),
-        "steps": made.steps,
-    })
-}
-
-fn shown(view: &TokenView) -> Value {
-    let record = &view.record;
-    let account = record.account.as_ref().map(|account| {
-        json!({
-            "server_name": account.server_name,
-            "server_uuid": account.server_uuid,
-            "admin_id": account.admin_id,
-            "org_name": account.org_name,
-            "org_id": account.org_id,
-            "org_type": account.org_type,
-        })
-    });
-    let trouble = record.trouble.as_ref().map(|trouble| {
-        json!({
-            "code": trouble.code,
-            "message": view.trouble.map(|code| code.cause()),
-            "detail": trouble.detail,
-            "step": view.trouble.map(|code| code.step()),
-            "since": trouble.since.to_rfc3339(),
-        })
-    });
-    json!({
-        "name": record.name,
-        "status": view.status.as_str(),
-        "expires_at": record.expires_at.map(Timestamp::to_rfc3339),
-        "days_until_expiration": view.days_left,
-        "apple_id": record.apple_id,
-        "is_default": record.is_default,
-        "defaults": record.defaults,
-        "assigner_profile_uuid": record.assigner_profile_uuid,
-        "scope_tags": record.scope_tags,
-        "base_url": record.base_url,
-        "account": account,
-        "renewal_waits": record.credentials.is_some() && record.staged.is_some(),
-        "trouble": trouble,
-        "sync": sync(&view.sync),
-        "devices": view.figures,
-        "advice": view.advice,
-        "created_at": record.created_at.to_rfc3339(),
-        "updated_at": record.updated_at.to_rfc3339(),
-    })
-}
-
-fn sync(sync: &AdeSyncRecord) -> Value {
-    let failure = sync.last_end.as_ref().and_then(|end| end.failure.as_ref());
-    let status = match (&sync.running, &sync.last_end) {
-        (Some(_), _) => "running",
-        (None, None) => "never",
-        (None, Some(_)) if failure.is_some() => "failed",
-        (None, Some(_)) => "ok",
-    };
-    json!({
-        "status": status,
-        "last_fetch_at": sync.last_fetch_at.map(Timestamp::to_rfc3339),
-        "last_ended_at": sync.last_end.as_ref().map(|end| end.at.to_rfc3339()),
-        "failure": failure.map(|(code, said)| json!({ "code": code, "message": said })),
-    })
 }

@@ -3,20 +3,21 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    extract::{Extension, RawQuery, State},
+    extract::{Extension, State},
     http::StatusCode,
     response::Response,
 };
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    error::Error,
     operator::{
         OperatorDoor, Routes,
-        input::{Params, bad},
-        openapi::Problem,
+        input::{PageQuery, Query},
         render::{Failure, json_response},
+        view::Time,
     },
     protocol::ids::Fingerprint,
     service::{
@@ -36,6 +37,46 @@ pub(super) struct AuditList {
     next_cursor: Option<String>,
 }
 
+/// Which entries.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditQuery {
+    /// Only entries about the enrollment with this id.
+    device: Option<String>,
+    /// Only entries of this operator.
+    operator: Option<String>,
+    /// Which come first; the newest if absent.
+    #[param(inline)]
+    order: Option<Order>,
+    /// Only entries of this time or later.
+    since: Option<Time>,
+    /// Only entries with this target, such as `serial:C02XX`.
+    target: Option<String>,
+    /// Only entries of earlier than this time.
+    until: Option<Time>,
+}
+
+/// Which entries come first.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    /// The latest.
+    Newest,
+    /// The first ones.
+    Oldest,
+}
+
+/// What is to be checked.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct VerifyQuery {
+    /// Begin after this entry; with the first one if absent.
+    after: Option<u64>,
+    /// A head that was kept elsewhere: that entry must still have that hash.
+    #[param(pattern = "^[0-9]+:[0-9a-f]{64}$")]
+    head: Option<String>,
+}
+
 /// An entry. Its hash is SHA-256 over its JSON without `hash`, in the form of RFC 8785.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EntryView {
@@ -43,8 +84,7 @@ pub(super) struct EntryView {
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     /// When.
-    #[schema(format = DateTime)]
-    at: String,
+    at: Time,
     /// More about it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     details: BTreeMap<String, String>,
@@ -86,7 +126,7 @@ impl From<AuditRow> for EntryView {
     fn from(AuditRow { entry, hash }: AuditRow) -> Self {
         Self {
             address: entry.address,
-            at: entry.at.to_rfc3339(),
+            at: entry.at.into(),
             details: entry.details,
             hash: hash.to_string(),
             kind: entry.kind,
@@ -136,10 +176,8 @@ pub(super) struct Verification {
     /// The end of the log.
     head: HeadView,
     /// The first broken link, if one was met.
-    #[schema(required)]
     broken: Option<BrokenLink>,
     /// Go on with `after` at this number; null when there is nothing more to check.
-    #[schema(required)]
     next_after: Option<u64>,
 }
 
@@ -162,47 +200,34 @@ impl From<Broken> for BrokenLink {
 }
 
 /// Entries of the audit log.
+///
+/// A page may have fewer entries than asked for, even none, and a `next_cursor` all the same.
 #[utoipa::path(
     get, path = "/v1/audit", tag = "audit", operation_id = "list_audit",
-    params(
-        ("cursor" = Option<String>, Query, description = "Continue after the page that gave this cursor."),
-        ("device" = Option<String>, Query, description = "Only entries about the enrollment with this id."),
-        ("limit" = Option<usize>, Query, description = "At most so many entries; 100 unless given."),
-        ("operator" = Option<String>, Query, description = "Only entries of this operator."),
-        ("order" = Option<String>, Query, description = "`newest` (unless given) or `oldest` first."),
-        ("since" = Option<String>, Query, description = "Only entries of this time (RFC 3339) or later."),
-        ("target" = Option<String>, Query, description = "Only entries with this target, such as `serial:C02XX`."),
-        ("until" = Option<String>, Query, description = "Only entries of earlier than this time (RFC 3339)."),
-    ),
+    params(AuditQuery, PageQuery),
     responses((status = 200, description = "Entries.", body = AuditList)),
-    security(("basic" = ["audit"]), ("bearer" = ["audit"]))
+    security(("bearer" = ["audit"]))
 )]
 async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
-    RawQuery(query): RawQuery,
+    Query(query): Query<AuditQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Audit)?;
-    let params = Params::parse(query.as_deref());
-    let page = params.page()?;
-    if page
-        .cursor
-        .as_ref()
-        .is_some_and(|cursor| cursor.parse::<u64>().is_err())
-    {
-        return Err(bad("cursor", "is none that this list has given").into());
+    let page = page.page()?;
+    let is_number = |cursor: &String| cursor.parse::<u64>().is_ok();
+    if !page.cursor.as_ref().is_none_or(is_number) {
+        return Err(Error::invalid("cursor", "is none that this list has given").into());
     }
-    let target = params.get("target").map(str::to_owned);
     let filter = AuditFilter {
-        operator: params.get("operator").map(str::to_owned),
-        target: target.or_else(|| params.get("device").map(|id| format!("enrollment:{id}"))),
-        since: params.time("since")?,
-        until: params.time("until")?,
-        oldest_first: match params.get("order") {
-            None | Some("newest") => false,
-            Some("oldest") => true,
-            Some(_) => return Err(bad("order", "is neither newest nor oldest").into()),
-        },
+        operator: query.operator,
+        target: query
+            .target
+            .or_else(|| query.device.map(|id| format!("enrollment:{id}"))),
+        since: query.since.map(|at| at.0),
+        until: query.until.map(|at| at.0),
+        oldest_first: query.order == Some(Order::Oldest),
     };
     let listing = door.audit.entries(&filter, &page).await?;
     let list = AuditList {
@@ -212,11 +237,13 @@ async fn list(
     Ok(json_response(StatusCode::OK, &list))
 }
 
-/// The end of the audit log. Whoever keeps it elsewhere can tell later whether anything before it was changed.
+/// The end of the audit log.
+///
+/// Whoever keeps it elsewhere can tell later whether anything before it was changed.
 #[utoipa::path(
     get, path = "/v1/audit/head", tag = "audit", operation_id = "show_audit_head",
     responses((status = 200, description = "The end of the log.", body = HeadView)),
-    security(("basic" = ["audit"]), ("bearer" = ["audit"]))
+    security(("bearer" = ["audit"]))
 )]
 async fn head(
     State(door): State<Arc<OperatorDoor>>,
@@ -229,36 +256,29 @@ async fn head(
     ))
 }
 
-/// Follows the chain of hashes, a part of it at a time, and names the first entry that breaks it.
+/// Follows the chain of hashes, and names the first entry that breaks it.
+///
+/// A part of it at a time: `next_after` says where to go on.
 #[utoipa::path(
     get, path = "/v1/audit/verify", tag = "audit", operation_id = "verify_audit",
-    params(
-        ("after" = Option<u64>, Query, description = "Begin after this entry; with the first one unless given."),
-        ("head" = Option<String>, Query, description = "A head that was kept elsewhere: that entry must still have that hash."),
-    ),
-    responses(
-        (status = 200, description = "What was found.", body = Verification),
-        (status = 400, description = "A parameter can't be used.", body = Problem, content_type = "application/problem+json"),
-    ),
-    security(("basic" = ["audit"]), ("bearer" = ["audit"]))
+    params(VerifyQuery),
+    responses((status = 200, description = "What was found.", body = Verification)),
+    security(("bearer" = ["audit"]))
 )]
 async fn verify(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
-    RawQuery(query): RawQuery,
+    Query(query): Query<VerifyQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Audit)?;
-    let params = Params::parse(query.as_deref());
-    let after = params.number("after")?.unwrap_or(0);
-    let pinned = match params.get("head") {
+    let pinned = match &query.head {
         None => None,
         Some(text) => {
-            let pin =
-                pin(text).ok_or_else(|| bad("head", "is not a number, a colon and 64 hexadecimal digits"))?;
-            door.audit.pinned(&pin).await?
+            let malformed = || Error::invalid("head", "is not a number, a colon and 64 hexadecimal digits");
+            door.audit.pinned(&pin(text).ok_or_else(malformed)?).await?
         }
     };
-    let verified = door.audit.verify(after).await?;
+    let verified = door.audit.verify(query.after.unwrap_or(0)).await?;
     let over = verified.is_over();
     let reached = verified.reached;
     let broken = verified.broken.or(pinned);

@@ -3,10 +3,9 @@
 use std::{collections::HashMap, sync::OnceLock};
 
 use axum::http::Method;
-use utoipa::openapi::path::Operation;
 
 use super::only_reads;
-use crate::service::access::Scope;
+use crate::{operator::openapi, service::access::Scope};
 
 /// Routes whose GET shows a secret.
 const REVEALS: &[&str] = &["/v1/bypasscode", "/v1/maidjwt/{name}", "/v1/tokens/{name}"];
@@ -51,38 +50,23 @@ pub(super) fn operation(method: &Method, route: &str) -> (String, Option<Scope>)
     static OPERATIONS: OnceLock<Operations> = OnceLock::new();
     let operations = OPERATIONS.get_or_init(|| {
         let mut operations = Operations::new();
-        for (path, item) in crate::operator::document().paths.paths {
-            let of_item = [
-                (Method::DELETE, item.delete),
-                (Method::GET, item.get),
-                (Method::PATCH, item.patch),
-                (Method::POST, item.post),
-                (Method::PUT, item.put),
-            ];
-            for (method, operation) in of_item {
-                if let Some((id, scope)) =
-                    operation.and_then(|operation| Some((operation.operation_id.clone()?, scope(&operation))))
-                {
-                    operations.insert((method, path.clone()), (id, scope));
-                }
+        for (path, item) in &crate::operator::document().paths.paths {
+            for (method, operation) in openapi::operations(item) {
+                let (Ok(method), Some(id)) = (method.parse(), &operation.operation_id) else {
+                    continue;
+                };
+                let scopes = openapi::scopes(operation).unwrap_or_default();
+                let scope = scopes.iter().find_map(|name| Scope::parse(name));
+                operations.insert((method, path.clone()), (id.clone(), scope));
             }
         }
         operations
     });
-    let known = operations.get(&(method.clone(), route.to_owned()));
+    // In the document no parameter reaches over several segments.
+    let known = operations.get(&(method.clone(), route.replace("{*", "{")));
     known
         .cloned()
         .unwrap_or_else(|| (format!("{method} {route}"), None))
-}
-
-/// The first scope that the operation's security names.
-fn scope(operation: &Operation) -> Option<Scope> {
-    let security = serde_json::to_value(operation.security.as_ref()?).ok()?;
-    let scopes = security.as_array()?.iter().filter_map(|one| one.as_object());
-    let mut names = scopes
-        .flat_map(|one| one.values())
-        .filter_map(|names| names[0].as_str());
-    names.find_map(Scope::parse)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// Something about one or several settings: a broken rule, a warning, or that they are not applied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Finding {
     /// The settings, by their path: `shared_ipad.temporary_session_only`.
     pub fields: Vec<String>,

@@ -5,7 +5,20 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::catalogue::Platform;
 
 /// For which devices a profile is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum AdePlatform {
     /// iPhone, iPad and iPod.

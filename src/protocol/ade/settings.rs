@@ -4,12 +4,14 @@
 //! others, so that what is stored says what it means.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::platform::AdePlatform;
 
 /// Whether a device belongs to somebody.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = AdeAffinity)]
 pub enum Affinity {
     /// To its user, who says who they are while it enrolls.
     With,
@@ -21,8 +23,9 @@ pub enum Affinity {
 }
 
 /// How a user says who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AdeAuthMethod)]
 pub enum AuthMethod {
     /// In an app, after enrollment.
     CompanionApp,
@@ -33,8 +36,9 @@ pub enum AuthMethod {
 }
 
 /// `auth`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = AdeAuth)]
 pub struct Auth {
     /// Only with affinity `with`, where `modern` is the ordinary one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,8 +46,9 @@ pub struct Auth {
 }
 
 /// With which computers a device may pair.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AdePairingMode)]
 pub enum PairingMode {
     /// With all.
     #[default]
@@ -55,8 +60,9 @@ pub enum PairingMode {
 }
 
 /// `pairing`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = AdePairing)]
 pub struct Pairing {
     /// With which computers.
     pub mode: PairingMode,
@@ -66,8 +72,9 @@ pub struct Pairing {
 }
 
 /// `naming`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = AdeNaming)]
 pub struct Naming {
     /// The device's name, where `{{SERIAL}}` and `{{DEVICETYPE}}` stand for what they say.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,8 +82,9 @@ pub struct Naming {
 }
 
 /// `esim`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = AdeEsim)]
 pub struct Esim {
     /// The carrier's activation server.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,8 +92,9 @@ pub struct Esim {
 }
 
 /// `shared_ipad`: present if the iPad is to be a Shared iPad.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = AdeSharedIpad)]
 pub struct SharedIpad {
     /// For how many users there is room: 1 to 24.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,8 +114,9 @@ pub struct SharedIpad {
 }
 
 /// `panes`: what Setup Assistant does not show.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = AdePanes)]
 pub struct Panes {
     /// All that the platform has, but those of `show`.
     #[serde(skip_serializing_if = "is_false")]
@@ -123,8 +133,9 @@ pub struct Panes {
 }
 
 /// `support`: who helps the user.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = AdeSupport)]
 pub struct Support {
     /// Shown under "About Configuration".
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,8 +149,9 @@ pub struct Support {
 }
 
 /// `apple`: further keys of Apple's profile, by Apple's names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = AdeAppleSettings)]
 pub struct Apple {
     /// Whether the user can't refuse; `true` unless said otherwise. Always so since iOS 13.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,8 +184,9 @@ pub struct Apple {
 }
 
 /// `targets`: which versions of the system the devices have. Only for warnings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = AdeTargets)]
 pub struct Targets {
     /// None is older.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,8 +197,9 @@ pub struct Targets {
 }
 
 /// The settings of an enrollment profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = AdeSettings)]
 pub struct Settings {
     /// For which devices.
     pub platform: AdePlatform,

@@ -52,8 +52,7 @@ impl Accounts {
         let name = spelled(name);
         check_name(&name)?;
         if !PASSWORD_LENGTH.contains(&password.chars().count()) {
-            let rule = "password: 8 to 256 characters";
-            return Err(Error::with(Code::BadParameter, rule));
+            return Err(Error::invalid("password", "has 8 to 256 characters"));
         }
         let secret = password.to_owned();
         let hash = spawn_blocking(move || password::hash(&secret)).await;

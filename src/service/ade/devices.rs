@@ -279,10 +279,10 @@ impl AdeDevices {
 
 fn bounded(serials: &[SerialNumber]) -> Result<()> {
     match serials.len() {
-        0 => Err(Error::with(Code::BadParameter, "serials: name one at least")),
-        many if many > MAX_SERIALS => Err(Error::with(
-            Code::BadParameter,
-            format!("serials: {many} are more than the {MAX_SERIALS} that one request takes"),
+        0 => Err(Error::invalid("serials", "one at least is needed")),
+        many if many > MAX_SERIALS => Err(Error::invalid(
+            "serials",
+            format!("{many} are more than the {MAX_SERIALS} that one request takes"),
         )),
         _ => Ok(()),
     }

@@ -95,7 +95,7 @@ impl Events {
     pub async fn add_hook(&self, new: NewHook, now: Timestamp) -> Result<HookView> {
         check_name(&new.name)?;
         if self.store.hooks().await?.len() >= MAX_HOOKS {
-            return Err(bad(format!("there are {MAX_HOOKS} hooks already")));
+            return Err(Error::with(Code::HookLimit, format!("{MAX_HOOKS} at most")));
         }
         let target = target(&new.url, new.allow_any_address)?;
         let topics = match (new.topics.is_empty(), new.format) {
@@ -214,7 +214,7 @@ impl Events {
     fn protect(&self, hook: &mut HookRecord, target: &Target, secret: Option<&str>) -> Result<()> {
         if let Some(secret) = secret {
             if secret.is_empty() {
-                return Err(bad("secret is empty"));
+                return Err(Error::invalid("secret", "is empty"));
             }
             hook.secret = Some(self.seal(&secret_purpose(&hook.name), secret.as_bytes())?);
         }
@@ -232,12 +232,13 @@ pub fn generate_secret() -> Result<Secret> {
 
 /// Reads a hook's URL. One that names a refused address is refused here already; a name is looked up when it is used.
 fn target(url: &str, any_address: bool) -> Result<Target> {
-    let target = Target::parse(url).map_err(|error| bad(format!("url: {error}")))?;
+    let target = Target::parse(url).map_err(|error| Error::invalid("url", error.to_string()))?;
     let objection = target.address().and_then(guard::objection);
     match objection.filter(|_| !any_address) {
-        Some(objection) => Err(bad(format!(
-            "url: {objection}; `allow_any_address` allows it all the same"
-        ))),
+        Some(objection) => Err(Error::invalid(
+            "url",
+            format!("{objection}; `allow_any_address` allows it all the same"),
+        )),
         None => Ok(target),
     }
 }
@@ -249,16 +250,18 @@ fn check_filter(topics: &[String], statuses: &[String]) -> Result<()> {
         !topic.is_empty() && topic.len() <= 64 && name.chars().all(fits)
     };
     if topics.is_empty() || topics.len() > 64 || !topics.iter().all(is_topic) {
-        return Err(bad("topics are such as mdm.Connect, mdm.* or russet.*"));
+        return Err(Error::invalid(
+            "topics",
+            "are 1 to 64 such as mdm.Connect, mdm.* or russet.*",
+        ));
     }
     if !statuses.iter().all(|status| STATUSES.contains(&status.as_str())) {
-        return Err(bad(format!("statuses are {}", STATUSES.join(", "))));
+        return Err(Error::invalid(
+            "statuses",
+            format!("are any of {}", STATUSES.join(", ")),
+        ));
     }
     Ok(())
-}
-
-fn bad(problem: impl std::fmt::Display) -> Error {
-    Error::with(Code::BadParameter, problem)
 }
 
 #[cfg(test)]
@@ -285,7 +288,7 @@ mod tests {
         ] {
             assert_eq!(
                 target(url, false).unwrap_err().code(),
-                Code::BadParameter,
+                Code::FieldInvalid,
                 "{url}"
             );
             assert!(target(url, true).is_ok());

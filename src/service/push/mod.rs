@@ -93,7 +93,7 @@ struct State {
 }
 
 /// How the scheduler does.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct PushStatus {
     /// Whether there is a push service.
     pub configured: bool,
@@ -111,6 +111,7 @@ pub struct PushStatus {
     pub per_second: f64,
     /// Since when APNs is down, as far as we can see (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub apns_down_since: Option<String>,
     /// Topics that nothing goes through for.
     pub alarms: Vec<TopicAlarm>,

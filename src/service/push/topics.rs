@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A topic that nothing goes through for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TopicAlarm {
     /// Which.
     pub topic: Topic,
@@ -20,6 +20,7 @@ pub struct TopicAlarm {
     pub reason: String,
     /// Since when.
     #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
 }
 

@@ -66,8 +66,8 @@ impl Pushes {
         let row = self.store.enrollment(id).await?;
         let row = row.ok_or_else(|| Error::with(Code::EnrollmentUnknown, id))?;
         if row.record.push.is_none_or(|push| push.topic != *topic) {
-            let text = format!("{id} is not enrolled with {topic}");
-            return Err(Error::with(Code::BadParameter, text));
+            let problem = format!("{id} is not enrolled with {topic}");
+            return Err(Error::invalid("enrollment", problem));
         }
         if !self.configured() {
             return Err(Error::new(Code::NoPushService));

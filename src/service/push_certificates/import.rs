@@ -212,8 +212,8 @@ fn other_account(former: &PushCertificateRecord, apple_id: Option<&str>) -> Opti
 pub(in crate::service) fn checked_apple_id(apple_id: &str) -> Result<String> {
     let apple_id = apple_id.trim();
     if apple_id.is_empty() || apple_id.len() > APPLE_ID_LENGTH || apple_id.contains(char::is_control) {
-        let text = format!("apple_id is a name of 1 to {APPLE_ID_LENGTH} characters");
-        return Err(Error::with(Code::BadParameter, text));
+        let rule = format!("is a name of 1 to {APPLE_ID_LENGTH} characters");
+        return Err(Error::invalid("apple_id", rule));
     }
     Ok(apple_id.to_owned())
 }

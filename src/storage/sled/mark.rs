@@ -5,7 +5,8 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read},
+    os::unix::fs::FileExt,
     path::Path,
 };
 
@@ -32,9 +33,8 @@ impl Mark {
     }
 
     /// Takes a note of `commits`.
-    pub(super) fn write(&mut self, commits: u64) -> io::Result<()> {
-        self.0.seek(SeekFrom::Start(0))?;
-        self.0.write_all(format!("{commits:020}\n").as_bytes())
+    pub(super) fn write(&self, commits: u64) -> io::Result<()> {
+        self.0.write_all_at(format!("{commits:020}\n").as_bytes(), 0)
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn it_remembers_the_number_and_survives_rubbish() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut mark, none) = Mark::open(folder.path()).unwrap();
+        let (mark, none) = Mark::open(folder.path()).unwrap();
         mark.write(u64::MAX).unwrap();
         mark.write(7).unwrap();
         assert_eq!((none, Mark::open(folder.path()).unwrap().1), (0, 7));

@@ -1,8 +1,21 @@
 //! The embedded backend, on [sled](https://docs.rs/sled/0.34.7), for one server with a disk of its own.
 //!
-//! One tree holds everything, under the keys of `keys.rs`; every change is one batch. Writers go through one thread
-//! (`committer.rs`, `worker.rs`), which makes a group of jobs durable with one sync. Readers read the tree directly and see durable
-//! state only (`shared.rs`).
+//! One tree holds everything, under the keys of `keys.rs`. Writers go through one thread (`committer.rs`, `worker/`),
+//! which makes a group of jobs durable with one write and one sync of its journal (`journal/`), and only then changes
+//! the tree. sled's own file follows (`checkpointer.rs`), and catches up from the journal when the store is opened
+//! (`recovery.rs`). Readers read the tree directly and see durable state only (`shared.rs`).
+//!
+//! # What lies in the folder
+//!
+//! | File | What it is |
+//! |---|---|
+//! | `db`, `conf`, `snap.*`, `blobs/` | sled's: its log with all the data, its settings, a summary of the log from the last start, values too long for the log (none are) |
+//! | `journal-0`, `journal-1` | the latest commits, which `db` may lack |
+//! | `committed` | how many commits were acknowledged; if fewer are found, the store is not opened |
+//! | `aside-*` | damaged snapshots, kept for examination |
+//!
+//! They belong together: a backup takes the whole folder at one moment, which is to say while the server is stopped or
+//! as a snapshot of the file system. A `db` with the journal of another moment is recognised and refused.
 
 mod ade;
 mod ade_devices;
@@ -10,6 +23,7 @@ mod ade_lists;
 mod admin;
 mod audit;
 mod certificates;
+mod checkpointer;
 mod chunks;
 mod commands;
 mod committer;
@@ -18,6 +32,7 @@ mod event_queue;
 mod events;
 mod fault;
 mod identity_days;
+mod journal;
 mod keys;
 mod listing;
 mod mark;
@@ -34,7 +49,6 @@ mod worker;
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -44,10 +58,12 @@ use async_trait::async_trait;
 pub use recovery::OpenError;
 
 use super::{Storage, StoreFigures, StoreResult};
+use checkpointer::Sync;
 use committer::Committer;
+use recovery::Site;
 use shared::Shared;
 use transaction::Transaction;
-use worker::{Sync, Worker};
+use worker::Worker;
 
 /// How to open a [`SledStorage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,22 +93,22 @@ pub struct SledStorage {
 impl SledStorage {
     /// Opens the store in `folder`, or makes one there. Blocks until what is there has been read and checked.
     pub fn open(folder: &Path, options: SledOptions) -> Result<Self, OpenError> {
-        Self::open_with(folder, options, Box::new(File::sync_data))
+        let site = Site {
+            folder: folder.to_owned(),
+            cache_bytes: options.cache_bytes,
+            journal_bytes: journal::LENGTH,
+        };
+        Self::open_with(site, Arc::new(|_, file| file.sync_data()))
     }
 
-    fn open_with(folder: &Path, options: SledOptions, sync: Sync) -> Result<Self, OpenError> {
-        let opened = recovery::open(folder, options.cache_bytes)?;
+    fn open_with(site: Site, sync: Sync) -> Result<Self, OpenError> {
+        let folder = site.folder.clone();
+        let opened = recovery::open(&site)?;
         let shared = Arc::new(Shared::new(opened.db.clone(), opened.meta));
-        let worker = Worker::new(
-            folder.to_owned(),
-            options.cache_bytes,
-            opened,
-            Arc::clone(&shared),
-            sync,
-        );
+        let worker = Worker::new(site, opened, Arc::clone(&shared), sync)?;
         let committer = Committer::start(worker)?;
         Ok(Self {
-            folder: folder.to_owned(),
+            folder,
             shared,
             committer,
             page: tokio::sync::Mutex::default(),

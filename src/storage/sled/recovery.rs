@@ -1,13 +1,18 @@
 //! Opening the database, and finding out whether all of it is there.
 //!
-//! What protects the data: sled checks every piece of its log with a CRC when it reads it, so a wrong byte is an
+//! sled's own file may lack the latest commits, which the [`Journal`] has: they are applied first, so that
+//! everything below is said of both together.
+//!
+//! What protects the data: each record of the journal has a CRC, a number and no gap before the next; sled checks every piece of its log with a CRC when it reads it, so a wrong byte is an
 //! error and not a wrong answer. sled does not notice pieces that have disappeared; the [`Mark`] does (commits missing
 //! at the end) and so does [`Meta::sum`] (records missing or stale anywhere). The sum is compared whenever all records
-//! are read at opening: in a store of up to [`CHECKED_RECORDS`], and in any store whose snapshot had to go.
+//! are read at opening: in a store of up to [`CHECKED_RECORDS`], and in any store whose snapshot had to go or whose
+//! journal is missing.
 //!
 //! A checked export for backups belongs here too: it would read the same records and the same sum.
 
 use std::{
+    cmp::Ordering,
     fs::{self, File},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,6 +24,7 @@ use sled::Db;
 
 use super::{
     fault::RESTORE,
+    journal::{self, Damaged, Found, Journal},
     keys::Key,
     mark::{self, Mark},
     meta::{Meta, SCHEMA, Sum},
@@ -64,6 +70,9 @@ pub enum OpenError {
         /// What was found.
         what: String,
     },
+    /// A record in the middle of the journal is unreadable.
+    #[error("the store is damaged: its journal has an unreadable record before readable ones; {RESTORE}")]
+    Journal,
     /// Commits that were acknowledged are gone.
     #[error(
         "the store is damaged: it has {found} of the {expected} commits that were acknowledged; {RESTORE}, or \
@@ -82,24 +91,35 @@ pub enum OpenError {
     Io(#[from] io::Error),
 }
 
-/// An open database, all of it durable.
+/// Where a store lies, and how it is opened.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    pub(super) folder: PathBuf,
+    /// Memory for sled's pages.
+    pub(super) cache_bytes: u64,
+    /// The length of each of the journal's files.
+    pub(super) journal_bytes: u64,
+}
+
+/// An open database, all of it durable, and a journal that is empty.
 pub(super) struct Opened {
     pub(super) db: Db,
     /// A second handle of the database file, to sync it with.
     pub(super) file: File,
+    pub(super) journal: Journal,
     pub(super) mark: Mark,
     pub(super) meta: Meta,
 }
 
-/// Opens the database in `folder`, or makes one. If it turns out damaged, its snapshots (which only save time) are
+/// Opens the database at `site`, or makes one. If it turns out damaged, its snapshots (which only save time) are
 /// set aside, and it is tried once more from the log alone.
-pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Opened, OpenError> {
-    fs::create_dir_all(folder)?;
-    match attempt(folder, cache_bytes, CHECKED_RECORDS) {
-        Err(OpenError::Damaged { what }) => match set_snapshots_aside(folder)? {
+pub(super) fn open(site: &Site) -> Result<Opened, OpenError> {
+    fs::create_dir_all(&site.folder)?;
+    match attempt(site, CHECKED_RECORDS) {
+        Err(OpenError::Damaged { what }) => match set_snapshots_aside(&site.folder)? {
             Some(aside) => {
                 tracing::warn!(what, aside = %aside.display(), "the store's snapshot is unusable; reading the whole log");
-                attempt(folder, cache_bytes, usize::MAX)
+                attempt(site, usize::MAX)
             }
             None => Err(OpenError::Damaged { what }),
         },
@@ -107,25 +127,16 @@ pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Opened, OpenError>
     }
 }
 
-fn attempt(folder: &Path, cache_bytes: u64, checked_records: usize) -> Result<Opened, OpenError> {
+fn attempt(site: &Site, checked_records: usize) -> Result<Opened, OpenError> {
+    let folder = &site.folder;
     // sled answers some kinds of damage with a panic.
     catch_unwind(AssertUnwindSafe(|| {
-        let db = database(folder, cache_bytes)?;
+        let db = database(folder, site.cache_bytes)?;
         let file = File::open(folder.join(DATABASE))?;
-        let (mut mark, expected) = Mark::open(folder)?;
-        let meta = match db.get(Key::Meta.encode()).map_err(unreadable)? {
-            Some(bytes) => {
-                let meta = Meta::decode(&bytes).ok_or_else(|| damaged("its own state can't be decoded"))?;
-                if meta.schema > SCHEMA {
-                    return Err(OpenError::Newer { found: meta.schema });
-                }
-                if meta.schema < SCHEMA {
-                    return Err(OpenError::Older { found: meta.schema });
-                }
-                meta
-            }
-            None => Meta::default(),
-        };
+        let (mark, expected) = Mark::open(folder)?;
+        let journal = journal::read(folder, site.journal_bytes)??;
+        let is_behind = catch_up(&db, &journal)?;
+        let meta = own_state(&db)?;
         if meta.commits < expected {
             return Err(OpenError::Lost {
                 found: meta.commits,
@@ -133,16 +144,62 @@ fn attempt(folder: &Path, cache_bytes: u64, checked_records: usize) -> Result<Op
                 note: folder.join(mark::FILE),
             });
         }
-        check(&db, &meta, checked_records)?;
+        check(&db, &meta, if is_behind { usize::MAX } else { checked_records })?;
         let meta = if meta.commits == 0 { create(&db)? } else { meta };
-        // What an earlier process wrote without syncing it is part of this state now.
+        // What an earlier process wrote without syncing it is part of this state now, and so is what was in the
+        // journal.
         db.flush().map_err(unreadable)?;
         file.sync_all()?;
         File::open(folder)?.sync_all()?;
+        // Only now, when the journal is not needed any more.
+        let journal = journal.go_on(meta.commits)?;
         mark.write(meta.commits)?;
-        Ok(Opened { db, file, mark, meta })
+        Ok(Opened {
+            db,
+            file,
+            journal,
+            mark,
+            meta,
+        })
     }))
     .unwrap_or_else(|_| Err(damaged("the database gave up on it")))
+}
+
+/// The store's own state, as the tree has it.
+fn own_state(db: &Db) -> Result<Meta, OpenError> {
+    let Some(bytes) = db.get(Key::Meta.encode()).map_err(unreadable)? else {
+        return Ok(Meta::default());
+    };
+    let meta = Meta::decode(&bytes).ok_or_else(|| damaged("its own state can't be decoded"))?;
+    match meta.schema.cmp(&SCHEMA) {
+        Ordering::Greater => Err(OpenError::Newer { found: meta.schema }),
+        Ordering::Less => Err(OpenError::Older { found: meta.schema }),
+        Ordering::Equal => Ok(meta),
+    }
+}
+
+/// Applies the commits that the journal holds. Says whether the tree is ahead of it: then nothing tells that the
+/// commit after the tree's last has not been begun.
+fn catch_up(db: &Db, journal: &Found) -> Result<bool, OpenError> {
+    let commits = own_state(db)?.commits;
+    if commits < journal.checkpoint() {
+        return Err(damaged("it is older than its journal"));
+    }
+    if commits > journal.last() {
+        return Ok(true);
+    }
+    if commits + 1 < journal.first() {
+        return Err(damaged("commits are missing between it and its journal"));
+    }
+    // Also those that the tree has: after a power failure it may have them in part.
+    for change in journal.changes_since(journal.checkpoint() + 1) {
+        match change.ok_or(Damaged)? {
+            (key, Some(value)) => db.insert(key, value),
+            (key, None) => db.remove(key),
+        }
+        .map_err(unreadable)?;
+    }
+    Ok(false)
 }
 
 /// Opens sled's files. What this process has just closed stays locked until sled's own threads are done with it, so
@@ -247,6 +304,12 @@ fn unreadable(error: sled::Error) -> OpenError {
     }
 }
 
+impl From<Damaged> for OpenError {
+    fn from(_: Damaged) -> Self {
+        Self::Journal
+    }
+}
+
 fn damaged(what: &str) -> OpenError {
     OpenError::Damaged {
         what: what.to_owned(),
@@ -269,7 +332,12 @@ mod tests {
             };
             db.insert(Key::Meta.encode(), meta.encode()).unwrap();
             drop(db);
-            super::open(folder.path(), 1 << 20).map(drop)
+            super::open(&Site {
+                folder: folder.path().to_owned(),
+                cache_bytes: 1 << 20,
+                journal_bytes: 1 << 16,
+            })
+            .map(drop)
         };
         assert!(matches!(open(SCHEMA + 1), Err(OpenError::Newer { found }) if found == SCHEMA + 1));
         let older = open(SCHEMA - 1).unwrap_err();

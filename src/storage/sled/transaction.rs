@@ -1,4 +1,4 @@
-//! Writing: the changes of a group of jobs, on their way to one batch.
+//! Writing: the changes of a group of jobs, on their way to one commit.
 
 use serde::Serialize;
 use sled::{IVec, Tree};
@@ -18,6 +18,8 @@ pub(super) struct Transaction<'a> {
     memory: Memory,
     /// What the running job has overwritten in `writes`.
     undo: Vec<(IVec, Option<Option<IVec>>)>,
+    /// About how much has been written.
+    bytes: usize,
     /// The store's own state after these writes.
     pub(super) meta: Meta,
     dirty: bool,
@@ -41,6 +43,7 @@ impl<'a> Transaction<'a> {
             writes: Overlay::new(),
             memory: Memory::default(),
             undo: Vec::new(),
+            bytes: 0,
             meta,
             dirty: false,
         }
@@ -74,6 +77,11 @@ impl<'a> Transaction<'a> {
         self.dirty = true;
     }
 
+    /// How many bytes have been written, those of failed and of overwritten writes included.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Runs one job. If it fails, none of its changes remain.
     pub(super) fn attempt<T>(&mut self, job: impl FnOnce(&mut Self) -> StoreResult<T>) -> StoreResult<T> {
         let (meta, dirty) = (self.meta, self.dirty);
@@ -105,6 +113,7 @@ impl<'a> Transaction<'a> {
 
     fn write(&mut self, key: &Key, value: Option<IVec>) {
         let key = key.encode();
+        self.bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
         let before = self.writes.insert(key.clone(), value);
         self.undo.push((key, before));
     }

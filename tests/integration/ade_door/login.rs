@@ -273,7 +273,7 @@ async fn accounts_are_listed_without_their_passwords_and_can_be_removed() {
             .server
             .refusal(Method::POST, "/v1/ade/accounts", body)
             .await;
-        assert_eq!(refused, 400, "{name}");
+        assert_eq!(refused, 422, "{name}");
     }
     estate
         .server

@@ -43,13 +43,23 @@ async fn a_name_is_taken_once_and_a_hook_that_is_not_there_is_unknown() {
         json!({ "name": "x", "url": "http://127.0.0.1/", "statuses": ["Asleep"] }),
         json!({ "name": "x", "url": "http://127.0.0.1/", "secret": "" }),
         json!({ "name": "x", "url": "http://127.0.0.1/", "secret": "a", "generate_secret": true }),
+    ] {
+        assert_eq!(
+            server.refusal(Method::POST, "/v1/hooks", bad.to_string()).await,
+            422,
+            "{bad}"
+        );
+    }
+    for unread in [
         json!({ "name": "x", "url": "http://127.0.0.1/", "format": "fleet" }),
         json!({ "name": "x", "url": "http://127.0.0.1/", "colour": "red" }),
     ] {
         assert_eq!(
-            server.refusal(Method::POST, "/v1/hooks", bad.to_string()).await,
+            server
+                .refusal(Method::POST, "/v1/hooks", unread.to_string())
+                .await,
             400,
-            "{bad}"
+            "{unread}"
         );
     }
 }

@@ -236,22 +236,43 @@ async fn a_key_shows_once_and_never_in_the_list() {
 #[tokio::test]
 async fn a_key_that_makes_no_sense_is_not_made() {
     let server = TestServer::start().await;
-    for body in [
-        json!({ "name": "", "scopes": ["read"] }),
-        json!({ "name": "a b", "scopes": ["read"] }),
-        json!({ "name": "a/b", "scopes": ["read"] }),
-        json!({ "name": "x".repeat(65), "scopes": ["read"] }),
-        json!({ "name": "x", "scopes": [] }),
-        json!({ "name": "x", "scopes": ["root"] }),
-        json!({ "name": "x", "scopes": ["read"], "expires_at": "tomorrow" }),
-        json!({ "name": "x", "scopes": ["read"], "surprise": 1 }),
-        json!({ "name": "x" }),
-        json!([]),
+    for (body, status, field) in [
+        (json!({ "name": "", "scopes": ["read"] }), 422, "name"),
+        (json!({ "name": "a b", "scopes": ["read"] }), 422, "name"),
+        (json!({ "name": "a/b", "scopes": ["read"] }), 422, "name"),
+        (json!({ "name": "x".repeat(65), "scopes": ["read"] }), 422, "name"),
+        (json!({ "name": "x", "scopes": [] }), 422, "scopes"),
+        (json!({ "name": "x", "scopes": ["root"] }), 400, "scopes[0]"),
+        (
+            json!({ "name": "x", "scopes": ["read"], "expires_at": "tomorrow" }),
+            400,
+            "expires_at",
+        ),
+        (
+            json!({ "name": "x", "scopes": ["read"], "surprise": 1 }),
+            400,
+            "surprise",
+        ),
+        (json!({ "name": "x" }), 400, "scopes"),
+        (json!({ "name": 7, "scopes": ["read"] }), 400, "name"),
     ] {
         let answer = ask(&server, Method::POST, "/v1/apikeys", body.to_string()).await;
-        assert_eq!(answer.status, 400, "{body}: {}", answer.text);
-        assert!(["bad_parameter", "bad_body"].contains(&code(&answer)), "{body}");
+        assert_eq!(answer.status, status, "{body}: {}", answer.text);
+        let named = if status == 422 {
+            "field_invalid"
+        } else {
+            "bad_body"
+        };
+        assert_eq!(code(&answer), named, "{body}");
+        assert_eq!(
+            answer.json["fields"][0]["fields"],
+            json!([field]),
+            "{}",
+            answer.text
+        );
     }
+    let array = ask(&server, Method::POST, "/v1/apikeys", "[]").await;
+    assert_eq!((array.status, code(&array)), (400, "bad_body"));
     let list = ask(&server, Method::GET, "/v1/apikeys", "").await;
     assert_eq!(list.json["api_keys"].as_array().unwrap().len(), 1);
 }

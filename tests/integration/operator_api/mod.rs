@@ -22,8 +22,61 @@ struct Answer {
     content_type: String,
     www_authenticate: Option<String>,
     allow: Option<String>,
+    request_id: Option<String>,
     json: Value,
     text: String,
+}
+
+/// An operation of the OpenAPI document.
+struct Operation {
+    method: Method,
+    /// As the document has it: `/v1/hooks/{name}`.
+    path: String,
+    /// With `X` for each of its parameters.
+    target: String,
+    /// The scopes that it asks for, any of which will do; `None`: anyone may come.
+    scopes: Option<Vec<String>>,
+    description: Value,
+}
+
+impl Operation {
+    /// Whether it is one of ours, and not as NanoMDM or NanoDEP have it.
+    fn is_native(&self) -> bool {
+        let tag = self.description["tags"][0].as_str().unwrap();
+        !["nanodep", "nanomdm"].contains(&tag)
+    }
+
+    fn answers(&self, status: u16) -> bool {
+        !self.description["responses"][status.to_string()].is_null()
+    }
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+/// All operations of the document.
+fn operations() -> Vec<Operation> {
+    let document = serde_json::to_value(russet::operator::document()).unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, description) in item.as_object().unwrap() {
+            let segments = path.split('/');
+            let segments = segments.map(|segment| if segment.starts_with('{') { "X" } else { segment });
+            let scopes = &description["security"][0]["bearer"];
+            operations.push(Operation {
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.clone(),
+                target: segments.collect::<Vec<_>>().join("/"),
+                scopes: serde_json::from_value(scopes.clone()).unwrap(),
+                description: description.clone(),
+            });
+        }
+    }
+    assert!(operations.len() > 90, "{}", operations.len());
+    operations
 }
 
 /// A request with this `Authorization`, if any.
@@ -50,6 +103,7 @@ async fn ask_as(
         content_type: header("content-type").unwrap_or_default(),
         www_authenticate: header("www-authenticate"),
         allow: header("allow"),
+        request_id: header("x-request-id"),
         json: serde_json::from_str(&text).unwrap_or_default(),
         text,
     }

@@ -1,9 +1,11 @@
 //! The OpenAPI document: served, checked in, and the same.
 
+use std::collections::HashSet;
+
 use axum::http::Method;
 use serde_json::Value;
 
-use super::ask_as;
+use super::{ask_as, operations};
 use crate::support::TestServer;
 
 /// Where the document lies in the repository.
@@ -39,4 +41,62 @@ async fn the_document_is_served_to_everyone() {
     );
     assert_eq!(answer.json, serde_json::from_str::<Value>(&generated()).unwrap());
     assert_eq!(answer.json["openapi"], "3.1.0");
+}
+
+#[test]
+fn every_operation_is_described() {
+    let document = serde_json::to_value(russet::operator::document()).unwrap();
+    let tags = document["tags"].as_array().unwrap();
+    let tags: HashSet<_> = tags.iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    let mut names = HashSet::new();
+    for operation in operations() {
+        let description = &operation.description;
+        let says = |key: &str| description[key].as_str().is_some_and(|text| text.len() > 10);
+        assert!(says("summary"), "{operation}");
+        assert!(says("description"), "{operation}");
+        let name = description["operationId"].as_str().unwrap();
+        assert!(names.insert(name.to_owned()), "{operation}: {name} is taken");
+        let own: Vec<_> = description["tags"].as_array().unwrap().iter().collect();
+        assert_eq!(own.len(), 1, "{operation}");
+        assert!(tags.contains(own[0].as_str().unwrap()), "{operation}");
+
+        let answers = description["responses"].as_object().unwrap();
+        let some = |class: char| answers.keys().any(|status| status.starts_with(class));
+        assert!(some('2'), "{operation}");
+        assert!(some('4') || operation.scopes.is_none(), "{operation}");
+        for (status, answer) in answers {
+            assert!(answer["description"].is_string(), "{operation} {status}");
+            let content = answer["content"].as_object();
+            let types: Vec<_> = content.into_iter().flat_map(|content| content.keys()).collect();
+            assert!(types.len() <= 1, "{operation} {status}");
+            if status.as_str() >= "400" && operation.is_native() {
+                assert_eq!(types, ["application/problem+json"], "{operation} {status}");
+            }
+        }
+        let path = operation.path.matches('{').count();
+        let parameters = description["parameters"].as_array().cloned().unwrap_or_default();
+        let in_path = parameters.iter().filter(|parameter| parameter["in"] == "path");
+        assert_eq!(in_path.count(), path, "{operation}");
+        for parameter in &parameters {
+            assert!(parameter["description"].is_string(), "{operation}: {parameter}");
+        }
+    }
+}
+
+#[test]
+fn every_property_of_a_body_is_described() {
+    let document = serde_json::to_value(russet::operator::document()).unwrap();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut bare = Vec::new();
+    for (name, schema) in schemas {
+        let parts = schema["allOf"].as_array().into_iter().flatten();
+        for part in parts.chain([schema]) {
+            for (field, property) in part["properties"].as_object().into_iter().flatten() {
+                if property["description"].is_null() && property["$ref"].is_null() {
+                    bare.push(format!("{name}.{field}"));
+                }
+            }
+        }
+    }
+    assert!(bare.is_empty(), "{bare:?}");
 }

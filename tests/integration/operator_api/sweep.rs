@@ -3,143 +3,56 @@
 use axum::http::Method;
 use russet_sim::{Client, Request};
 
-use super::{ask, ask_as, basic, code};
+use super::{ask, ask_as, basic, bearer, code, new_key, operations};
 use crate::support::{TestServer, Wire};
 
-/// Every route that asks for a key, with a method that it takes. A new route belongs here.
-const GUARDED: [(&str, &str); 89] = [
-    ("PUT", "/migration"),
-    ("GET", "/proxy/X/X"),
-    ("GET", "/v1/ade/panes"),
-    ("GET", "/v1/ade/presets"),
-    ("POST", "/v1/ade/tokens/X/import-profile"),
-    ("GET", "/v1/ade/tokens/X/profiles"),
-    ("POST", "/v1/ade/tokens/X/profiles"),
-    ("GET", "/v1/ade/tokens/X/profiles/X"),
-    ("PATCH", "/v1/ade/tokens/X/profiles/X"),
-    ("PUT", "/v1/ade/tokens/X/profiles/X"),
-    ("DELETE", "/v1/ade/tokens/X/profiles/X"),
-    ("PUT", "/v1/ade/tokens/X/profiles/X/default"),
-    ("DELETE", "/v1/ade/tokens/X/profiles/X/default"),
-    ("GET", "/v1/ade/accounts"),
-    ("POST", "/v1/ade/accounts"),
-    ("DELETE", "/v1/ade/accounts/X"),
-    ("GET", "/v1/ade/refusals"),
-    ("GET", "/v1/ade/tokens"),
-    ("POST", "/v1/ade/tokens"),
-    ("GET", "/v1/ade/tokens/X"),
-    ("PATCH", "/v1/ade/tokens/X"),
-    ("DELETE", "/v1/ade/tokens/X"),
-    ("POST", "/v1/ade/tokens/X/renew"),
-    ("PUT", "/v1/ade/tokens/X/token"),
-    ("POST", "/v1/ade/activation-locks"),
-    ("POST", "/v1/ade/assignments"),
-    ("GET", "/v1/ade/beta-tokens"),
-    ("GET", "/v1/ade/devices"),
-    ("GET", "/v1/ade/devices/X"),
-    ("DELETE", "/v1/ade/devices/X"),
-    ("POST", "/v1/ade/disownments"),
-    ("GET", "/v1/ade/replacements/X"),
-    ("GET", "/v1/ade/service-discovery"),
-    ("PUT", "/v1/ade/service-discovery"),
-    ("DELETE", "/v1/ade/service-discovery"),
-    ("GET", "/v1/ade/sync"),
-    ("POST", "/v1/ade/sync"),
-    ("GET", "/v1/ade/why/X"),
-    ("GET", "/v1/apikeys"),
-    ("POST", "/v1/apikeys"),
-    ("DELETE", "/v1/apikeys/X"),
-    ("GET", "/v1/assigner/X"),
-    ("PUT", "/v1/assigner/X"),
-    ("GET", "/v1/audit"),
-    ("GET", "/v1/audit/head"),
-    ("GET", "/v1/audit/verify"),
-    ("GET", "/v1/bypasscode"),
-    ("GET", "/v1/commands/X"),
-    ("DELETE", "/v1/commands/X/enrollments/X"),
-    ("POST", "/v1/commands/X/retry"),
-    ("GET", "/v1/config/X"),
-    ("PUT", "/v1/config/X"),
-    ("GET", "/v1/dep_names"),
-    ("PUT", "/v1/enqueue/X"),
-    ("POST", "/v1/enroll-links"),
-    ("GET", "/v1/enrollments"),
-    ("POST", "/v1/enrollments/query"),
-    ("GET", "/v1/enrollments/X"),
-    ("POST", "/v1/enrollments/X/allow-reenroll"),
-    ("POST", "/v1/enrollments/X/release"),
-    ("POST", "/v1/enrollments/X/renew-identity"),
-    ("GET", "/v1/hooks"),
-    ("POST", "/v1/hooks"),
-    ("GET", "/v1/hooks/X"),
-    ("PATCH", "/v1/hooks/X"),
-    ("DELETE", "/v1/hooks/X"),
-    ("GET", "/v1/hooks/X/deadletters"),
-    ("DELETE", "/v1/hooks/X/deadletters"),
-    ("POST", "/v1/hooks/X/replay"),
-    ("POST", "/v1/hooks/X/test"),
-    ("GET", "/v1/maidjwt/X"),
-    ("GET", "/v1/push/X"),
-    ("GET", "/v1/push-certificates"),
-    ("POST", "/v1/push-certificates"),
-    ("POST", "/v1/push-certificates/csr"),
-    ("GET", "/v1/push-certificates/X"),
-    ("POST", "/v1/push-certificates/X/test"),
-    ("GET", "/v1/pushcert"),
-    ("PUT", "/v1/pushcert"),
-    ("GET", "/v1/pushcerts"),
-    ("GET", "/v1/pushes"),
-    ("GET", "/v1/queue/X"),
-    ("DELETE", "/v1/queue/X"),
-    ("GET", "/v1/status"),
-    ("GET", "/v1/tokenpki/X"),
-    ("PUT", "/v1/tokenpki/X"),
-    ("GET", "/v1/tokens/X"),
-    ("PUT", "/v1/tokens/X"),
-    ("HEAD", "/v1/enrollments"),
-];
-
+/// What anyone may use. Everything else asks who it is.
 const OPEN: [&str; 5] = ["/healthz", "/metrics", "/openapi.json", "/readyz", "/version"];
 
-/// The list above and the router's source name the same routes.
-#[test]
-fn the_sweep_knows_every_route() {
-    let sources = [
-        include_str!("../../../src/operator/mod.rs"),
-        include_str!("../../../src/operator/ade/mod.rs"),
-    ];
-    let mut routes: Vec<String> = russet::operator::document().paths.paths.into_keys().collect();
-    for part in sources.iter().flat_map(|source| source.split(".route(").skip(1)) {
-        routes.push(part.split('"').nth(1).unwrap().to_owned());
-    }
-    assert!(routes.len() >= 50, "the source is not read as it should be");
-    for path in routes {
-        let pattern: String = path
-            .split('/')
-            .map(|segment| if segment.starts_with('{') { "X" } else { segment })
-            .collect::<Vec<_>>()
-            .join("/");
-        let known = OPEN.contains(&path.as_str()) || GUARDED.iter().any(|(_, guarded)| *guarded == pattern);
-        assert!(known, "{path} is missing in the sweep");
-    }
-}
-
 #[tokio::test]
-async fn without_a_key_only_the_open_routes_answer() {
+async fn k_w1_without_a_key_only_the_open_routes_answer() {
     let server = TestServer::start().await;
-    for (method, path) in GUARDED {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
+    for operation in operations() {
+        let (method, target) = (&operation.method, operation.target.as_str());
+        let is_open = operation.scopes.is_none();
+        assert_eq!(is_open, OPEN.contains(&target), "{operation}");
         for authorization in [None, Some(basic("nanomdm", "wrong"))] {
-            let answer = ask_as(&server, authorization.as_deref(), method.clone(), path, "").await;
-            assert_eq!(answer.status, 401, "{method} {path}: {}", answer.text);
-            if method != Method::HEAD {
-                assert_eq!(code(&answer), "key_missing", "{method} {path}");
+            let answer = ask_as(&server, authorization.as_deref(), method.clone(), target, "").await;
+            if is_open {
+                assert_eq!(answer.status, 200, "{operation}: {}", answer.text);
+            } else {
+                assert_eq!(answer.status, 401, "{operation}: {}", answer.text);
+                assert_eq!(code(&answer), "key_missing", "{operation}");
             }
         }
     }
-    for path in OPEN {
-        let answer = ask_as(&server, None, Method::GET, path, "").await;
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+    let head = ask_as(&server, None, Method::HEAD, "/v1/enrollments", "").await;
+    assert_eq!(head.status, 401);
+}
+
+/// Every scope alone, at every operation.
+#[tokio::test]
+async fn k_w1_each_operation_asks_for_the_scope_that_the_document_says() {
+    use russet::service::access::Scope;
+
+    let server = TestServer::start().await;
+    for scope in Scope::ALL {
+        let key = bearer(&new_key(&server, scope.as_str(), &[scope.as_str()], None).await);
+        for operation in operations() {
+            let Some(scopes) = &operation.scopes else {
+                continue;
+            };
+            let asked = scopes.iter().map(|name| Scope::parse(name).unwrap());
+            let enough = asked.into_iter().any(|asked| scope.includes(asked));
+            let method = operation.method.clone();
+            let answer = ask_as(&server, Some(&key), method, &operation.target, "").await;
+            if enough {
+                assert_ne!(answer.status, 403, "{operation} with {scope:?}: {}", answer.text);
+            } else {
+                assert_eq!(answer.status, 403, "{operation} with {scope:?}: {}", answer.text);
+                assert_eq!(code(&answer), "key_scope", "{operation}");
+            }
+        }
     }
 }
 
@@ -166,33 +79,74 @@ async fn the_open_routes_say_what_they_are_for() {
 }
 
 #[tokio::test]
-async fn with_a_key_every_route_answers_and_every_failure_is_json_with_a_step() {
+async fn with_a_key_every_route_answers_as_the_document_says() {
     let server = TestServer::start().await;
-    for (method, path) in GUARDED {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let answer = ask(&server, method.clone(), path, "").await;
-        assert_ne!(answer.status, 401, "{method} {path}");
-        assert_ne!(answer.status, 405, "{method} {path}");
+    for operation in operations() {
+        let answer = ask(&server, operation.method.clone(), &operation.target, "").await;
+        let status = answer.status;
+        assert!(operation.answers(status), "{operation}: {status} {}", answer.text);
         // An unknown id is a 500 on NanoMDM's and NanoDEP's own endpoints, and never on ours.
-        let theirs = [
-            "/proxy/",
-            "/v1/enqueue/",
-            "/v1/maidjwt/",
-            "/v1/push/",
-            "/v1/queue/",
-            "/v1/tokenpki/",
-            "/v1/tokens/",
-        ];
-        let is_theirs = theirs.iter().any(|prefix| path.starts_with(prefix));
         assert!(
-            answer.status < 500 || is_theirs,
-            "{method} {path}: {}",
+            status < 500 || !operation.is_native(),
+            "{operation}: {}",
             answer.text
         );
-        if (400..500).contains(&answer.status) {
+        if (400..500).contains(&status) {
             code(&answer);
         }
+        assert!(answer.request_id.is_some(), "{operation}");
     }
+}
+
+/// What the document promises of all native resources alike.
+#[tokio::test]
+async fn native_resources_refuse_what_the_document_does_not_name() {
+    let server = TestServer::start().await;
+    for operation in operations().iter().filter(|operation| operation.is_native()) {
+        if operation.scopes.is_none() {
+            continue;
+        }
+        let target = format!("{}?colour=red", operation.target);
+        let answer = ask(&server, operation.method.clone(), &target, "").await;
+        assert_eq!(
+            (answer.status, code(&answer)),
+            (400, "bad_parameter"),
+            "{operation}"
+        );
+        assert_eq!(answer.json["fields"][0]["fields"][0], "colour", "{}", answer.text);
+        let instance = format!("urn:uuid:{}", answer.request_id.unwrap());
+        assert_eq!(answer.json["instance"], instance, "{operation}");
+
+        let content = &operation.description["requestBody"]["content"];
+        if content["application/json"].is_null() {
+            continue;
+        }
+        let url = format!("http://{}{}", server.operator_authority, operation.target);
+        let request = Request::new(operation.method.clone(), &url).body(b"name=x".to_vec());
+        let request = request
+            .header("authorization", &basic("x", &server.key))
+            .and_then(|request| request.header("content-type", "application/x-www-form-urlencoded"));
+        let answer = Client::plain().send(request.unwrap(), None).await.unwrap();
+        assert_eq!(answer.status, 415, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_is_given_once_and_in_its_range() {
+    let server = TestServer::start().await;
+    for (query, status, field) in [
+        ("limit=0", 422, "limit"),
+        ("limit=1001", 422, "limit"),
+        ("limit=-1", 400, "limit"),
+        ("limit=1&limit=2", 400, "limit"),
+        ("enabled=perhaps", 400, "enabled"),
+    ] {
+        let answer = ask(&server, Method::GET, &format!("/v1/enrollments?{query}"), "").await;
+        assert_eq!(answer.status, status, "{query}: {}", answer.text);
+        assert_eq!(answer.json["fields"][0]["fields"][0], field, "{query}");
+    }
+    let answer = ask(&server, Method::GET, "/v1/enrollments?limit=1000&cursor=", "").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn each_thing_that_can_be_wrong_has_a_name() {
     for apple_id in ["", "  ", "a\nb", &"a".repeat(255)] {
         let (status, code, _) =
             refused(&server, json!({ "pem": of_topic(&topic), "apple_id": apple_id })).await;
-        assert_eq!((status, code.as_str()), (400, "bad_parameter"), "{apple_id:?}");
+        assert_eq!((status, code.as_str()), (422, "field_invalid"), "{apple_id:?}");
     }
     assert_eq!(shown(&server, &topic).await, before);
 }

@@ -53,6 +53,47 @@ async fn closed_store() -> TempDir {
     folder
 }
 
+/// A store as a killed process leaves it: sled's file is behind, and the journal has the rest.
+async fn killed_store() -> TempDir {
+    let folder = closed_store().await;
+    let store = open(folder.path()).unwrap();
+    // Not new commands: the number of those is what is checked.
+    for _ in 0..50 {
+        store.ready().await.unwrap();
+    }
+    let killed = copy_of(&folder);
+    drop(store);
+    killed
+}
+
+/// The same, killed in its first hour.
+async fn store_killed_early() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    enroll(&store, &["A"]).await;
+    fill(&store, 0, COMMANDS).await;
+    let killed = copy_of(&folder);
+    drop(store);
+    killed
+}
+
+/// The file of the journal that was written to.
+fn journal(folder: &Path) -> PathBuf {
+    let files = ["journal-0", "journal-1"].map(|name| folder.join(name));
+    // A turn's number is at 16.
+    let turn = |file: &PathBuf| {
+        let bytes = fs::read(file).unwrap();
+        u64::from_le_bytes(bytes[16..24].try_into().unwrap())
+    };
+    files.into_iter().max_by_key(turn).unwrap()
+}
+
+/// How many of its bytes are used.
+fn used(journal: &Path) -> u64 {
+    let bytes = fs::read(journal).unwrap();
+    bytes.iter().rposition(|byte| *byte != 0).unwrap() as u64
+}
+
 /// What became of a damaged store.
 #[derive(Debug)]
 enum Outcome {
@@ -265,6 +306,108 @@ async fn an_older_log_is_refused_until_the_loss_is_accepted() {
     assert!(matches!(error, OpenError::Lost { .. }));
     fs::remove_file(older.path().join("committed")).unwrap();
     assert!(matches!(outcome(older.path()), Outcome::Complete));
+}
+
+#[tokio::test]
+async fn a_killed_store_is_complete() {
+    for folder in [killed_store().await, store_killed_early().await] {
+        assert!(matches!(outcome(folder.path()), Outcome::Complete));
+        assert!(matches!(outcome(folder.path()), Outcome::Complete));
+        assert!(!set_aside(folder.path()));
+    }
+}
+
+#[tokio::test]
+async fn a_journal_cut_anywhere_is_refused() {
+    let whole = store_killed_early().await;
+    for eighths in 0..8 {
+        let folder = copy_of(&whole);
+        let journal = journal(folder.path());
+        cut(&journal, used(&journal) * eighths / 8);
+        assert!(matches!(
+            outcome(folder.path()),
+            Outcome::Refused(OpenError::Lost { .. })
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_journal_with_a_zeroed_page_anywhere_is_refused() {
+    let whole = store_killed_early().await;
+    for sixteenths in 0..16 {
+        let folder = copy_of(&whole);
+        let journal = journal(folder.path());
+        overwrite(
+            &journal,
+            used(&journal) * sixteenths / 16 / 4096 * 4096,
+            &[0; 4096],
+        );
+        let outcome = outcome(folder.path());
+        assert!(
+            matches!(
+                outcome,
+                Outcome::Refused(OpenError::Journal | OpenError::Lost { .. })
+            ),
+            "{outcome:?}"
+        );
+        assert!(!set_aside(folder.path()));
+    }
+}
+
+#[tokio::test]
+async fn a_journal_with_a_wrong_bit_anywhere_is_refused() {
+    let whole = store_killed_early().await;
+    for sixteenths in 0..16 {
+        let folder = copy_of(&whole);
+        let journal = journal(folder.path());
+        let at = used(&journal) * sixteenths / 16;
+        let byte = fs::read(&journal).unwrap()[at as usize];
+        overwrite(&journal, at, &[byte ^ 4]);
+        assert!(!matches!(outcome(folder.path()), Outcome::Unreadable));
+    }
+}
+
+#[tokio::test]
+async fn a_missing_journal_of_a_killed_store_is_refused() {
+    let whole = store_killed_early().await;
+    let current = journal(whole.path());
+    let current = current.file_name().unwrap();
+    for names in [vec!["journal-0", "journal-1"], vec![current.to_str().unwrap()]] {
+        let folder = copy_of(&whole);
+        for name in names {
+            fs::remove_file(folder.path().join(name)).unwrap();
+        }
+        assert!(matches!(
+            outcome(folder.path()),
+            Outcome::Refused(OpenError::Lost { .. })
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_needs_no_journal_and_gets_a_new_one() {
+    let folder = closed_store().await;
+    for name in ["journal-0", "journal-1"] {
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    assert!(matches!(outcome(folder.path()), Outcome::Complete));
+    assert!(journal(folder.path()).exists());
+}
+
+#[tokio::test]
+async fn a_log_that_is_older_than_its_journal_is_refused() {
+    let whole = killed_store().await;
+    let older = closed_store().await;
+    let folder = copy_of(&older);
+    for name in ["journal-0", "journal-1"] {
+        fs::copy(whole.path().join(name), folder.path().join(name)).unwrap();
+    }
+    fs::remove_file(folder.path().join("committed")).unwrap();
+    fs::remove_file(folder.path().join("db")).unwrap();
+    assert!(matches!(
+        outcome(folder.path()),
+        Outcome::Refused(OpenError::Damaged { .. })
+    ));
 }
 
 #[tokio::test]

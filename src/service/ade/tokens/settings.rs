@@ -80,21 +80,26 @@ impl AdeTokens {
 /// Refuses tags that nobody could have meant.
 pub(super) fn check_tags(tags: &[String]) -> Result<()> {
     if tags.len() > MAX_TAGS {
-        return Err(Error::with(
+        return Err(Error::of_field(
             Code::AdeTokenInvalid,
-            format!("scope_tags: {MAX_TAGS} are the most"),
+            "scope_tags",
+            format!("{MAX_TAGS} are the most"),
         ));
     }
     tags.iter().try_for_each(|tag| match tag.trim() {
-        "" => Err(Error::with(Code::AdeTokenInvalid, "scope_tags: a tag is empty")),
+        "" => Err(Error::of_field(
+            Code::AdeTokenInvalid,
+            "scope_tags",
+            "a tag is empty",
+        )),
         tag => check_text("scope_tags", tag),
     })
 }
 
 fn check_text(name: &str, text: &str) -> Result<()> {
     if text.len() > MAX_TEXT || text.contains(char::is_control) {
-        let rule = format!("{name} has at most {MAX_TEXT} characters, none of them a control character");
-        return Err(Error::with(Code::AdeTokenInvalid, rule));
+        let rule = format!("has at most {MAX_TEXT} characters, none of them a control character");
+        return Err(Error::of_field(Code::AdeTokenInvalid, name, rule));
     }
     Ok(())
 }
@@ -114,9 +119,10 @@ fn checked_base_url(url: String) -> Result<Option<String>> {
                 .is_some_and(|authority| !authority.as_str().contains('@'))
     });
     if !usable || trimmed.len() > MAX_TEXT {
-        return Err(Error::with(
+        return Err(Error::of_field(
             Code::AdeTokenInvalid,
-            "base_url is not a URL such as https://host:port",
+            "base_url",
+            "is not a URL such as https://host:port",
         ));
     }
     Ok(Some(trimmed.to_owned()))

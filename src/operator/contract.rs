@@ -1,0 +1,154 @@
+//! What the OpenAPI document promises of all native resources alike, held for each of them in one place: no query
+//! parameter that it does not name, none twice that is not a list, no body of another media type.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{Method, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use utoipa::openapi::{
+    OpenApi, RefOr, Schema,
+    path::{Operation, Parameter, ParameterIn},
+    schema::{SchemaType, Type},
+};
+
+use super::{openapi, render::Failure};
+use crate::error::{Code, Error, FieldProblem, Result};
+
+/// What the document says of each operation.
+#[derive(Debug, Default)]
+pub(super) struct Contract(BTreeMap<String, BTreeMap<&'static str, Terms>>);
+
+/// What it says of one.
+#[derive(Debug)]
+struct Terms {
+    /// By name; and whether it is a list, which may be repeated.
+    query: BTreeMap<String, bool>,
+    /// Whether its body is JSON and nothing else.
+    takes_json: bool,
+}
+
+impl Contract {
+    /// Reads the document.
+    pub(super) fn of(document: &OpenApi) -> Self {
+        let mut contract = Self::default();
+        for (path, item) in &document.paths.paths {
+            let operations = openapi::operations(item).filter(|(_, operation)| openapi::is_native(operation));
+            let terms = operations.map(|(method, operation)| (method, Terms::of(operation)));
+            contract.0.insert(path.clone(), terms.collect());
+        }
+        contract
+    }
+
+    fn check(&self, path: &str, request: &Request) -> Result<()> {
+        let method = match *request.method() {
+            Method::HEAD => "GET",
+            ref method => method.as_str(),
+        };
+        let terms = self.0.get(path).and_then(|methods| methods.get(method));
+        terms.map_or(Ok(()), |terms| terms.check(request))
+    }
+}
+
+impl Terms {
+    fn of(operation: &Operation) -> Self {
+        let body = match &operation.request_body {
+            Some(RefOr::T(body)) => Some(body),
+            _ => None,
+        };
+        Self {
+            query: openapi::parameters(operation)
+                .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
+                .map(|parameter| (parameter.name.clone(), is_list(parameter)))
+                .collect(),
+            takes_json: body.is_some_and(|body| body.content.keys().eq(["application/json"])),
+        }
+    }
+
+    fn check(&self, request: &Request) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        let mut problems = Vec::new();
+        for (name, _) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
+            let problem = match self.query.get(name.as_ref()) {
+                None => "is not a parameter of this address",
+                Some(false) if seen.contains(&name) => "is given twice",
+                Some(_) => {
+                    seen.insert(name);
+                    continue;
+                }
+            };
+            problems.push(FieldProblem {
+                fields: vec![name.into_owned()],
+                problem: problem.to_owned(),
+            });
+        }
+        if !problems.is_empty() {
+            return Err(Error::of_fields(Code::BadParameter, problems));
+        }
+        let media_type = request.headers().get(header::CONTENT_TYPE);
+        match media_type.filter(|_| self.takes_json) {
+            Some(value) if !value.to_str().is_ok_and(is_json) => Err(Error::new(Code::MediaTypeUnsupported)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_list(parameter: &Parameter) -> bool {
+    match &parameter.schema {
+        Some(RefOr::T(Schema::Array(array))) => match &array.schema_type {
+            SchemaType::Type(kind) => *kind == Type::Array,
+            SchemaType::Array(kinds) => kinds.contains(&Type::Array),
+            SchemaType::AnyValue => false,
+        },
+        _ => false,
+    }
+}
+
+/// `application/json`, or a type that is JSON underneath, such as `application/merge-patch+json`.
+fn is_json(value: &str) -> bool {
+    let media_type = value.split(';').next().unwrap_or(value).trim();
+    media_type.eq_ignore_ascii_case("application/json")
+        || media_type
+            .rsplit_once('+')
+            .is_some_and(|(_, suffix)| suffix.eq_ignore_ascii_case("json"))
+}
+
+/// The middleware.
+pub(super) async fn hold(State(contract): State<Arc<Contract>>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or("", MatchedPath::as_str);
+    match contract.check(path, &request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Failure(error).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_json;
+
+    #[test]
+    fn json_is_known_by_its_media_type() {
+        for json in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/merge-patch+json",
+        ] {
+            assert!(is_json(json), "{json}");
+        }
+        for other in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonp",
+            "",
+        ] {
+            assert!(!is_json(other), "{other}");
+        }
+    }
+}

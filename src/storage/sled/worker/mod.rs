@@ -1,0 +1,290 @@
+//! The one thread that writes.
+//!
+//! It takes the jobs that are waiting, runs them one after another in one [`Transaction`], writes what they change to
+//! the [`Journal`] as one commit, and only once that is durable changes the tree, shows it and acknowledges. What the
+//! tree holds is durable thus, whether sled has written it or not; the [`Checkpointer`] sees to that later.
+//!
+//! After a failure nobody knows what of the commit has reached the disk. Readers go on seeing what was before it;
+//! writers are refused; and each further job first tries to open the database anew, which settles the matter: what
+//! the journal holds then is applied, and is the state. (Trying the sync again would not: a kernel that has failed one
+//! may call the next a success. And sled keeps its first write error for good.)
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::{self, File},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, mpsc::Receiver},
+    time::Duration,
+};
+
+use sled::Db;
+
+use super::{
+    checkpointer::{Checkpointer, Place, Sync},
+    committer::{Job, Message},
+    fault,
+    journal::{Change, Journal},
+    keys::Key,
+    mark::Mark,
+    meta::Meta,
+    recovery::{self, Opened, Site},
+    shared::Shared,
+    transaction::{Outcome, Transaction},
+    view::{Overlay, recall},
+};
+
+/// So many jobs share one sync at most; more gain little.
+const GROUP: usize = 128;
+
+/// A group that has changed so many bytes is committed before its next job runs: a commit is held in memory, and in
+/// one file of the journal.
+const COMMIT: usize = 2 * 1024 * 1024;
+
+/// So many bytes must be free for anything to be written: a full disk would leave sled in the middle of a write, and
+/// a store that has been closed could not be opened again. After a power failure sled may have to write again what
+/// both files of the journal hold, and writes it about three times.
+const RESERVE: u64 = 64 * 1024 * 1024;
+
+/// How long a group that has begun to gather waits for its next job. A sync takes longer; with a longer wait the groups
+/// hardly grow, and everybody in them has waited.
+const COMPANY: Duration = Duration::from_micros(80);
+
+/// The thread's own.
+pub(super) struct Worker {
+    site: Site,
+    /// Absent when the last attempt to reopen failed.
+    running: Option<Running>,
+    /// A commit has failed, and nobody knows how far it got.
+    in_doubt: bool,
+    shared: Arc<Shared>,
+    sync: Sync,
+}
+
+/// The open database.
+struct Running {
+    db: Db,
+    journal: Journal,
+    mark: Mark,
+    meta: Meta,
+    checkpointer: Checkpointer,
+}
+
+impl Running {
+    fn start(opened: Opened, sync: &Sync) -> io::Result<Self> {
+        let Opened {
+            db,
+            file,
+            journal,
+            mark,
+            meta,
+        } = opened;
+        Ok(Self {
+            checkpointer: Checkpointer::start(&db, file, Arc::clone(sync), meta.commits)?,
+            db,
+            journal,
+            mark,
+            meta,
+        })
+    }
+}
+
+impl Worker {
+    /// Prepares to write to the database at `site`, which `shared` shows to readers.
+    pub(super) fn new(site: Site, opened: Opened, shared: Arc<Shared>, sync: Sync) -> io::Result<Self> {
+        Ok(Self {
+            site,
+            running: Some(Running::start(opened, &sync)?),
+            in_doubt: false,
+            shared,
+            sync,
+        })
+    }
+
+    /// Works until it is told to stop, or nobody is left to tell it.
+    pub(super) fn work(mut self, waiting: &Receiver<Message>) {
+        let mut stop = false;
+        while !stop {
+            let mut group = Vec::new();
+            let mut next = waiting.recv().ok();
+            loop {
+                match next {
+                    Some(Message::Run(job)) => group.push(job),
+                    Some(Message::Stop) => stop = true,
+                    None => break,
+                }
+                if stop || group.len() >= GROUP {
+                    break;
+                }
+                next = waiting.try_recv().ok();
+                // Jobs that come side by side share one sync, which costs the same for all of them: it waits a moment
+                // for the next. A job that came alone does not wait.
+                if next.is_none() && group.len() > 1 {
+                    next = waiting.recv_timeout(COMPANY).ok();
+                }
+            }
+            if group.is_empty() {
+                break;
+            }
+            let outcome = guarded(|| self.carry_out(&mut group));
+            if let Err(reason) = &outcome {
+                tracing::error!(reason, "the store can't write");
+            }
+            for job in group {
+                job.acknowledge(match &outcome {
+                    Ok(()) => Ok(()),
+                    Err(reason) => Err(fault::unavailable(reason.clone())),
+                });
+            }
+        }
+        if let Err(reason) = guarded(|| self.settle()) {
+            tracing::warn!(
+                reason,
+                "the store's last checkpoint failed; its journal is read at the next start"
+            );
+        }
+        self.shared.close();
+    }
+
+    /// Runs the jobs and makes what they have written durable.
+    fn carry_out(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), String> {
+        let free = fs2::available_space(&self.site.folder).map_err(|error| error.to_string())?;
+        if free < RESERVE {
+            return Err("the disk is full".into());
+        }
+        if self.in_doubt {
+            self.reopen()?;
+        }
+        // In doubt until the end, also if anything below panics.
+        self.in_doubt = true;
+        let running = self.running.as_mut().ok_or("the database is not open")?;
+        running.checkpointer.check()?;
+        let mut jobs = group.iter_mut();
+        while jobs.len() > 0 {
+            let mut transaction = Transaction::new(&running.db, running.meta);
+            for job in jobs.by_ref() {
+                job.run(&mut transaction);
+                if transaction.bytes() >= COMMIT {
+                    break;
+                }
+            }
+            if let Some(outcome) = transaction.finish() {
+                running.commit(outcome, &self.shared, &self.sync)?;
+            }
+        }
+        self.in_doubt = false;
+        Ok(())
+    }
+
+    /// Settles what a failed commit has left behind.
+    fn reopen(&mut self) -> Result<(), String> {
+        // Once closed, a database on a full disk would not open again, not even for reading.
+        self.probe()
+            .map_err(|error| format!("the data directory can't be written: {error}"))?;
+        self.running = None;
+        self.shared.close();
+        let opened = recovery::open(&self.site).map_err(|error| error.to_string())?;
+        let (db, meta) = (opened.db.clone(), opened.meta);
+        self.running = Some(Running::start(opened, &self.sync).map_err(|error| error.to_string())?);
+        self.shared.reopen(db);
+        self.shared.publish(meta);
+        tracing::warn!("the store can write again");
+        Ok(())
+    }
+
+    /// Writes and syncs about as much as opening the database does.
+    fn probe(&self) -> io::Result<()> {
+        const ROOM: usize = 4 * 1024 * 1024;
+        let path = self.site.folder.join("probe");
+        let written = fs::write(&path, vec![0x5A; ROOM])
+            .and_then(|()| File::open(&path))
+            .and_then(|file| (self.sync)(Place::Probe, &file));
+        let removed = fs::remove_file(&path);
+        written.and(removed)
+    }
+
+    /// Leaves nothing in the journal that the next start would have to apply.
+    fn settle(&mut self) -> Result<(), String> {
+        match &mut self.running {
+            Some(running) if !self.in_doubt => running.turn(running.meta.commits, &self.sync),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Running {
+    /// Makes the changes durable, and only then carries them out and shows them.
+    fn commit(&mut self, outcome: Outcome, shared: &Shared, sync: &Sync) -> Result<(), String> {
+        let (before, changes, meta) = prepare(&self.db, outcome).map_err(|error| error.to_string())?;
+        if !self.journal.has_room(&changes) {
+            self.turn(self.journal.previous(), sync)?;
+        }
+        self.journal
+            .append(&changes, &|file| sync(Place::Journal, file))
+            .map_err(|error| format!("the journal can't be written: {error}"))?;
+        shared.hide(before);
+        for change in changes {
+            // Not as a batch: that would have sled write twice, and the journal is what makes it one step.
+            apply(&self.db, change).map_err(|error| error.to_string())?;
+            self.checkpointer.keep_up()?;
+        }
+        self.meta = meta;
+        shared.publish(meta);
+        // A note that lags behind does no harm.
+        let _ = self.mark.write(meta.commits);
+        Ok(())
+    }
+
+    /// Turns to the journal's other file once there is a checkpoint of the commit `before`, and begins one of all that
+    /// there is.
+    fn turn(&mut self, before: u64, sync: &Sync) -> Result<(), String> {
+        self.checkpointer.request(self.meta.commits);
+        let checkpoint = self.checkpointer.wait(before)?;
+        self.journal
+            .turn(checkpoint, &|file| sync(Place::Journal, file))
+            .map_err(|error| format!("the journal can't be written: {error}"))
+    }
+}
+
+/// A panic becomes an error.
+fn guarded(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the database panicked".into()))
+}
+
+fn apply(tree: &sled::Tree, (key, value): Change) -> sled::Result<()> {
+    match value {
+        Some(value) => tree.insert(key, value)?,
+        None => tree.remove(key)?,
+    };
+    Ok(())
+}
+
+/// What the keys that change hold now, the changes, and the store's own state afterwards, which is the last of them.
+fn prepare(tree: &sled::Tree, outcome: Outcome) -> sled::Result<(Overlay, Vec<Change>, Meta)> {
+    let Outcome {
+        writes,
+        memory,
+        mut meta,
+    } = outcome;
+    let mut before = Overlay::new();
+    let mut changes = Vec::with_capacity(writes.len() + 1);
+    for (key, value) in writes {
+        let old = recall(tree, &memory, key.clone())?;
+        if old == value {
+            continue;
+        }
+        if let Some(old) = &old {
+            meta.sum.subtract(&key, old);
+        }
+        if let Some(value) = &value {
+            meta.sum.add(&key, value);
+        }
+        before.insert(key.clone(), old);
+        changes.push((key, value));
+    }
+    meta.commits += 1;
+    changes.push((Key::Meta.encode(), Some(meta.encode())));
+    Ok((before, changes, meta))
+}
