@@ -22,6 +22,7 @@ mod commands;
 mod contract;
 mod enrollments;
 mod enrollments_view;
+mod etag;
 mod health;
 mod hooks;
 mod input;
