@@ -8,12 +8,13 @@ OPERATOR_LISTEN ?= 127.0.0.1:8444
 # What a fresh Debian or Ubuntu lacks besides Rust, git and a C compiler.
 PACKAGES := libssl-dev pkg-config make
 
-.PHONY: help run test test-long check fmt bench deps clean
+.PHONY: help run test test-long fuzz-api check fmt bench deps clean
 
 help:
 	@echo 'make run        see it work: a development server, and ten simulated devices that enroll'
 	@echo 'make test       all tests that need no external server'
 	@echo 'make test-long  the long fault tests too (200 rounds of kill -9; 10,000 pushes undelivered)'
+	@echo 'make fuzz-api   an independent fuzzer against the operator API, for four minutes (needs python3 and PyPI)'
 	@echo 'make check      formatting, lints and documentation, with warnings as errors'
 	@echo 'make bench      measures the server with the simulator as its load'
 	@echo 'make deps       installs what is missing on Debian or Ubuntu'
@@ -38,6 +39,10 @@ test-long: deps
 	$(CARGO) build --workspace --bins
 	RUSSET_KILL_ROUNDS=200 $(CARGO) test --test integration kill:: -- --nocapture
 	RUSSET_UNDELIVERED=10000 $(CARGO) test --test integration push::process::f13 -- --nocapture
+
+fuzz-api: deps
+	$(CARGO) build --workspace --bins
+	scripts/fuzz-api.sh
 
 check: deps
 	$(CARGO) fmt --all --check

@@ -150,6 +150,22 @@ impl From<StartError> for CliError {
     }
 }
 
+/// Text with its control characters written out: a device may have any name, and a terminal obeys what it is shown.
+fn printable(text: &str) -> String {
+    let obeyed = |c: char| {
+        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || (c.is_control() && c != '\n' && c != '\t')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match obeyed(c) {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// For people or for programs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
@@ -162,7 +178,7 @@ impl Output {
         if self.json {
             println!("{json}");
         } else {
-            println!("{text}");
+            println!("{}", printable(text));
         }
     }
 
@@ -171,6 +187,8 @@ impl Output {
         if self.json {
             return println!("{json}");
         }
+        let shown = |cell: &String| printable(cell).replace(['\n', '\t'], " ");
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
         let width = |column: usize| {
             let cells = rows
                 .iter()
@@ -206,11 +224,25 @@ impl Output {
                 json!({ "error": { "code": error.code, "message": error.message, "step": error.step } });
             eprintln!("{body}");
         } else {
-            eprintln!("error: {}\n  code: {}", error.message, error.code);
+            eprintln!("error: {}\n  code: {}", printable(&error.message), error.code);
             if !error.step.is_empty() {
                 eprintln!("  next: {}", error.step);
             }
         }
         error.exit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn k_w5_a_name_does_not_give_orders_to_the_terminal() {
+        assert_eq!(
+            printable("a\u{1b}[2J\u{9b}31m\u{202e}b"),
+            "a\\u{1b}[2J\\u{9b}31m\\u{202e}b"
+        );
+        assert_eq!(printable("Zoë's iPad\n\tü"), "Zoë's iPad\n\tü");
     }
 }

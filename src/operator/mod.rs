@@ -23,6 +23,7 @@ mod commands;
 mod contract;
 mod enrollments;
 mod enrollments_view;
+mod etag;
 mod figures;
 mod health;
 mod hooks;

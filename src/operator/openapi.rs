@@ -111,8 +111,16 @@ pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
         .collect();
     for item in document.paths.paths.values_mut() {
         name_apart(item);
+        let races = operations(item).any(|(_, operation)| heeds_if_match(operation));
         for (_, operation) in operations_mut(item) {
             complete_operation(operation, &all_optional);
+            if let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200").filter(|_| races) {
+                header(
+                    response,
+                    "ETag",
+                    "Names the state that is shown; `If-Match` takes it.",
+                );
+            }
         }
     }
     // axum's way to write that a segment may hold slashes is not OpenAPI's.
@@ -213,6 +221,15 @@ fn complete_operation(operation: &mut Operation, all_optional: &BTreeSet<String>
             );
         }
     }
+    if heeds_if_match(operation) {
+        answers(
+            operation,
+            &[(
+                "412",
+                "It is not, or not any more, in the state that If-Match names.",
+            )],
+        );
+    }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         let json = body.content.get("application/json");
         let schema = match json {
@@ -242,6 +259,12 @@ fn complete_operation(operation: &mut Operation, all_optional: &BTreeSet<String>
             complete_answer(status, response, native);
         }
     }
+}
+
+fn heeds_if_match(operation: &Operation) -> bool {
+    parameters(operation).any(|parameter| {
+        parameter.parameter_in == ParameterIn::Header && parameter.name.eq_ignore_ascii_case("if-match")
+    })
 }
 
 fn has_query(operation: &Operation) -> bool {
@@ -277,14 +300,21 @@ fn complete_answer(status: &str, response: &mut Response, native: bool) {
         let content = Content::new(Some(Ref::from_schema_name(schema)));
         response.content.insert(media_type.to_owned(), content.into());
     }
-    let mut header = |name: &str, text: &str| {
-        let value = HeaderBuilder::new().description(Some(text)).build();
-        response.headers.entry(name.to_owned()).or_insert(value.into());
-    };
-    header("X-Request-Id", "Names this request in the server's log.");
+    header(
+        response,
+        "X-Request-Id",
+        "Names this request in the server's log.",
+    );
     if matches!(status, "429" | "503") {
-        header("Retry-After", "In so many seconds the same request may succeed.");
+        let text = "In so many seconds the same request may succeed.";
+        header(response, "Retry-After", text);
     }
+}
+
+fn header(response: &mut Response, name: &str, text: &str) {
+    let value = HeaderBuilder::new().description(Some(text)).build();
+    let headers = &mut response.headers;
+    headers.entry(name.to_owned()).or_insert_with(|| value.into());
 }
 
 /// This document: what the operator's API takes and answers.

@@ -17,4 +17,5 @@ pub mod issuance;
 pub mod keys;
 pub mod push;
 pub mod push_certificates;
+pub mod revision;
 pub mod upkeep;

@@ -178,8 +178,8 @@ pub trait EventStore: Send + Sync {
     /// All hooks, by name.
     async fn hooks(&self) -> StoreResult<Vec<HookRecord>>;
 
-    /// Replaces the record of the hook with this name and number. `false`: there is none.
-    async fn update_hook(&self, hook: HookRecord) -> StoreResult<bool>;
+    /// Puts a record in the place of a hook's, which keeps its name and number. `false`: it is not `before` that is stored.
+    async fn update_hook(&self, before: HookRecord, after: HookRecord) -> StoreResult<bool>;
 
     /// Forgets a hook. What is left of its queue goes by [`purge_removed_hooks`](Self::purge_removed_hooks).
     /// `false`: there was none of that name.

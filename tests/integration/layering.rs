@@ -64,7 +64,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "apple", "config", "error", "outbound", "pki", "protocol", "storage",
         ],
     ),
-    ("apple", &["config", "protocol"]),
+    ("apple", &["config", "outbound", "protocol"]),
     ("storage", &["error", "protocol"]),
     ("telemetry", &["clock", "outbound"]),
     ("outbound", &[]),

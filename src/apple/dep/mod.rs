@@ -4,6 +4,7 @@ mod answer;
 mod client;
 mod failure;
 mod oauth;
+mod resolver;
 mod retry;
 mod session;
 mod verdict;

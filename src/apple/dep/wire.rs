@@ -17,7 +17,11 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
-use super::{DepFailure, client::DepError};
+use super::{
+    DepFailure,
+    client::DepError,
+    resolver::{Guarded, objection},
+};
 use crate::protocol::time::Timestamp;
 
 /// For TCP alone; TLS and the answer have the request's time.
@@ -73,7 +77,7 @@ pub(super) struct Unanswered {
 /// Sends requests; keeps connections.
 #[derive(Debug)]
 pub(super) struct Wire {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Guarded>>, Full<Bytes>>,
     /// For one request, from connecting to the end of the answer.
     request_timeout: Duration,
 }
@@ -86,7 +90,7 @@ impl Wire {
             .map_err(|error| DepError::Tls(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Guarded);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -111,6 +115,12 @@ impl Wire {
         request: Request<Full<Bytes>>,
         now: Timestamp,
     ) -> Result<Answer, Unanswered> {
+        if let Some(reason) = objection(request.uri()) {
+            return Err(Unanswered {
+                failure: DepFailure::Unavailable(format!("its address is {reason}"), None),
+                sent: false,
+            });
+        }
         let exchange = async {
             let response = self.client.request(request).await.map_err(|error| Unanswered {
                 failure: DepFailure::Unavailable(innermost(&error), None),

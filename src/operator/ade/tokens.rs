@@ -15,6 +15,7 @@ use super::tokens_view::{AdeTokenList, AdeTokenView, ImportedToken, TokenCertifi
 use crate::{
     operator::{
         OperatorDoor,
+        etag::{IfMatch, tagged},
         input::{Path, Query},
         render::{Failure, json_response},
     },
@@ -179,7 +180,9 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
     let view = door.ade_tokens.show(&name, door.clock.now()).await?;
-    Ok(json_response(StatusCode::OK, &AdeTokenView::from(view)))
+    let revision = view.revision();
+    let response = json_response(StatusCode::OK, &AdeTokenView::from(view));
+    Ok(tagged(response, &revision))
 }
 
 /// What is to be different about a server token; what is absent stays.
@@ -202,7 +205,7 @@ pub(super) struct ChangedAdeToken {
 /// Changes a server token; what is not named stays.
 #[utoipa::path(
     patch, path = "/v1/ade/tokens/{name}", tag = "ade", operation_id = "change_ade_token",
-    params(("name" = String, Path, description = "The token's name.")),
+    params(("name" = String, Path, description = "The token's name."), IfMatch),
     request_body = ChangedAdeToken,
     responses(
         (status = 200, description = "As it is now.", body = AdeTokenView),
@@ -214,6 +217,7 @@ pub(super) async fn change(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
+    IfMatch { expected }: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
@@ -225,18 +229,21 @@ pub(super) async fn change(
         is_default: asked.is_default,
         base_url: asked.base_url,
         assigner_profile_uuid: None,
+        expected,
     };
     let now = door.clock.now();
     door.ade_tokens.change(&name, change, now).await?;
     tracing::info!(by = operator.name, token = name, "server token changed");
     let view = door.ade_tokens.show(&name, now).await?;
-    Ok(json_response(StatusCode::OK, &AdeTokenView::from(view)))
+    let revision = view.revision();
+    let response = json_response(StatusCode::OK, &AdeTokenView::from(view));
+    Ok(tagged(response, &revision))
 }
 
 /// Deletes a server token that nothing depends on.
 #[utoipa::path(
     delete, path = "/v1/ade/tokens/{name}", tag = "ade", operation_id = "remove_ade_token",
-    params(("name" = String, Path, description = "The token's name.")),
+    params(("name" = String, Path, description = "The token's name."), IfMatch),
     responses(
         (status = 204, description = "Deleted."),
         (status = 404, description = "There is none of that name."),
@@ -248,9 +255,10 @@ pub(super) async fn remove(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
+    IfMatch { expected }: IfMatch,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
-    door.ade_tokens.remove(&name).await?;
+    door.ade_tokens.remove(&name, &expected).await?;
     tracing::info!(by = operator.name, token = name, "server token deleted");
     Ok(StatusCode::NO_CONTENT.into_response())
 }

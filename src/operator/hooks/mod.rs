@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use self::view::{HookList, HookView, MadeHook, TestOutcomeView};
 use super::{
     OperatorDoor,
+    etag::{IfMatch, tagged},
     input::Path,
     render::{Failure, json_response},
 };
@@ -140,7 +141,9 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
     let hook = door.events.hook(&name).await?;
-    Ok(json_response(StatusCode::OK, &HookView::from(hook)))
+    let revision = hook.revision();
+    let response = json_response(StatusCode::OK, &HookView::from(hook));
+    Ok(tagged(response, &revision))
 }
 
 /// What is to be different about a hook; what is absent stays.
@@ -163,7 +166,7 @@ pub(super) struct ChangedHook {
 /// Changes a hook; what is not named stays.
 #[utoipa::path(
     patch, path = "/v1/hooks/{name}", tag = "hooks", operation_id = "change_hook",
-    params(("name" = String, Path, description = "The hook's name.")),
+    params(("name" = String, Path, description = "The hook's name."), IfMatch),
     request_body = ChangedHook,
     responses(
         (status = 200, description = "As it is now.", body = HookView),
@@ -175,6 +178,7 @@ pub(super) async fn change(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
+    IfMatch { expected }: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
@@ -186,16 +190,19 @@ pub(super) async fn change(
         topics: asked.topics,
         statuses: asked.statuses,
         secret: asked.secret,
+        expected,
     };
     let hook = door.events.change_hook(&name, change).await?;
     tracing::info!(by = operator.name, hook = name, "hook changed");
-    Ok(json_response(StatusCode::OK, &HookView::from(hook)))
+    let revision = hook.revision();
+    let response = json_response(StatusCode::OK, &HookView::from(hook));
+    Ok(tagged(response, &revision))
 }
 
 /// Removes a hook, with all that waits for it.
 #[utoipa::path(
     delete, path = "/v1/hooks/{name}", tag = "hooks", operation_id = "remove_hook",
-    params(("name" = String, Path, description = "The hook's name.")),
+    params(("name" = String, Path, description = "The hook's name."), IfMatch),
     responses(
         (status = 204, description = "Removed."),
         (status = 404, description = "There is none of that name."),
@@ -206,9 +213,10 @@ pub(super) async fn remove(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
+    IfMatch { expected }: IfMatch,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
-    door.events.remove_hook(&name).await?;
+    door.events.remove_hook(&name, &expected).await?;
     tracing::info!(by = operator.name, hook = name, "hook removed");
     Ok(StatusCode::NO_CONTENT.into_response())
 }

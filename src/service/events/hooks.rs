@@ -12,7 +12,10 @@ use crate::{
     outbound::{Target, guard},
     pki::secret::Secret,
     protocol::time::Timestamp,
-    service::keys::check_name,
+    service::{
+        keys::check_name,
+        revision::{Expected, Revision},
+    },
     storage::{HookFigures, HookFormat, HookRecord},
 };
 
@@ -64,6 +67,8 @@ pub struct HookChange {
     pub statuses: Option<Vec<String>>,
     /// Signs what is sent; an empty one ends that.
     pub secret: Option<String>,
+    /// What the hook has to be like before.
+    pub expected: Expected,
 }
 
 /// A hook, and how it is doing.
@@ -88,6 +93,13 @@ pub struct TestOutcome {
     pub event_id: String,
     /// What went wrong; `None` if the hook has taken it.
     pub problem: Option<String>,
+}
+
+impl HookView {
+    /// What an operator has set.
+    pub fn revision(&self) -> Revision {
+        Revision::of(&self.record)
+    }
 }
 
 impl Events {
@@ -127,33 +139,46 @@ impl Events {
 
     /// Changes a hook.
     pub async fn change_hook(&self, name: &str, change: HookChange) -> Result<HookView> {
-        let mut hook = self.stored_hook(name).await?;
-        let before = hook.clone();
+        loop {
+            let before = self.stored_hook(name).await?;
+            change.expected.check(&Revision::of(&before))?;
+            let after = self.changed(&before, &change)?;
+            // Somebody else may have been faster; then it is looked at again.
+            if after == before || self.store.update_hook(before, after.clone()).await? {
+                self.load().await?;
+                return self.view(after).await;
+            }
+        }
+    }
+
+    /// The hook after the change.
+    fn changed(&self, before: &HookRecord, change: &HookChange) -> Result<HookRecord> {
+        let mut hook = before.clone();
         if let Some(url) = &change.url {
             let target = target(url, hook.allow_any_address)?;
             hook.url = target.url();
             hook.credentials = None;
             self.protect(&mut hook, &target, None)?;
         }
-        hook.topics = change.topics.unwrap_or(hook.topics);
-        hook.statuses = change.statuses.unwrap_or(hook.statuses);
+        if let Some(topics) = &change.topics {
+            hook.topics.clone_from(topics);
+        }
+        if let Some(statuses) = &change.statuses {
+            hook.statuses.clone_from(statuses);
+        }
         check_filter(&hook.topics, &hook.statuses)?;
-        if let Some(secret) = change.secret {
-            let secret = Some(secret).filter(|secret| !secret.is_empty());
-            hook.secret = secret
-                .map(|secret| self.seal(&secret_purpose(name), secret.as_bytes()))
-                .transpose()?;
+        match change.secret.as_deref() {
+            None => {}
+            Some("") => hook.secret = None,
+            Some(secret) => hook.secret = Some(self.seal(&secret_purpose(&hook.name), secret.as_bytes())?),
         }
         hook.enabled = change.enabled.unwrap_or(hook.enabled);
-        if hook != before && !self.store.update_hook(hook.clone()).await? {
-            return Err(Error::with(Code::HookUnknown, name));
-        }
-        self.load().await?;
-        self.view(hook).await
+        Ok(hook)
     }
 
     /// Removes a hook, and what waits for it.
-    pub async fn remove_hook(&self, name: &str) -> Result<()> {
+    pub async fn remove_hook(&self, name: &str, expected: &Expected) -> Result<()> {
+        expected.check(&Revision::of(&self.stored_hook(name).await?))?;
         if !self.store.remove_hook(name).await? {
             return Err(Error::with(Code::HookUnknown, name));
         }

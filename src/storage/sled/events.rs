@@ -39,13 +39,15 @@ impl EventStore for SledStorage {
             .read(|view, _| view.scan(&Prefix::hooks()).map(|pair| decode(&pair?.1)).collect())
     }
 
-    async fn update_hook(&self, hook: HookRecord) -> StoreResult<bool> {
+    async fn update_hook(&self, before: HookRecord, mut after: HookRecord) -> StoreResult<bool> {
+        after.number = before.number;
+        after.name.clone_from(&before.name);
         self.write(move |transaction| {
-            let key = Key::Hook(hook.name.clone());
+            let key = Key::Hook(before.name.clone());
             let stored: Option<HookRecord> = transaction.view().record(&key)?;
-            let same = stored.is_some_and(|stored| stored.number == hook.number);
+            let same = stored.is_some_and(|stored| stored == before);
             if same {
-                transaction.put_record(&key, &hook)?;
+                transaction.put_record(&key, &after)?;
             }
             Ok(same)
         })

@@ -19,6 +19,7 @@ fn merge(settings: serde_json::Value) -> Change {
     Change {
         description: None,
         settings: Some(SettingsChange::Merge(settings)),
+        ..Change::default()
     }
 }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use russet::{
     error::Code,
-    service::ade::profiles::{Change, SettingsChange, Uses},
+    service::{
+        ade::profiles::{Change, SettingsChange, Uses},
+        revision::Expected,
+    },
     storage::{AdeAssignment, AdeAssignmentState, AdeDeviceRecord, AdePlatform},
 };
 use serde_json::{Value, json};
@@ -15,6 +18,7 @@ async fn edit(place: &Place, name: &str, settings: Value) -> russet::service::ad
     let change = Change {
         description: None,
         settings: Some(SettingsChange::Merge(settings)),
+        expected: Expected::Anything,
     };
     place.profiles.edit("hq", name, &change, false, AT).await.unwrap()
 }
@@ -142,7 +146,11 @@ async fn a_profile_in_use_is_deleted_by_force_only() {
     let place = Place::new().await;
     place.create("p", json!({ "platform": "ios" })).await;
     place.profiles.set_default("hq", "p", AT).await.unwrap();
-    let refused = place.profiles.remove("hq", "p", false, AT).await.unwrap_err();
+    let refused = place
+        .profiles
+        .remove("hq", "p", false, &Expected::Anything, AT)
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::AdeProfileInUse);
     assert!(refused.message().contains("default for ios"));
     place.profiles.unset_default("hq", "p", AT).await.unwrap();
@@ -160,9 +168,17 @@ async fn a_profile_in_use_is_deleted_by_force_only() {
         ..stored.unwrap().clone()
     })
     .await;
-    let refused = place.profiles.remove("hq", "p", false, AT).await.unwrap_err();
+    let refused = place
+        .profiles
+        .remove("hq", "p", false, &Expected::Anything, AT)
+        .await
+        .unwrap_err();
     assert!(refused.message().contains("1 devices use it"), "{refused}");
-    place.profiles.remove("hq", "p", true, AT).await.unwrap();
+    place
+        .profiles
+        .remove("hq", "p", true, &Expected::Anything, AT)
+        .await
+        .unwrap();
     let after = device(&*place.store, "S").await;
     assert_eq!((after.chosen_profile, after.due), (None, Some(AT)));
     assert_eq!(
@@ -172,7 +188,7 @@ async fn a_profile_in_use_is_deleted_by_force_only() {
     assert_eq!(
         place
             .profiles
-            .remove("hq", "p", true, AT)
+            .remove("hq", "p", true, &Expected::Anything, AT)
             .await
             .unwrap_err()
             .code(),

@@ -1,6 +1,7 @@
 //! The operator API: NanoMDM's endpoints as its tools know them, and the native resources next to them.
 
 mod audit;
+mod etag;
 mod keys;
 mod migration;
 mod nanomdm;
@@ -65,12 +66,13 @@ fn operations() -> Vec<Operation> {
         for (method, description) in item.as_object().unwrap() {
             let segments = path.split('/');
             let segments = segments.map(|segment| if segment.starts_with('{') { "X" } else { segment });
-            let scopes = &description["security"][0]["bearer"];
+            let scopes = description["security"][0].as_object();
+            let scopes = scopes.and_then(|requirement| requirement.values().next());
             operations.push(Operation {
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
                 target: segments.collect::<Vec<_>>().join("/"),
-                scopes: serde_json::from_value(scopes.clone()).unwrap(),
+                scopes: scopes.map(|scopes| serde_json::from_value(scopes.clone()).unwrap()),
                 description: description.clone(),
             });
         }

@@ -140,20 +140,36 @@ pub(super) async fn hooks_are_listed_by_name_and_numbered_once(place: &dyn Place
 pub(super) async fn a_hooks_record_is_replaced_by_name_and_number(place: &dyn Place) {
     let store = place.open().await;
     let number = add(&*store, "a").await;
+    let before = HookRecord { number, ..hook("a") };
     let changed = HookRecord {
-        number,
         enabled: false,
-        ..hook("a")
+        ..before.clone()
     };
-    assert!(store.update_hook(changed.clone()).await.unwrap());
+    assert!(store.update_hook(before.clone(), changed.clone()).await.unwrap());
     assert_eq!(store.hooks().await.unwrap(), std::slice::from_ref(&changed));
+    let late = HookRecord {
+        url: "http://127.0.0.1/late".into(),
+        ..before.clone()
+    };
+    assert!(
+        !store.update_hook(before.clone(), late).await.unwrap(),
+        "it is not so any more"
+    );
     let other = HookRecord {
         number: number + 1,
-        ..hook("a")
+        ..changed.clone()
     };
-    assert!(!store.update_hook(other).await.unwrap());
-    assert!(!store.update_hook(hook("unknown")).await.unwrap());
-    assert_eq!(store.hooks().await.unwrap(), [changed]);
+    assert!(!store.update_hook(other.clone(), other).await.unwrap());
+    let unknown = hook("unknown");
+    assert!(!store.update_hook(unknown.clone(), unknown).await.unwrap());
+    assert_eq!(store.hooks().await.unwrap(), [changed.clone()]);
+    let renamed = HookRecord {
+        number: number + 1,
+        ..hook("b")
+    };
+    assert!(store.update_hook(changed.clone(), renamed).await.unwrap());
+    let kept = &store.hooks().await.unwrap()[0];
+    assert_eq!((kept.number, kept.name.as_str()), (number, "a"));
 }
 
 pub(super) async fn events_wait_in_the_order_in_which_they_were_stored(place: &dyn Place) {

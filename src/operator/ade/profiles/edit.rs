@@ -16,6 +16,7 @@ use super::{validated, view::EditedAdeProfile, with_uuid};
 use crate::{
     operator::{
         OperatorDoor,
+        etag::{IfMatch, tagged},
         input::Path,
         render::{Failure, json_response},
     },
@@ -23,6 +24,7 @@ use crate::{
     service::{
         access::{Operator, Scope},
         ade::profiles::{Change, SettingsChange},
+        revision::Expected,
     },
 };
 
@@ -61,6 +63,7 @@ struct Edit {
     description: Option<String>,
     settings: Option<SettingsChange>,
     validate_only: bool,
+    expected: Expected,
 }
 
 /// Changes an enrollment profile: lays settings over its own.
@@ -68,8 +71,7 @@ struct Edit {
     patch, path = "/v1/ade/tokens/{name}/profiles/{profile}", tag = "ade", operation_id = "change_ade_profile",
     params(
         ("name" = String, Path, description = "The server token's name; `-` stands for the default one."),
-        ("profile" = String, Path, description = "The profile's name."),
-    ),
+        ("profile" = String, Path, description = "The profile's name."), IfMatch),
     request_body = ChangedAdeProfile,
     responses(
         (status = 200, description = "As it is then, and what follows from it.", body = EditedAdeProfile),
@@ -82,6 +84,7 @@ pub(in crate::operator::ade) async fn change(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(place): Path<(String, String)>,
+    IfMatch { expected }: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
@@ -91,6 +94,7 @@ pub(in crate::operator::ade) async fn change(
         description: asked.description,
         settings: (!asked.settings.is_null()).then_some(SettingsChange::Merge(asked.settings)),
         validate_only: asked.validate_only,
+        expected,
     };
     edit.carry_out(&door, &operator, place).await
 }
@@ -100,8 +104,7 @@ pub(in crate::operator::ade) async fn change(
     put, path = "/v1/ade/tokens/{name}/profiles/{profile}", tag = "ade", operation_id = "replace_ade_profile",
     params(
         ("name" = String, Path, description = "The server token's name; `-` stands for the default one."),
-        ("profile" = String, Path, description = "The profile's name."),
-    ),
+        ("profile" = String, Path, description = "The profile's name."), IfMatch),
     request_body = ReplacedAdeProfile,
     responses(
         (status = 200, description = "As it is then, and what follows from it.", body = EditedAdeProfile),
@@ -114,6 +117,7 @@ pub(in crate::operator::ade) async fn replace(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(place): Path<(String, String)>,
+    IfMatch { expected }: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
@@ -123,6 +127,7 @@ pub(in crate::operator::ade) async fn replace(
         description: asked.description,
         settings: (!asked.settings.is_null()).then_some(SettingsChange::Replace(asked.settings)),
         validate_only: asked.validate_only,
+        expected,
     };
     edit.carry_out(&door, &operator, place).await
 }
@@ -137,6 +142,7 @@ impl Edit {
         let change = Change {
             description: self.description,
             settings: self.settings,
+            expected: self.expected,
         };
         let now = door.clock.now();
         let done = door
@@ -157,7 +163,9 @@ impl Edit {
                 "enrollment profile edited"
             );
         }
+        let revision = view.revision();
         let made = with_uuid(door, &token, view, now).await;
-        Ok(json_response(StatusCode::OK, &EditedAdeProfile::new(&done, made)))
+        let response = json_response(StatusCode::OK, &EditedAdeProfile::new(&done, made));
+        Ok(tagged(response, &revision))
     }
 }

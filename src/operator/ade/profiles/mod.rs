@@ -21,6 +21,7 @@ use crate::{
     error::{Code, Error, Result as RussetResult},
     operator::{
         OperatorDoor,
+        etag::{IfMatch, tagged},
         input::{Path, Query},
         render::{Failure, json_response, problem},
     },
@@ -75,7 +76,9 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
     let profile = door.ade_profiles.show(&token, &name).await?;
-    Ok(json_response(StatusCode::OK, &AdeProfileView::from(profile)))
+    let revision = profile.revision();
+    let response = json_response(StatusCode::OK, &AdeProfileView::from(profile));
+    Ok(tagged(response, &revision))
 }
 
 /// An enrollment profile to be made.
@@ -209,8 +212,7 @@ pub(super) struct RemovalQuery {
     params(
         ("name" = String, Path, description = "The server token's name; `-` stands for the default one."),
         ("profile" = String, Path, description = "The profile's name."),
-        RemovalQuery,
-    ),
+        RemovalQuery, IfMatch),
     responses(
         (status = 204, description = "Deleted."),
         (status = 404, description = "There is no such server token, or no such profile."),
@@ -222,11 +224,12 @@ pub(super) async fn remove(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path((token, name)): Path<(String, String)>,
+    IfMatch { expected }: IfMatch,
     Query(RemovalQuery { force }): Query<RemovalQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
     door.ade_profiles
-        .remove(&token, &name, force, door.clock.now())
+        .remove(&token, &name, force, &expected, door.clock.now())
         .await?;
     tracing::info!(
         by = operator.name,

@@ -9,6 +9,7 @@ use crate::{
         ade::{self, Affinity, AuthMethod, Finding, PairingMode, Settings},
         time::Timestamp,
     },
+    service::revision::{Expected, Revision},
     storage::{AdeProfileRecord, AdeTokenRecord, RowRuling},
 };
 
@@ -24,6 +25,8 @@ pub struct Change {
     pub description: Option<String>,
     /// The settings.
     pub settings: Option<SettingsChange>,
+    /// What the profile has to be like before.
+    pub expected: Expected,
 }
 
 /// What becomes of the settings.
@@ -65,6 +68,7 @@ impl Profiles {
         let token = self.token(token).await?;
         for _ in 0..ATTEMPTS {
             let before = self.stored(token.number, name).await?;
+            change.expected.check(&revision(&before))?;
             let (after, old, new) = self.changed(&token, &before, change, now)?;
             let changed = after != before;
             let defined_anew = before.uuid.is_some() && after.uuid.is_none();
@@ -167,6 +171,16 @@ impl Profiles {
 pub(super) fn remember(former: &mut Vec<String>, uuid: String) {
     former.insert(0, uuid);
     former.truncate(MAX_FORMER);
+}
+
+/// What an operator has set.
+pub(super) fn revision(record: &AdeProfileRecord) -> Revision {
+    Revision::of(&(
+        &record.description,
+        &record.settings,
+        record.revision,
+        record.created_at,
+    ))
 }
 
 /// What no edit may do.

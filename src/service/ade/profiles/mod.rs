@@ -33,6 +33,7 @@ use crate::{
         ade::{self, Addresses, Finding, Settings},
         time::Timestamp,
     },
+    service::revision::Revision,
     storage::{AdeProfileRecord, AdeTokenRecord, RowRuling, Storage},
 };
 
@@ -96,6 +97,13 @@ pub struct ProfileView {
     pub not_applied: Vec<Finding>,
     /// Whether it is the default of its platform.
     pub is_default: bool,
+}
+
+impl ProfileView {
+    /// What an operator has set.
+    pub fn revision(&self) -> Revision {
+        edit::revision(&self.record)
+    }
 }
 
 impl Profiles {

@@ -1,17 +1,26 @@
 //! Deleting a profile.
 
-use super::Profiles;
+use super::{Profiles, edit::revision};
 use crate::{
     error::{Code, Error, Result},
     protocol::{ade::AdePlatform, time::Timestamp},
+    service::revision::Expected,
     storage::{AdeProfileRecord, RowRuling},
 };
 
 impl Profiles {
     /// Deletes a profile. Refused while it is a default or devices use it, unless `force`d: those get the default then.
-    pub async fn remove(&self, token: &str, name: &str, force: bool, now: Timestamp) -> Result<()> {
+    pub async fn remove(
+        &self,
+        token: &str,
+        name: &str,
+        force: bool,
+        expected: &Expected,
+        now: Timestamp,
+    ) -> Result<()> {
         let token = self.token(token).await?;
         let record = self.stored(token.number, name).await?;
+        expected.check(&revision(&record))?;
         let default_of: Vec<AdePlatform> = token
             .defaults
             .iter()

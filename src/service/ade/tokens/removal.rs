@@ -2,18 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use super::AdeTokens;
+use super::{AdeTokens, settings::revision};
 use crate::{
     error::{Code, Error, Result},
+    service::revision::Expected,
     storage::{AdeDeviceFilter, AdeTokenRecord, Page},
 };
 
 impl AdeTokens {
     /// Deletes a token that has no devices on its default profile, no devices at all, and no profiles. Devices that
     /// Apple has released do not count.
-    pub async fn remove(&self, name: &str) -> Result<()> {
+    pub async fn remove(&self, name: &str, expected: &Expected) -> Result<()> {
         let _alone = self.shared.alone.lock().await;
         let record = self.record(name).await?;
+        expected.check(&revision(&record))?;
         self.check_removable(&record).await?;
         self.store.remove_ade_token(record.number).await?;
         Ok(())

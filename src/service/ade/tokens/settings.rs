@@ -1,10 +1,22 @@
 //! What operators set on a token: notes, whether it is the default, where its service is.
 
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
 use super::AdeTokens;
 use crate::{
     error::{Code, Error, Result},
+    outbound::guard,
     protocol::time::Timestamp,
-    service::push_certificates::import::checked_apple_id,
+    service::{
+        push_certificates::import::checked_apple_id,
+        revision::{Expected, Revision},
+    },
     storage::AdeTokenRecord,
 };
 
@@ -27,6 +39,8 @@ pub struct TokenChange {
     pub base_url: Option<String>,
     /// The Apple identifier of the profile that every added device gets; empty: none.
     pub assigner_profile_uuid: Option<String>,
+    /// What the token has to be like before.
+    pub expected: Expected,
 }
 
 impl AdeTokens {
@@ -39,7 +53,14 @@ impl AdeTokens {
             check_text("profile_uuid", uuid)?;
         }
         let record = self.record(name).await?;
+        let met = Arc::new(AtomicBool::new(true));
+        let seen = Arc::clone(&met);
         let rule = move |stored: &AdeTokenRecord| {
+            let is_met = change.expected.is_met(&revision(stored));
+            seen.store(is_met, Ordering::Relaxed);
+            if !is_met {
+                return None;
+            }
             let mut changed = AdeTokenRecord {
                 updated_at: now,
                 ..stored.clone()
@@ -61,7 +82,11 @@ impl AdeTokens {
             }
             Some(changed)
         };
-        self.edit(&record, Box::new(rule)).await
+        let edited = self.edit(&record, Box::new(rule)).await?;
+        match met.load(Ordering::Relaxed) {
+            true => Ok(edited),
+            false => Err(Error::new(Code::PreconditionFailed)),
+        }
     }
 
     /// The same for a token that is made if there is none, as NanoDEP's settings can come before its tokens.
@@ -75,6 +100,19 @@ impl AdeTokens {
         self.find_or_begin(name, now).await?;
         self.change(name, change, now).await
     }
+}
+
+/// What an operator has set on a token, and which token it is now.
+pub(super) fn revision(record: &AdeTokenRecord) -> Revision {
+    Revision::of(&(
+        (record.number, record.edition),
+        &record.apple_id,
+        &record.scope_tags,
+        record.is_default,
+        &record.base_url,
+        &record.defaults,
+        &record.assigner_profile_uuid,
+    ))
 }
 
 /// Refuses tags that nobody could have meant.
@@ -104,6 +142,13 @@ fn check_text(name: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// The address that a URL names in place of a host name.
+fn named_address(url: &str) -> Option<IpAddr> {
+    let uri: http::Uri = url.parse().ok()?;
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+    host.parse().ok()
+}
+
 /// `https://host[:port]`, also `http://`, with nothing after it but slashes; empty stands for none.
 fn checked_base_url(url: String) -> Result<Option<String>> {
     let trimmed = url.trim().trim_end_matches('/');
@@ -123,6 +168,13 @@ fn checked_base_url(url: String) -> Result<Option<String>> {
             Code::AdeTokenInvalid,
             "base_url",
             "is not a URL such as https://host:port",
+        ));
+    }
+    if let Some(reason) = named_address(trimmed).and_then(guard::objection) {
+        return Err(Error::of_field(
+            Code::AdeTokenInvalid,
+            "base_url",
+            format!("names {reason}"),
         ));
     }
     Ok(Some(trimmed.to_owned()))

@@ -1,9 +1,10 @@
 //! How a token stands, for people (T8).
 
-use super::{ADVISED_DEVICES, AdeTokens, expiry::left, trouble};
+use super::{ADVISED_DEVICES, AdeTokens, expiry::left, settings::revision, trouble};
 use crate::{
     error::{Code, Result},
     protocol::time::Timestamp,
+    service::revision::Revision,
     storage::{AdeFigures, AdeSyncRecord, AdeTokenRecord},
 };
 
@@ -58,6 +59,13 @@ pub struct TokenView {
     pub figures: Option<AdeFigures>,
     /// What the operator should think about.
     pub advice: Vec<String>,
+}
+
+impl TokenView {
+    /// What an operator has set, and which token it is now.
+    pub fn revision(&self) -> Revision {
+        revision(&self.record)
+    }
 }
 
 impl AdeTokens {

@@ -8,8 +8,11 @@ use crate::{
     apple::dep::DepFailure,
     error::{Code, Kind},
     protocol::{ids::SerialNumber, time::Timestamp},
-    service::ade::tokens::{
-        MAX_TOKENS, import::Import, pending::NewToken, settings::TokenChange, view::TokenStatus,
+    service::{
+        ade::tokens::{
+            MAX_TOKENS, import::Import, pending::NewToken, settings::TokenChange, view::TokenStatus,
+        },
+        revision::Expected,
     },
     storage::{
         AdeAssignment, AdeAssignmentState, AdeDeviceChange, AdeDeviceFacts, AdeDeviceRecord, AdePlatform,
@@ -390,7 +393,7 @@ async fn t13_a_token_is_deleted_only_when_nothing_depends_on_it() {
         .unwrap();
     let mut messages = Vec::new();
     let mut refused = async |code| {
-        let error = bench.tokens.remove("hq").await.unwrap_err();
+        let error = bench.tokens.remove("hq", &Expected::Anything).await.unwrap_err();
         assert_eq!((error.code(), error.kind()), (code, Kind::Conflict));
         messages.push(error.message());
     };
@@ -407,13 +410,18 @@ async fn t13_a_token_is_deleted_only_when_nothing_depends_on_it() {
         .edit_ade_profile(token, "standard", remove)
         .await
         .unwrap();
-    bench.tokens.remove("hq").await.unwrap();
+    bench.tokens.remove("hq", &Expected::Anything).await.unwrap();
     assert_eq!(bench.store.ade_tokens().await.unwrap(), []);
     assert!(
         messages[0].contains("S1") && messages[1].contains("2 devices") && messages[2].contains("standard")
     );
     assert_eq!(
-        bench.tokens.remove("hq").await.unwrap_err().code(),
+        bench
+            .tokens
+            .remove("hq", &Expected::Anything)
+            .await
+            .unwrap_err()
+            .code(),
         Code::AdeTokenUnknown
     );
 }

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# An independent fuzzer (schemathesis) against the operator's API of a development server with something in it: simulated
+# devices, a server token of the fake Apple Business Manager, profiles, hooks. Fails on findings.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+export RUSSET=${RUSSET:-$target/debug/russet} SIMULATOR=${SIMULATOR:-$target/debug/russet-sim}
+venv=${FUZZ_VENV:-$target/fuzz-venv}
+version=${SCHEMATHESIS_VERSION:-4.32.5}
+seconds=${FUZZ_SECONDS:-240}
+work=$(mktemp -d)
+run=
+stop() {
+    trap - EXIT INT TERM
+    [ -z "$run" ] || { kill "$run" 2>/dev/null && wait "$run" 2>/dev/null; } || true
+    [ -n "${FUZZ_KEEP:-}" ] || rm -rf "$work"
+}
+trap 'stop; exit 1' INT TERM
+trap stop EXIT
+
+if ! "$venv/bin/schemathesis" --version 2>/dev/null | grep -qF "$version"; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet "schemathesis==$version"
+fi
+
+# Ports that are free; nothing here is to collide with a server that runs already.
+export DATA="$work/data" COUNT=3 BOXES=4 DEVICE_LISTEN=127.0.0.1:0 OPERATOR_LISTEN=127.0.0.1:0
+export ABM_LISTEN=127.0.0.1:0 ABM_CONTROL=127.0.0.1:0 APNS_LISTEN=127.0.0.1:0 APNS_CONTROL=127.0.0.1:0
+scripts/run.sh >"$work/run.log" 2>&1 &
+run=$!
+for _ in $(seq 1200); do
+    grep -q 'Russet is running' "$work/run.log" && break
+    kill -0 "$run" 2>/dev/null || { cat "$work/run.log" >&2; exit 1; }
+    sleep 0.1
+done
+operator=$(sed -n 's/.* operator \([^ ]*\).*/\1/p' "$DATA/ready")
+key=$(cat "$DATA/dev-api-key")
+ask() { # METHOD PATH [JSON]
+    curl --silent --show-error --fail-with-body --output /dev/null -X "$1" -H "Authorization: Bearer $key" \
+        ${3:+-H 'Content-Type: application/json' --data "$3"} "$operator$2"
+}
+ask POST /v1/hooks "{\"name\":\"fuzz\",\"url\":\"http://127.0.0.1:9/\",\"topics\":[\"mdm.*\"],\"generate_secret\":true}"
+ask POST /v1/apikeys '{"name":"fuzz","scopes":["read"]}'
+ask POST /v1/ade/accounts '{"name":"fuzz","password":"long enough"}'
+
+# Of each failure the first is told; what is found depends on the seed.
+"$venv/bin/schemathesis" --config-file scripts/fuzz-api.toml run "$operator/openapi.json" \
+    --header "Authorization: Bearer $key" --max-time "$seconds" --seed "${FUZZ_SEED:-$RANDOM}" \
+    --continue-on-failure --no-color ${FUZZ_REPORT:+--report json --report-json-path "$FUZZ_REPORT"} "$@"
+kill -0 "$run" 2>/dev/null || { echo 'the server did not live through it' >&2; exit 1; }
+! grep -E 'panicked|\bERROR\b' "$DATA/server.log"
