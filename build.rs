@@ -15,10 +15,10 @@ fn main() {
         tell(name, Path::new(&place).exists());
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    tell(
-        "strongswan_pki",
-        env::split_paths(&path).any(|folder| folder.join("pki").exists()),
-    );
+    for (name, program) in [("promtool", "promtool"), ("strongswan_pki", "pki")] {
+        let at_hand = env::split_paths(&path).any(|folder| folder.join(program).exists());
+        tell(name, at_hand);
+    }
 }
 
 fn tell(name: &str, present: bool) {

@@ -2,9 +2,11 @@
 
 mod ade;
 mod device_trust;
+mod ends;
 mod listeners;
 mod outbound;
 mod push;
+mod telemetry;
 
 use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,6 +21,7 @@ use tokio::{
 };
 
 pub use push::push_vendor;
+pub use telemetry::export_spans;
 
 use crate::{
     clock::Clock,
@@ -30,7 +33,7 @@ use crate::{
         serve::{self, Limits},
         tls::{self, TlsError, TlsSource},
     },
-    operator::{self, OperatorDoor},
+    operator::{self, Ends, OperatorDoor},
     pki::{
         ca::DeviceAuthority,
         cipher::LegacyCiphers,
@@ -44,6 +47,7 @@ use crate::{
             accounts::Accounts, door::Door, settings_commands::EnrollmentSettings, sync::AdeSync,
             tokens::AdeTokens,
         },
+        audit::Audit,
         checkin::{CheckInSettings, CheckIns},
         commands::Commands,
         contacts::Contacts,
@@ -100,6 +104,8 @@ pub struct App {
     operator_tls: Option<Arc<TlsSource>>,
     ade_sync: Arc<AdeSync>,
     ade_tokens: AdeTokens,
+    audit: Audit,
+    ends: Ends,
     events: Arc<Events>,
     upkeep: Upkeep,
     pushes: Arc<Pushes>,
@@ -196,6 +202,9 @@ impl App {
         let profiles = ade::profiles(&store, &ade_tokens, config, &ade, &ade_settings);
         let ade_parts = ade::Parts::new(&store, &ade_tokens, (&profiles, &events), &config.ade, &clock);
 
+        let (audit, ends) = (Audit::new(Arc::clone(&store)), Ends::default());
+        ends::note_device_ca(&ends, ca.certificate());
+        ends::note_tls(&ends, data_dir, config);
         let bodies = || Bodies::new(config.server.body_timeout);
         let device_door = DeviceDoor {
             clock: clock.clone(),
@@ -222,6 +231,8 @@ impl App {
             ade_sync: Arc::clone(&ade_parts.sync),
             ade_tokens: ade_tokens.clone(),
             ade_why: ade_parts.why,
+            audit: audit.clone(),
+            ends: ends.clone(),
             clock: clock.clone(),
             store: Arc::clone(&store),
             commands,
@@ -247,6 +258,8 @@ impl App {
             operator_tls,
             ade_sync: ade_parts.sync,
             ade_tokens,
+            audit,
+            ends,
             events,
             upkeep: Upkeep::new(Arc::clone(&store), contacts, push_certificates, results_kept),
             limits: Limits {
@@ -368,6 +381,10 @@ impl App {
                     match self.upkeep.run(now).await {
                         Ok(notices) => self.events.push_certificates(&notices, now).await,
                         Err(error) => housekeeping_failed(&error),
+                    }
+                    ends::note_tls(&self.ends, &self.settings.0, &self.settings.1);
+                    if let Err(error) = self.audit.announce(now).await {
+                        tracing::error!("the end of the audit log can't be read: {error}");
                     }
                     if let Err(error) = self.ade_tokens.watch(now).await {
                         housekeeping_failed(&error);

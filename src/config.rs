@@ -6,6 +6,7 @@ mod ade;
 mod ade_door;
 mod apns;
 mod outbound;
+mod telemetry;
 
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,7 @@ pub use ade::Ade;
 pub use ade_door::{BelowMinimumOs, PlatformSso, Release};
 pub use apns::Apns;
 pub use outbound::{DeclarativeManagement, Hooks};
+pub use telemetry::Telemetry;
 
 /// The file's name in a data directory.
 pub const FILE_NAME: &str = "russet.toml";
@@ -79,6 +81,8 @@ pub struct Config {
     pub hooks: Hooks,
     /// Declarative management by another program.
     pub declarative_management: DeclarativeManagement,
+    /// Programs that watch this one.
+    pub telemetry: Telemetry,
     /// Development mode.
     pub dev: Dev,
 }
@@ -557,6 +561,7 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         "retention",
         "hooks",
         "declarative_management",
+        "telemetry",
         "dev",
     ];
     let of_a_section =

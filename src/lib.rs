@@ -23,6 +23,7 @@
 //! | [`outbound`] | requests to endpoints that operators name: webhooks, declarative management; a trait, and its client |
 //! | [`pki`] | CMS, SCEP, certificates, secrets; pure |
 //! | [`protocol`] | wire types and Apple's catalogue; pure |
+//! | [`metrics`], [`telemetry`] | the figures with the alerts that read them; traces for a collector |
 //! | [`error`] | the one error vocabulary, with a next step for each failure |
 //!
 //! # Rules that carry weight
@@ -109,6 +110,13 @@
 //!
 //! [`service::ade::why`] puts together what Apple and the store say about one device.
 //!
+//! # Who did what
+//!
+//! Whatever an operator changes, and every look at a secret, leaves an entry in the audit log ([`storage::AuditStore`]):
+//! the middleware of [`operator`] enters it before the handler runs, and a command's entry is stored in one step with the
+//! command ([`storage::NewCommand`]). Each entry holds the hash of the one before it; [`service::audit`] follows the chain
+//! and names the first link that does not hold.
+//!
 //! # Events
 //!
 //! What a device says is told to webhooks: [`service::events::Events`] makes the event if any hook wants it, the store
@@ -133,6 +141,7 @@ pub mod protocol;
 pub mod service;
 pub mod setup;
 pub mod storage;
+pub mod telemetry;
 
 /// This release.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::ade::AdeVerb;
+use super::{ade::AdeVerb, audit::args::AuditVerb, command::args::CommandVerb, hook::args::HookVerb};
 use crate::service::access::Scope;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 it is there already; \
@@ -48,6 +48,25 @@ pub enum Verb {
         #[command(subcommand)]
         verb: ApikeyVerb,
     },
+    /// The audit log: who did what to which device.
+    #[command(after_help = EXIT_CODES)]
+    Audit {
+        /// What to do with it.
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
+    /// Commands in the queues of devices, and their results.
+    #[command(after_help = EXIT_CODES)]
+    Command {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: CommandVerb,
+    },
+    /// Writes a shell's completions to standard output.
+    Completion {
+        /// Which shell's.
+        shell: clap_complete::Shell,
+    },
     /// The configuration.
     #[command(after_help = EXIT_CODES)]
     Config {
@@ -82,6 +101,12 @@ pub enum Verb {
     /// Sets up a data directory. Nothing that exists is overwritten.
     #[command(after_help = EXIT_CODES)]
     Init(InitArgs),
+    /// What Prometheus and Grafana need to watch this server.
+    Metrics {
+        /// What of it.
+        #[command(subcommand)]
+        verb: MetricsVerb,
+    },
     /// Prints the OpenAPI document of the operator's API.
     Openapi,
     /// Push certificates.
@@ -94,6 +119,9 @@ pub enum Verb {
     /// Runs the server until SIGTERM or Ctrl-C; SIGHUP reloads certificates.
     #[command(after_help = EXIT_CODES)]
     Serve,
+    /// Shows on one screen how the server is doing.
+    #[command(after_help = EXIT_CODES)]
+    Status,
     /// Says which version this is.
     Version,
 }
@@ -232,6 +260,15 @@ pub enum EnrollVerb {
     },
 }
 
+/// `russet metrics …`
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum MetricsVerb {
+    /// Writes a dashboard for Grafana to standard output.
+    Dashboard,
+    /// Writes alert rules for Prometheus to standard output.
+    Rules,
+}
+
 /// `russet push-cert …`
 #[derive(Debug, Subcommand)]
 pub enum PushCertVerb {
@@ -297,94 +334,4 @@ pub enum RequestFormat {
     Pem,
     /// Signed by the vendor.
     Signed,
-}
-
-/// Whose JSON a hook gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// NanoMDM's.
-    #[default]
-    Nanomdm,
-    /// MicroMDM's.
-    Micromdm,
-}
-
-impl Format {
-    /// Its name in the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Nanomdm => "nanomdm",
-            Self::Micromdm => "micromdm",
-        }
-    }
-}
-
-/// `russet hook …`
-#[derive(Debug, Subcommand)]
-pub enum HookVerb {
-    /// Has events sent to a URL from now on.
-    Add {
-        /// Its name.
-        name: String,
-        /// http:// or https://; a user name and password in it are sent as HTTP Basic.
-        url: String,
-        /// Whose JSON it gets.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-        /// A topic that it wants, such as mdm.TokenUpdate or russet.*; several, separated by commas. Default: mdm.*
-        #[arg(long = "topic", value_delimiter = ',')]
-        topics: Vec<String>,
-        /// Of mdm.Connect, a status that it wants; several, separated by commas. Default: all.
-        #[arg(long = "status", value_delimiter = ',')]
-        statuses: Vec<String>,
-        /// All statuses but Idle, which comes with every contact.
-        #[arg(long, conflicts_with = "statuses")]
-        no_idle: bool,
-        /// File with a secret to sign requests with.
-        #[arg(long, value_name = "FILE")]
-        secret_file: Option<PathBuf>,
-        /// Make such a secret, and show it.
-        #[arg(long, conflicts_with = "secret_file")]
-        generate_secret: bool,
-        /// Allow link-local addresses and metadata services.
-        #[arg(long)]
-        allow_any_address: bool,
-    },
-    /// Lists events that could not be delivered.
-    Deadletters {
-        /// The hook.
-        name: String,
-        /// Forget them instead.
-        #[arg(long)]
-        clear: bool,
-    },
-    /// Sends a hook nothing, and keeps nothing for it, until it is enabled.
-    Disable {
-        /// The hook.
-        name: String,
-    },
-    /// Sends a hook events again.
-    Enable {
-        /// The hook.
-        name: String,
-    },
-    /// Lists the hooks, how they are doing, and how much waits for them.
-    List,
-    /// Removes a hook, with all that waits for it.
-    Remove {
-        /// The hook.
-        name: String,
-    },
-    /// Puts dead letters back into the queue.
-    Replay {
-        /// The hook.
-        name: String,
-        /// Only the events with these ids.
-        event_ids: Vec<String>,
-    },
-    /// Sends a hook an event of the topic russet.test at once, and says what came of it.
-    Test {
-        /// The hook.
-        name: String,
-    },
 }

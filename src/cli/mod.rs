@@ -2,6 +2,8 @@
 
 mod ade;
 mod args;
+mod audit;
+mod command;
 mod doctor;
 mod hook;
 mod init;
@@ -9,14 +11,15 @@ mod output;
 mod push_cert;
 mod remote;
 mod serve;
+mod status;
 
 use clap::Parser as _;
 
 pub use args::Cli;
-use args::{ApikeyVerb, ConfigVerb, Verb};
+use args::{ApikeyVerb, ConfigVerb, MetricsVerb, Verb};
 use output::{CliError, Output};
 
-use crate::{config::Config, data_dir::DataDir};
+use crate::{config::Config, data_dir::DataDir, metrics};
 
 /// Runs one command line; returns the process's exit code.
 pub async fn run() -> u8 {
@@ -47,6 +50,13 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
             ApikeyVerb::List => remote::apikey_list(cli, output).await,
             ApikeyVerb::Remove { name } => remote::apikey_remove(cli, output, name).await,
         },
+        Verb::Audit { verb } => audit::run(cli, output, verb).await,
+        Verb::Command { verb } => command::run(cli, output, verb).await,
+        Verb::Completion { shell } => {
+            let mut command = <Cli as clap::CommandFactory>::command();
+            clap_complete::generate(*shell, &mut command, "russet", &mut std::io::stdout());
+            Ok(())
+        }
         Verb::Config {
             verb: ConfigVerb::Check,
         } => {
@@ -65,9 +75,20 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Enroll { verb } => remote::enroll(cli, output, verb).await,
         Verb::Hook { verb } => hook::run(cli, output, verb).await,
         Verb::Init(args) => init::run(args, output, &data_dir).await,
+        Verb::Metrics { verb } => {
+            print!(
+                "{}",
+                match verb {
+                    MetricsVerb::Dashboard => metrics::DASHBOARD,
+                    MetricsVerb::Rules => metrics::ALERTS,
+                }
+            );
+            Ok(())
+        }
         Verb::Openapi => openapi(output),
         Verb::PushCert { verb } => push_cert::run(cli, output, verb).await,
         Verb::Serve => serve::run(output, &data_dir).await,
+        Verb::Status => status::run(cli, output).await,
         Verb::Version => {
             output.say(
                 &format!("russet {}", crate::VERSION),

@@ -293,7 +293,10 @@ pub(super) async fn resolve(client: &Client, id: &str) -> Result<String, CliErro
     }
 }
 
-fn command(request_type: Option<&str>, file: Option<&std::path::Path>) -> Result<Vec<u8>, CliError> {
+pub(super) fn command(
+    request_type: Option<&str>,
+    file: Option<&std::path::Path>,
+) -> Result<Vec<u8>, CliError> {
     let uuid = uuid::Uuid::new_v4().to_string().to_uppercase();
     if let Some(path) = file {
         let command =
@@ -398,7 +401,7 @@ pub(super) fn text(value: &Value) -> String {
 }
 
 /// JSON as indented lines, for people.
-fn lines(value: &Value, indent: usize) -> String {
+pub(super) fn lines(value: &Value, indent: usize) -> String {
     let pad = "  ".repeat(indent);
     match value {
         Value::Object(fields) => fields

@@ -14,17 +14,19 @@ use tracing_subscriber::{
 
 use super::output::{CliError, EXIT_FAILED, Output};
 use crate::{
-    app::{App, Listeners},
+    app::{App, Listeners, export_spans},
     clock::Clock,
     config::{Config, TlsMode},
     data_dir::DataDir,
     metrics,
+    telemetry::{self, Spans},
 };
 
 /// Runs the server until SIGTERM or SIGINT. One line on standard output says that it is ready, and where.
 pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliError> {
     let config = Config::load(data_dir.root())?;
-    log(output);
+    let spans = log(output, &config);
+    metrics::count_panics();
     let signals = |error| CliError::new(EXIT_FAILED, "no_signals", error, "");
     let mut hangup = signal(SignalKind::hangup()).map_err(signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
@@ -66,6 +68,9 @@ pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliErr
 
     let (stop, stopped) = watch::channel(false);
     let (reload, reloads) = watch::channel(());
+    if let Some(spans) = spans {
+        export_spans(data_dir, &config, spans, stopped.clone())?;
+    }
     let server = tokio::spawn(app.run(listeners, stopped, reloads));
     loop {
         tokio::select! {
@@ -81,20 +86,27 @@ pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliErr
         .map_err(|error| CliError::new(EXIT_FAILED, "crashed", error, "See the log."))
 }
 
-fn log(output: Output) {
+/// Begins to log; and to keep the spans of requests, if a collector wants them.
+fn log(output: Output, config: &Config) -> Option<Spans> {
     let filter = EnvFilter::try_from_env("RUSSET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // Below that, h2 writes down what a peer says in a GOAWAY; nobody knows what that holds.
     let discreet = filter_fn(|event| !event.target().starts_with("h2") || *event.level() <= Level::INFO);
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry().with(filter).with(discreet);
+    let watched = config.telemetry.otlp_endpoint.as_ref();
+    let (layer, spans) = watched.map(|_| telemetry::layer(Clock::system())).unzip();
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(discreet)
+        .with(layer);
     // A second subscriber in one process is a test's affair, and the first one serves.
     let _ = if output.json {
         registry.with(lines.json()).try_init()
     } else {
         registry.with(lines).try_init()
     };
+    spans
 }
 
 fn warn_of_risks(config: &Config) {

@@ -11,7 +11,7 @@ use axum::{
 
 use super::{
     DeviceDoor, MAX_CHECK_IN, MAX_REPORT,
-    render::{Failure, typed},
+    render::{self, Failure, typed},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -74,14 +74,18 @@ async fn check_in(
         )
         .await;
     let result = if reply.is_ok() { "ok" } else { "refused" };
-    metrics::counter!("russet_checkins_total", "type" => message_type, "result" => result).increment(1);
-    Ok(match reply? {
+    let response = reply.map(|reply| match reply {
         Reply::Declined => StatusCode::GONE.into_response(),
         Reply::Empty => StatusCode::OK.into_response(),
         Reply::Json(body) => typed("application/json", body),
         Reply::NotFound => StatusCode::NOT_FOUND.into_response(),
         Reply::Plist(body) => typed("application/xml; charset=UTF-8", body),
-    })
+    });
+    let code = response.as_ref().map_or_else(render::status, Response::status);
+    let code = code.as_str().to_owned();
+    metrics::counter!("russet_checkins_total", "type" => message_type, "result" => result, "code" => code)
+        .increment(1);
+    response
 }
 
 async fn report(

@@ -16,6 +16,29 @@ use crate::{
 /// A failure on its way out of this door.
 pub(super) struct Failure(pub(super) Error);
 
+/// A status that no device misunderstands.
+pub(super) fn status(error: &Error) -> StatusCode {
+    match error.code() {
+        Code::BadContentType => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::BodyTimeout => return StatusCode::REQUEST_TIMEOUT,
+        // Asking again does not help the device.
+        Code::TokenExpired => return StatusCode::FORBIDDEN,
+        Code::MethodNotAllowed => return StatusCode::METHOD_NOT_ALLOWED,
+        _ => {}
+    }
+    match error.kind() {
+        // 401 and "unrecognized device" would unenroll the device: they have no place here.
+        Kind::Conflict | Kind::Malformed | Kind::Unauthenticated => StatusCode::BAD_REQUEST,
+        Kind::Forbidden | Kind::IdentityMismatch => StatusCode::FORBIDDEN,
+        Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::TooSoon => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self(error)
@@ -24,25 +47,7 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = match self.0.kind() {
-            // 401 and "unrecognized device" would unenroll the device: they have no place here.
-            Kind::Conflict | Kind::Malformed | Kind::Unauthenticated => StatusCode::BAD_REQUEST,
-            Kind::Forbidden | Kind::IdentityMismatch => StatusCode::FORBIDDEN,
-            Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            Kind::TooSoon => StatusCode::TOO_MANY_REQUESTS,
-            Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Kind::NotFound => StatusCode::NOT_FOUND,
-            Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        let status = match self.0.code() {
-            Code::BadContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            // Asking again does not help the device.
-            Code::TokenExpired => StatusCode::FORBIDDEN,
-            Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            _ => status,
-        };
+        let status = status(&self.0);
         let text = format!(
             "{}: {}. {}\n",
             self.0.code().as_str(),

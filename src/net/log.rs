@@ -1,47 +1,57 @@
-//! One log line and one set of figures for each request, at both doors. Never a body, never a query (it may hold a
-//! challenge or a link's secret). The line and the answer have the request's id in common.
+//! One log line, one span and one set of figures for each request, at both doors. Never a body, never a query (it may
+//! hold a challenge or a link's secret), never a path (it may hold one too): a route's template stands for it. The line,
+//! the span and the answer have the request's id in common.
 
 use axum::{
     extract::{MatchedPath, Request},
     middleware::Next,
     response::Response,
 };
-use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
-use uuid::Uuid;
+use tracing::{Instrument as _, field};
 
+use super::trace::{RequestId, TraceParent, X_REQUEST_ID};
 use crate::error::Error;
 
 /// A failure's inner cause, carried by the response to this middleware, which alone writes it down.
 #[derive(Clone, Debug)]
 pub struct Cause(pub std::sync::Arc<Error>);
 
-/// In each answer: the request's id.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 tokio::task_local! {
-    static ID: Uuid;
+    static ID: RequestId;
 }
 
 /// The id of the request that is being answered by this task.
-pub fn request_id() -> Option<Uuid> {
-    ID.try_with(|id| *id).ok()
+pub fn request_id() -> Option<RequestId> {
+    ID.try_with(RequestId::clone).ok()
 }
 
 /// The middleware.
-pub async fn requests(request: Request, next: Next) -> Response {
-    let id = Uuid::new_v4();
+pub async fn requests(mut request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers());
+    let parent = TraceParent::of(request.headers());
+    request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let method = request.method().clone();
     let started = now();
-
-    let mut response = ID.scope(id, next.run(request)).await;
-    if let Ok(id) = HeaderValue::from_str(id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
-        response.headers_mut().insert(REQUEST_ID, id);
+    // What is logged on the way carries the request's name with it.
+    let span = tracing::info_span!(
+        "request", id = %id, %method, route, status = field::Empty, trace = field::Empty, parent = field::Empty
+    );
+    if let Some(parent) = &parent {
+        span.record("trace", parent.trace_id())
+            .record("parent", parent.parent_id());
     }
 
+    let answer = ID.scope(id.clone(), next.run(request));
+    let mut response = answer.instrument(span.clone()).await;
+
     let status = response.status().as_u16();
+    span.record("status", status);
+    if let Some(value) = id.header() {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
     let seconds = started.elapsed().as_secs_f64();
     metrics::histogram!("russet_request_seconds", "route" => route.to_owned()).record(seconds);
     metrics::counter!("russet_requests_total", "route" => route.to_owned(), "code" => status.to_string())

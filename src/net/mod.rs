@@ -4,6 +4,7 @@ pub mod body;
 pub mod log;
 pub mod serve;
 pub mod tls;
+pub mod trace;
 
 use http::{HeaderValue, StatusCode};
 

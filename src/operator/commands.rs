@@ -1,19 +1,21 @@
 //! `/v1/commands/{uuid}`: where a command stands, and what came back.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::{Extension, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
     OperatorDoor,
+    audit::Trail,
     input::{PageQuery, Path, Query},
     render::{Failure, json_response},
     view::Time,
@@ -24,7 +26,10 @@ use crate::{
         ids::{CommandUuid, EnrollmentId},
         plist,
     },
-    service::access::{Operator, Scope},
+    service::{
+        access::{Operator, Scope},
+        commands::count,
+    },
     storage::{CommandState, CommandStatus},
 };
 
@@ -144,6 +149,79 @@ fn to_json(value: ::plist::Value) -> Value {
     }
 }
 
+/// For whom a command is to be queued anew.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retry {
+    /// These enrollments; if absent, all that it failed for, or was cancelled or expired for.
+    ids: Option<Vec<EnrollmentId>>,
+}
+
+/// A command that was queued anew.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Retried {
+    /// Its own UUID.
+    command_uuid: CommandUuid,
+    /// Its RequestType.
+    request_type: String,
+    /// What there is to say of single enrollments.
+    status: BTreeMap<String, RetriedFor>,
+}
+
+/// What became of it for one enrollment.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RetriedFor {
+    /// Why it is not in the queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_error: Option<String>,
+    /// What Apple's schema says against it there.
+    warnings: Vec<String>,
+}
+
+/// Queues a command anew, under a UUID of its own.
+#[utoipa::path(
+    post, path = "/v1/commands/{uuid}/retry", tag = "commands", operation_id = "retry_command",
+    params(("uuid" = CommandUuid, Path, description = "The CommandUUID.")),
+    request_body = Retry,
+    responses(
+        (status = 200, description = "Queued, as far as possible.", body = Retried),
+        (status = 404, description = "There is no such command, or it has failed for nobody."),
+        (status = 409, description = "There is a command of that CommandUUID."),
+    ),
+    security(("bearer" = ["command"]))
+)]
+pub(super) async fn retry(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(operator): Extension<Operator>,
+    Extension(trail): Extension<Trail>,
+    Path(uuid): Path<CommandUuid>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    operator.require(Scope::Command)?;
+    let Retry { ids } = door.json(&headers, body).await?;
+    let report = door
+        .commands
+        .retry(&uuid, ids, Some(trail.ride()), door.clock.now())
+        .await;
+    trail.rode(&report);
+    let report = report?;
+    let status = report.targets.into_iter().map(|target| {
+        let command_error = target.outcome.err().map(|code| Error::new(code).message());
+        let told = RetriedFor {
+            command_error,
+            warnings: target.warnings,
+        };
+        (target.id.to_string(), told)
+    });
+    let retried = Retried {
+        command_uuid: report.command_uuid,
+        request_type: report.request_type,
+        status: status.collect(),
+    };
+    Ok(json_response(StatusCode::OK, &retried))
+}
+
 /// Takes a command back from one enrollment.
 ///
 /// One that the device has fetched already may still be carried out; one that is finished stays.
@@ -172,6 +250,12 @@ pub(super) async fn cancel(
         )
         .into());
     }
+    let command = door.store.command(&uuid).await?;
+    count(
+        command.as_ref().map(|command| command.request_type.as_str()),
+        "cancelled",
+        1,
+    );
     tracing::info!(by = operator.name, command = %uuid, enrollment = %id, "command cancelled");
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -14,10 +14,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    OperatorDoor,
+    OperatorDoor, figures,
     render::{Failure, json_response},
 };
-use crate::{protocol::time::Timestamp, service::push_certificates::PushCertificateFacts};
+use crate::protocol::time::Timestamp;
 
 /// Whether the server lives.
 ///
@@ -64,45 +64,10 @@ pub(super) async fn readyz(State(door): State<Arc<OperatorDoor>>) -> Result<&'st
     )
 )]
 pub(super) async fn metrics(State(door): State<Arc<OperatorDoor>>) -> Result<Response, Failure> {
-    let figures = door.store.figures().await?;
-    metrics::gauge!("russet_enrollments").set(figures.enrollments as f64);
-    metrics::gauge!("russet_enrollments_enabled").set(figures.enrolled as f64);
-    metrics::gauge!("russet_queue_depth").set(figures.queued_commands as f64);
-    metrics::gauge!("russet_store_bytes").set(figures.bytes as f64);
-    for certificate in door.push_certificates.list().await? {
-        push_certificate(&certificate, door.clock.now());
-    }
-    for token in door.ade_tokens.records().await? {
-        if let Some(expires_at) = token.expires_at {
-            let left = expires_at.seconds().saturating_sub(door.clock.now().seconds());
-            metrics::gauge!("russet_ade_token_expires_seconds", "token" => token.name.clone())
-                .set(left as f64);
-            let in_trouble = f64::from(u8::from(token.trouble.is_some()));
-            metrics::gauge!("russet_ade_token_in_trouble", "token" => token.name).set(in_trouble);
-        }
-    }
-    for hook in door.events.hooks().await? {
-        let (name, figures) = (hook.record.name, hook.figures);
-        metrics::gauge!("russet_hook_waiting", "hook" => name.clone()).set(figures.waiting as f64);
-        metrics::gauge!("russet_hook_deadletters", "hook" => name.clone()).set(figures.dead_letters as f64);
-        metrics::gauge!("russet_hook_bytes", "hook" => name.clone()).set(figures.bytes as f64);
-        metrics::gauge!("russet_hook_failing", "hook" => name.clone())
-            .set(f64::from(u8::from(hook.failing_since.is_some())));
-        metrics::counter!("russet_hook_dropped_total", "hook" => name).absolute(figures.dropped);
-    }
-    let text = door
-        .metrics
-        .as_ref()
-        .map(|handle| handle.render())
-        .unwrap_or_default();
+    let more = figures::gather(&door).await?;
+    let text = door.metrics.as_ref().map(|handle| handle.render() + &more);
+    let text = text.unwrap_or_default();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
-}
-
-/// Seconds that are left; negative once it has expired.
-fn push_certificate(certificate: &PushCertificateFacts, now: Timestamp) {
-    let left = certificate.not_after.seconds().saturating_sub(now.seconds());
-    let topic = certificate.topic.to_string();
-    metrics::gauge!("russet_push_certificate_expires_seconds", "topic" => topic).set(left as f64);
 }
 
 /// Which server this is.

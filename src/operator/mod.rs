@@ -16,6 +16,7 @@
 //! * Where edits race, answers carry an `ETag` and changes heed `If-Match` (`etag.rs`).
 
 mod ade;
+mod audit;
 pub mod auth;
 pub mod client;
 mod commands;
@@ -23,6 +24,7 @@ mod contract;
 mod enrollments;
 mod enrollments_view;
 mod etag;
+mod figures;
 mod health;
 mod hooks;
 mod input;
@@ -33,6 +35,7 @@ mod openapi;
 mod push_certificates;
 mod pushes;
 mod render;
+mod status;
 mod view;
 
 use std::sync::{Arc, atomic::AtomicI64};
@@ -42,6 +45,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use contract::Contract;
+pub use status::Ends;
 
 use crate::{
     clock::Clock,
@@ -51,6 +55,7 @@ use crate::{
             accounts::Accounts, devices::AdeDevices, door::Door, profiles::Profiles, sync::AdeSync,
             tokens::AdeTokens, why::Explainer,
         },
+        audit::Audit,
         checkin::CheckIns,
         commands::Commands,
         enrollment::Enrollments,
@@ -77,6 +82,10 @@ pub struct OperatorDoor {
     pub ade_tokens: AdeTokens,
     /// Why a device is as it is.
     pub ade_why: Explainer,
+    /// Who did what.
+    pub audit: Audit,
+    /// When the server's own certificates end.
+    pub ends: Ends,
     /// The present time.
     pub clock: Clock,
     /// Everything that is remembered; handlers only read from it.
@@ -119,6 +128,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
     let contract = Arc::new(Contract::of(&document()));
     let guarded = guarded()
         .route_layer(middleware::from_fn_with_state(contract, contract::hold))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&door), audit::layer))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
     let (router, _) = open().merge(guarded).split_for_parts();
     router
@@ -171,5 +181,8 @@ fn guarded() -> Routes {
         .routes(routes!(push_certificates::test))
         .routes(routes!(pushes::status))
         .merge(ade::routes())
+        .merge(audit::routes())
+        .routes(routes!(commands::retry))
+        .routes(routes!(status::show))
         .merge(nanomdm::routes())
 }

@@ -70,6 +70,7 @@ pub(super) struct NanoProblem {
     tags(
         (name = "access", description = "Who may use this API, and for what."),
         (name = "ade", description = "Automated Device Enrollment."),
+        (name = "audit", description = "Who did what to which device."),
         (name = "commands", description = "Commands, their queues and results."),
         (name = "enrollments", description = "Devices and users that are enrolled."),
         (name = "hooks", description = "Where events are told."),
@@ -181,7 +182,7 @@ fn name_apart(item: &mut PathItem) {
 }
 
 /// The scopes that it asks for; absent where anyone may come.
-fn scopes(operation: &Operation) -> Option<Vec<String>> {
+pub(super) fn scopes(operation: &Operation) -> Option<Vec<String>> {
     let requirement = operation.security.as_ref()?.first()?;
     let value = serde_json::to_value(requirement).ok()?;
     serde_json::from_value(value.as_object()?.values().next()?.clone()).ok()

@@ -79,7 +79,7 @@ pub(super) fn problem(error: &Error) -> Value {
         "step": code.step(),
     });
     if let Some(id) = log::request_id() {
-        body["instance"] = id.urn().to_string().into();
+        body["instance"] = id.urn().into();
     }
     if !error.fields().is_empty() {
         let field = |field: &FieldProblem| json!({ "fields": field.fields, "problem": field.problem });

@@ -1,8 +1,14 @@
 //! The command queue: what operators enqueue, what devices fetch and answer.
 
+mod retry;
+mod tally;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
+
+pub use tally::count;
+use tally::status_name;
 
 use crate::{
     error::{Code, Error, Result},
@@ -24,8 +30,8 @@ use crate::{
         push::{PushOutcome, Pushes},
     },
     storage::{
-        Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewCommand, Recorded, Report,
-        Storage,
+        Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewAudit, NewCommand,
+        Recorded, Report, Storage,
     },
 };
 
@@ -195,9 +201,17 @@ impl Commands {
     ) -> Result<Option<Delivery>> {
         let releases = report.status == ReportStatus::Acknowledged
             && self.releases(sender, device, &report.uuid).await?;
-        let event = report.event.clone();
+        let (event, uuid, status) = (report.event.clone(), report.uuid.clone(), report.status);
         let (recorded, next) = self.store.report_and_next(report).await?;
         self.events.stored(event.as_ref());
+        if recorded == Recorded::Stored {
+            let command = self.store.command(&uuid).await?;
+            count(
+                command.as_ref().map(|command| command.request_type.as_str()),
+                status_name(status),
+                1,
+            );
+        }
         match recorded {
             Recorded::AlreadyFinished => tracing::debug!(enrollment = %sender.id, "a result came again"),
             Recorded::Stored => {}
@@ -240,6 +254,19 @@ impl Commands {
         options: EnqueueOptions,
         now: Timestamp,
     ) -> Result<EnqueueReport> {
+        self.enqueue_audited(ids, payload, options, None, now).await
+    }
+
+    /// The same, with the audit entry that tells of it, which is stored in the same step: there is none without a
+    /// command or a refusal ([`Code::CommandExists`]), and no command without it.
+    pub async fn enqueue_audited(
+        &self,
+        ids: Vec<EnrollmentId>,
+        payload: Vec<u8>,
+        options: EnqueueOptions,
+        mut audit: Option<NewAudit>,
+        now: Timestamp,
+    ) -> Result<EnqueueReport> {
         let (command_uuid, request_type) = parse_command(&payload)?;
         if options
             .expires_at
@@ -254,6 +281,14 @@ impl Commands {
         for id in ids.iter().take(MAX_WARNED_TARGETS) {
             warnings.push(self.warnings(id, &request_type).await?);
         }
+        if let Some(entry) = &mut audit {
+            let details = [
+                ("command_uuid", command_uuid.as_str()),
+                ("request_type", &request_type),
+            ];
+            let details = details.map(|(key, text)| (key.to_owned(), text.to_owned()));
+            entry.details.extend(details);
+        }
         let command = NewCommand {
             uuid: command_uuid.clone(),
             request_type: request_type.clone(),
@@ -264,6 +299,7 @@ impl Commands {
             expires_at: options.expires_at,
             wake: options.wake && self.pushes.configured(),
             at: now,
+            audit,
         };
         let EnqueueOutcome::Done(outcomes) = self.store.enqueue(command).await? else {
             return Err(Error::with(Code::CommandExists, command_uuid));
@@ -273,6 +309,11 @@ impl Commands {
             .filter(|(_, outcome)| options.wake && *outcome == Enqueued::Queued)
             .map(|(id, _)| id.clone())
             .collect();
+        let stored = outcomes
+            .iter()
+            .filter(|(_, outcome)| *outcome == Enqueued::Queued)
+            .count();
+        count(Some(&request_type), "queued", stored as u64);
         let due = options.not_before.map_or(now, |at| at.max(now));
         let mut pushes = self.pushes.queued(&queued, due, now).await.into_iter();
         let mut warnings = warnings.into_iter();

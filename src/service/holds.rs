@@ -18,7 +18,7 @@ use crate::{
         plist::to_xml,
         time::Timestamp,
     },
-    service::{admission, push::Pushes},
+    service::{admission, commands, push::Pushes},
     storage::{
         CommandState, EnrollmentFilter, EnrollmentRecord, EnrollmentState, NewCommand, Page, Ruling, Storage,
     },
@@ -138,8 +138,10 @@ impl Holds {
             expires_at: None,
             wake: self.pushes.configured(),
             at: now,
+            audit: None,
         };
         self.store.enqueue(command).await?;
+        commands::count(Some(DEVICE_CONFIGURED), "queued", 1);
         self.pushes.queued(std::slice::from_ref(&id), now, now).await;
         tracing::info!(enrollment = %id, "to be released from Setup Assistant");
         Ok(Some(uuid))

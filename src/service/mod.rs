@@ -3,6 +3,7 @@
 pub mod access;
 pub mod ade;
 pub mod admission;
+pub mod audit;
 mod backoff;
 pub mod checkin;
 pub mod commands;

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     protocol::time::Timestamp,
     service::{
+        commands,
         contacts::Contacts,
         push_certificates::{
             PushCertificates,
@@ -49,7 +50,13 @@ impl Upkeep {
     /// Does all that is due. Returns what there is to say about push certificates today, which has been logged.
     pub async fn run(&self, now: Timestamp) -> StoreResult<Vec<ExpiryNotice>> {
         self.contacts.write_down(self.store.as_ref()).await?;
-        while self.store.expire_commands(now, BATCH).await? == BATCH {}
+        loop {
+            let expired = self.store.expire_commands(now, BATCH).await?;
+            commands::count(None, "expired", expired as u64);
+            if expired < BATCH {
+                break;
+            }
+        }
         while self
             .store
             .purge_results(now.minus(self.results_kept), BATCH)

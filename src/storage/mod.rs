@@ -8,6 +8,7 @@
 //! ([`Rule`]) which the backend calls inside its transaction, possibly more than once.
 
 mod ade;
+mod audit;
 mod events;
 mod pushes;
 mod records;
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use async_trait::async_trait;
 
 pub use ade::*;
+pub use audit::*;
 pub use events::*;
 pub use pushes::*;
 pub use records::*;
@@ -306,7 +308,8 @@ pub struct QueuedCommand {
 /// its queue when it is finished; what a device's next command costs to find does not depend on its history.
 #[async_trait]
 pub trait CommandStore: Send + Sync {
-    /// Queues one command for all its targets, in one step.
+    /// Queues one command for all its targets, in one step. Its audit entry is stored in the same step, with the targets
+    /// that were queued; also where nothing else is stored, and then as refused.
     async fn enqueue(&self, command: NewCommand) -> StoreResult<EnqueueOutcome>;
 
     /// The command to offer now: the first in order whose `not_before` has come and whose `expires_at` has not,
@@ -335,6 +338,9 @@ pub trait CommandStore: Send + Sync {
 
     /// One command, unless it was purged.
     async fn command(&self, uuid: &CommandUuid) -> StoreResult<Option<CommandRecord>>;
+
+    /// One command's plist, as enqueued, unless it was purged.
+    async fn command_payload(&self, uuid: &CommandUuid) -> StoreResult<Option<Vec<u8>>>;
 
     /// Where one command stands, by enrollment id (bytes).
     async fn command_statuses(&self, uuid: &CommandUuid, page: &Page) -> StoreResult<Listing<CommandStatus>>;
@@ -515,6 +521,8 @@ pub struct StoreFigures {
     pub enrolled: u64,
     /// Unfinished commands over all enrollments.
     pub queued_commands: u64,
+    /// When the oldest of them was enqueued.
+    pub oldest_queued_at: Option<Timestamp>,
     /// Bytes on disk.
     pub bytes: u64,
 }
@@ -529,6 +537,7 @@ pub trait Storage:
     + PushStore
     + EventStore
     + AdeStore
+    + AuditStore
     + fmt::Debug
 {
     /// Succeeds when the store can be read and written.
@@ -536,4 +545,8 @@ pub trait Storage:
 
     /// Figures.
     async fn figures(&self) -> StoreResult<StoreFigures>;
+
+    /// How many enrolled device channels have an identity that expires on which day (since 1970, UTC). Kept as they
+    /// change: costs what there are days.
+    async fn identity_days(&self) -> StoreResult<BTreeMap<i64, u64>>;
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::TokenRefusal;
+use super::{NewAudit, TokenRefusal};
 pub use crate::protocol::mdm::{DeviceFacts, ReportStatus, UserFacts};
 use crate::protocol::{
     ids::{CommandUuid, EnrollmentId, EnrollmentKind, Fingerprint, SerialNumber, Topic, Udid},
@@ -293,6 +293,8 @@ pub struct NewCommand {
     pub wake: bool,
     /// When it was enqueued.
     pub at: Timestamp,
+    /// The audit entry that tells of it, where an operator asked for it. The store fills in targets and outcome.
+    pub audit: Option<NewAudit>,
 }
 
 /// Where a command stands for one enrollment.

@@ -21,6 +21,7 @@ mod identity;
 mod kill;
 mod layering;
 mod listeners;
+mod metrics;
 mod operator_api;
 mod push;
 mod push_certificates;

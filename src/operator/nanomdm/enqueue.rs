@@ -17,6 +17,7 @@ use crate::{
     error::{Code, Error},
     operator::{
         OperatorDoor,
+        audit::Trail,
         input::{Params, ids},
         render::NanoFailure,
     },
@@ -88,6 +89,7 @@ pub(in crate::operator) async fn push(
 pub(in crate::operator) async fn enqueue(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
+    Extension(trail): Extension<Trail>,
     request: Request,
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Command)?;
@@ -107,6 +109,7 @@ pub(in crate::operator) async fn enqueue(
             };
             return Ok(result.respond(ids.len()));
         }
+        trail.begin(&door.audit).await?;
         return Ok(door.push_all(&ids).await?.respond(ids.len()));
     }
     let options = EnqueueOptions {
@@ -115,11 +118,12 @@ pub(in crate::operator) async fn enqueue(
         not_before: params.time("not_before")?,
         expires_at: params.time("expires")?,
     };
-    let report = match door
+    let report = door
         .commands
-        .enqueue(ids, command, options, door.clock.now())
-        .await
-    {
+        .enqueue_audited(ids, command, options, Some(trail.ride()), door.clock.now())
+        .await;
+    trail.rode(&report);
+    let report = match report {
         Ok(report) => report,
         Err(error) => return Ok(ApiResult::refuse(&error, no_push)),
     };

@@ -20,7 +20,10 @@ use crate::{
         render::{NanoFailure, json_response},
     },
     protocol::ids::{CommandUuid, EnrollmentId},
-    service::access::{Operator, Scope},
+    service::{
+        access::{Operator, Scope},
+        commands::count,
+    },
     storage::CommandState,
 };
 
@@ -121,7 +124,7 @@ pub(in crate::operator) async fn clear(
     let mut failed = BTreeMap::new();
     for id in &ids {
         match door.store.clear_queue(id, door.clock.now()).await {
-            Ok(Some(_)) => {}
+            Ok(Some(number)) => count(None, "cancelled", number as u64),
             Ok(None) => drop(failed.insert(id.to_string(), Error::new(Code::EnrollmentUnknown).message())),
             Err(error) => drop(failed.insert(id.to_string(), Error::from(error).message())),
         }

@@ -12,7 +12,7 @@ use super::{
     verdict::{Verdict, verdict},
 };
 use crate::{
-    apple::{Notification, PushService},
+    apple::{Notification, PushAnswer, PushFailure, PushService},
     protocol::{
         ids::{EnrollmentId, Topic},
         time::Timestamp,
@@ -64,8 +64,13 @@ impl Pushes {
         };
         let answer = service.push(&notification).await;
         let answered = answer.is_ok();
+        count_answer(&answer);
         let verdict = verdict(answer, push.received_at);
         count(&verdict);
+        if matches!(verdict, Verdict::Accepted(_)) {
+            let lag = clock().since(departure.due).as_secs_f64();
+            metrics::histogram!("russet_push_lag_seconds").record(lag);
+        }
         let verdict = self.marked(&id, &push, edition, verdict, clock()).await;
         let landing = Landing {
             id: &id,
@@ -254,6 +259,15 @@ fn conclude(state: &mut State, landing: Landing<'_>) {
             slots.failed(id, trouble, after, &why, now);
         }
     }
+}
+
+fn count_answer(answer: &Result<PushAnswer, PushFailure>) {
+    let code = match answer {
+        Ok(PushAnswer::Accepted { .. }) => "200".to_owned(),
+        Ok(PushAnswer::Refused(refusal)) => refusal.status.to_string(),
+        Err(_) => "none".to_owned(),
+    };
+    metrics::counter!("russet_push_total", "code" => code).increment(1);
 }
 
 fn count(verdict: &Verdict) {

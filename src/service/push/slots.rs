@@ -102,6 +102,8 @@ pub(super) struct Departure {
     pub(super) id: EnrollmentId,
     /// Whether to push even if there is nothing to fetch.
     pub(super) asked: bool,
+    /// Since when it was to leave.
+    pub(super) due: Timestamp,
 }
 
 /// Figures of the scheduler's memory.
@@ -277,7 +279,7 @@ impl Slots {
     pub(super) fn depart(&mut self, now: Timestamp, most: usize) -> Vec<Departure> {
         let mut departures = Vec::new();
         while departures.len() < most {
-            let Some((_, id)) = self.due.first().filter(|(at, _)| *at <= now).cloned() else {
+            let Some((due, id)) = self.due.first().filter(|(at, _)| *at <= now).cloned() else {
                 break;
             };
             let Some(mut slot) = self.take(&id) else {
@@ -290,6 +292,7 @@ impl Slots {
             departures.push(Departure {
                 id: id.clone(),
                 asked: slot.asked,
+                due,
             });
             self.put(id, slot, None);
         }

@@ -81,6 +81,13 @@ impl CommandStore for SledStorage {
         })
     }
 
+    async fn command_payload(&self, uuid: &CommandUuid) -> StoreResult<Option<Vec<u8>>> {
+        self.shared.read(|view, _| match queue::number(&view, uuid)? {
+            None => Ok(None),
+            Some(number) => chunks::get(&view, |piece| Key::Payload(number, piece)),
+        })
+    }
+
     async fn command_statuses(&self, uuid: &CommandUuid, page: &Page) -> StoreResult<Listing<CommandStatus>> {
         let (uuid, page) = (uuid.clone(), page.clone());
         self.read_at_length(move |shared| listing::statuses(shared, &uuid, &page))

@@ -7,6 +7,7 @@ use std::{
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use tokio::sync::oneshot;
@@ -81,6 +82,7 @@ impl Committer {
         &self,
         job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
+        let started = now();
         let (done, result) = oneshot::channel();
         let pending = Pending {
             job: Some(job),
@@ -93,9 +95,11 @@ impl Committer {
                 TrySendError::Full(_) => fault::unavailable("too many writes are waiting"),
                 TrySendError::Disconnected(_) => fault::unavailable("the store is closed"),
             })?;
-        result
+        let result = result
             .await
-            .unwrap_or_else(|_| Err(fault::unavailable("the store was closed")))
+            .unwrap_or_else(|_| Err(fault::unavailable("the store was closed")));
+        metrics::histogram!("russet_store_commit_seconds").record(started.elapsed().as_secs_f64());
+        result
     }
 
     /// Finishes the jobs that are waiting and lets the database go. Later jobs are refused.
@@ -113,4 +117,12 @@ impl Drop for Committer {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a duration is measured, and nothing decided by it"
+)]
+fn now() -> Instant {
+    Instant::now()
 }

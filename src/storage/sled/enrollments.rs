@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::{
-    SledStorage, event_queue,
+    SledStorage, event_queue, identity_days,
     keys::{Key, Prefix},
     listing, queue,
     transaction::Transaction,
@@ -113,10 +113,10 @@ fn situation(
 fn apply(transaction: &mut Transaction<'_>, change: &Change) -> StoreResult<()> {
     let record = &change.enrollment;
     let at = record.updated_at;
-    put(transaction, record)?;
     if let Some(certificate) = &change.certificate {
         transaction.put_record(&Key::Certificate(certificate.fingerprint), certificate)?;
     }
+    put(transaction, record)?;
     if let Some(event) = &change.event {
         event_queue::append(transaction, event)?;
     }
@@ -132,7 +132,7 @@ fn apply(transaction: &mut Transaction<'_>, change: &Change) -> StoreResult<()> 
     for mut user in users(&transaction.view(), &record.id)? {
         queue::cancel_all(transaction, &user.id, u64::MAX, at)?;
         if change.users == Users::Remove {
-            remove(transaction, &user);
+            remove(transaction, &user)?;
         } else if user.state != EnrollmentState::CheckedOut {
             user.state = EnrollmentState::CheckedOut;
             user.updated_at = at;
@@ -154,9 +154,11 @@ fn users(view: &View<'_>, device: &EnrollmentId) -> StoreResult<Vec<EnrollmentRe
 
 fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreResult<()> {
     let key = Key::Enrollment(record.id.clone());
-    if let Some(before) = transaction.view().record(&key)? {
-        forget(transaction, &before);
+    let before: Option<EnrollmentRecord> = transaction.view().record(&key)?;
+    if let Some(before) = &before {
+        forget(transaction, before);
     }
+    identity_days::moved(transaction, before.as_ref(), Some(record))?;
     transaction.meta.enrollments += 1;
     transaction.meta.enrolled += u64::from(record.state == EnrollmentState::Enrolled);
     if let Some(index) = serial_key(record) {
@@ -168,11 +170,13 @@ fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreRes
     transaction.put_record(&key, record)
 }
 
-fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) {
+fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreResult<()> {
     forget(transaction, record);
+    identity_days::moved(transaction, Some(record), None)?;
     transaction.remove(&Key::LastSeen(record.id.clone()));
     transaction.remove(&Key::Wake(record.id.clone()));
     transaction.remove(&Key::Enrollment(record.id.clone()));
+    Ok(())
 }
 
 /// Takes a record that is about to go out of the counters and the index.

@@ -101,6 +101,14 @@ pub(super) enum Key {
     AdeDue(u64, Timestamp, SerialNumber),
     /// A server token that was removed, of which something is left.
     AdeGone(u64),
+    /// Index: the commands that are unfinished for somebody, with for how many.
+    OpenCommand(u64),
+    /// How many enrolled devices have an identity that expires on a day.
+    IdentityDay(u32),
+    /// An entry of the audit log.
+    Audit(u64),
+    /// Index: entries of the audit log by target, the latest first.
+    AuditTarget(String, u64),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -155,6 +163,10 @@ mod kind {
     pub(super) const ADE_SERIAL: u8 = 0x75;
     pub(super) const ADE_DUE: u8 = 0x76;
     pub(super) const ADE_GONE: u8 = 0x77;
+    pub(super) const AUDIT: u8 = 0xC0;
+    pub(super) const AUDIT_TARGET: u8 = 0xC1;
+    pub(super) const OPEN_COMMAND: u8 = 0xC8;
+    pub(super) const IDENTITY_DAY: u8 = 0xC9;
 }
 
 impl Key {
@@ -241,6 +253,10 @@ impl Key {
                 .time(*at)
                 .last(serial.as_str()),
             Self::AdeGone(token) => Writer::new(kind::ADE_GONE).number(*token),
+            Self::OpenCommand(number) => Writer::new(kind::OPEN_COMMAND).number(*number),
+            Self::IdentityDay(day) => Writer::new(kind::IDENTITY_DAY).bytes(&day.to_be_bytes()),
+            Self::Audit(number) => Writer::new(kind::AUDIT).number(*number),
+            Self::AuditTarget(target, number) => Writer::new(kind::AUDIT_TARGET).text(target).number(!number),
         };
         IVec::from(bytes.0)
     }
@@ -305,6 +321,10 @@ impl Key {
             kind::ADE_SERIAL => Self::AdeSerial(SerialNumber::new(parts.text()?), parts.u64()?),
             kind::ADE_DUE => Self::AdeDue(parts.u64()?, parts.time()?, SerialNumber::new(parts.last()?)),
             kind::ADE_GONE => Self::AdeGone(parts.u64()?),
+            kind::OPEN_COMMAND => Self::OpenCommand(parts.u64()?),
+            kind::IDENTITY_DAY => Self::IdentityDay(parts.u32()?),
+            kind::AUDIT => Self::Audit(parts.u64()?),
+            kind::AUDIT_TARGET => Self::AuditTarget(parts.text()?, !parts.u64()?),
             _ => return None,
         };
         parts.0.is_empty().then_some(key)
@@ -430,6 +450,21 @@ impl Prefix {
     /// Server tokens that were removed.
     pub(super) fn ade_gone() -> Self {
         Self(vec![kind::ADE_GONE])
+    }
+
+    /// The commands that are unfinished for somebody, the oldest first.
+    pub(super) fn open_commands() -> Self {
+        Self(vec![kind::OPEN_COMMAND])
+    }
+
+    /// How many identities expire on which day.
+    pub(super) fn identity_days() -> Self {
+        Self(vec![kind::IDENTITY_DAY])
+    }
+
+    /// The audit log's entries with a target, the latest first.
+    pub(super) fn audit_target(target: &str) -> Self {
+        Self(Writer::new(kind::AUDIT_TARGET).text(target).0)
     }
 
     /// The first bytes of each key.

@@ -4,6 +4,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use sled::IVec;
 
+use crate::protocol::{ids::Fingerprint, time::Timestamp};
+
 /// The layout of keys and values that this program writes.
 pub(super) const SCHEMA: u32 = 2;
 
@@ -33,6 +35,15 @@ pub(super) struct Meta {
     /// The number of the latest server token.
     #[serde(default)]
     pub(super) last_ade_token: u64,
+    /// How many entries the audit log has.
+    #[serde(default)]
+    pub(super) audit_entries: u64,
+    /// The hash of the latest one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) audit_head: Option<Fingerprint>,
+    /// The latest time that any of them names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) audit_latest: Option<Timestamp>,
 }
 
 /// A sum over a set of records that a commit can keep up with, and that differs when one record is missing, stale or

@@ -21,6 +21,7 @@ mod ade;
 mod ade_devices;
 mod ade_lists;
 mod admin;
+mod audit;
 mod certificates;
 mod checkpointer;
 mod chunks;
@@ -30,6 +31,7 @@ mod enrollments;
 mod event_queue;
 mod events;
 mod fault;
+mod identity_days;
 mod journal;
 mod keys;
 mod listing;
@@ -45,6 +47,7 @@ mod view;
 mod worker;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -156,13 +159,18 @@ impl Storage for SledStorage {
 
     async fn figures(&self) -> StoreResult<StoreFigures> {
         let bytes = self.shared.bytes()?;
-        self.shared.read(|_, meta| {
+        self.shared.read(|view, meta| {
             Ok(StoreFigures {
                 enrollments: meta.enrollments,
                 enrolled: meta.enrolled,
                 queued_commands: meta.queued_commands,
+                oldest_queued_at: queue::oldest(&view)?,
                 bytes,
             })
         })
+    }
+
+    async fn identity_days(&self) -> StoreResult<BTreeMap<i64, u64>> {
+        self.shared.read(|view, _| identity_days::all(&view))
     }
 }

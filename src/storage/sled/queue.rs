@@ -10,20 +10,21 @@ use serde::{Deserialize, Serialize};
 use sled::IVec;
 
 use super::{
-    chunks, fault,
+    audit, chunks, fault,
     keys::{Key, Prefix},
     pushes,
     transaction::Transaction,
     view::{View, decode, unexpected_key},
 };
 use crate::{
+    error::Code,
     protocol::{
         ids::{CommandUuid, EnrollmentId},
         time::Timestamp,
     },
     storage::{
-        CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentState, NewCommand,
-        QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
+        AuditOutcome, CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentState,
+        NewAudit, NewCommand, QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
     },
 };
 
@@ -58,11 +59,48 @@ impl Entry {
     }
 }
 
-/// Queues a command for its targets.
+/// Queues a command for its targets, and enters it into the audit log.
 pub(super) fn enqueue(
     transaction: &mut Transaction<'_>,
     command: &NewCommand,
 ) -> StoreResult<EnqueueOutcome> {
+    let outcome = add_to_queues(transaction, command)?;
+    if let Some(entry) = &command.audit {
+        audit::append(transaction, &told(entry, command, &outcome))?;
+    }
+    Ok(outcome)
+}
+
+/// The entry, with what became of the command.
+fn told(entry: &NewAudit, command: &NewCommand, outcome: &EnqueueOutcome) -> NewAudit {
+    let target = |id: &EnrollmentId| format!("enrollment:{id}");
+    let mut entry = entry.clone();
+    let (asked, queued) = match outcome {
+        EnqueueOutcome::Duplicate => (command.targets.len(), Vec::new()),
+        EnqueueOutcome::Done(outcomes) => {
+            let queued = outcomes
+                .iter()
+                .filter(|(_, outcome)| *outcome == Enqueued::Queued);
+            (outcomes.len(), queued.map(|(id, _)| target(id)).collect())
+        }
+    };
+    let mut tell = |key: &str, text: String| drop(entry.details.insert(key.to_owned(), text));
+    if *outcome == EnqueueOutcome::Duplicate {
+        tell("code", Code::CommandExists.as_str().to_owned());
+    } else if queued.len() < asked {
+        tell("not_queued", (asked - queued.len()).to_string());
+    }
+    if queued.is_empty() {
+        entry.outcome = AuditOutcome::Refused;
+        entry.targets = command.targets.iter().map(target).collect();
+    } else {
+        entry.outcome = AuditOutcome::Done;
+        entry.targets = queued;
+    }
+    entry
+}
+
+fn add_to_queues(transaction: &mut Transaction<'_>, command: &NewCommand) -> StoreResult<EnqueueOutcome> {
     if number(&transaction.view(), &command.uuid)?.is_some() {
         return Ok(EnqueueOutcome::Duplicate);
     }
@@ -92,6 +130,7 @@ pub(super) fn enqueue(
             |piece| Key::Payload(sequence, piece),
             &command.payload,
         )?;
+        transaction.put(&Key::OpenCommand(sequence), &(queued.len() as u64).to_be_bytes());
         transaction.meta.last_sequence = sequence;
     }
     Ok(EnqueueOutcome::Done(outcomes))
@@ -312,8 +351,37 @@ fn close(
     target.at = at;
     transaction.put_record(&Key::Target(number, id.clone()), &target)?;
     transaction.put(&Key::Finished(at, number, id.clone()), &[]);
+    one_less(transaction, number)?;
     transaction.meta.queued_commands = transaction.meta.queued_commands.saturating_sub(1);
     Ok(())
+}
+
+/// Takes one target of a command off those for whom it is unfinished.
+fn one_less(transaction: &mut Transaction<'_>, number: u64) -> StoreResult<()> {
+    let key = Key::OpenCommand(number);
+    // A command that an earlier release has queued is not counted.
+    let Some(bytes) = transaction.view().get(&key)? else {
+        return Ok(());
+    };
+    let open = bytes.as_ref().try_into().map(u64::from_be_bytes);
+    let open = open.map_err(|_| fault::damaged("a count has another length"))?;
+    match open.saturating_sub(1) {
+        0 => transaction.remove(&key),
+        open => transaction.put(&key, &open.to_be_bytes()),
+    }
+    Ok(())
+}
+
+/// When the oldest command that is unfinished for somebody was enqueued.
+pub(super) fn oldest(view: &View<'_>) -> StoreResult<Option<Timestamp>> {
+    let Some(first) = view.scan(&Prefix::open_commands()).next() else {
+        return Ok(None);
+    };
+    let (Key::OpenCommand(number), _) = first? else {
+        return Err(unexpected_key());
+    };
+    let record: Option<CommandRecord> = view.record(&Key::Command(number))?;
+    Ok(record.map(|record| record.enqueued_at))
 }
 
 /// A queue's entry as lists show it.

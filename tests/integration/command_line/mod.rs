@@ -4,6 +4,8 @@ mod ade_door;
 mod ade_profiles;
 mod ade_sync;
 mod ade_token;
+mod audit;
+mod commands;
 mod configuration;
 mod devices;
 mod doctor;
@@ -11,6 +13,7 @@ mod hooks;
 mod init;
 mod keys;
 mod push_cert;
+mod secrets;
 mod serve;
 
 use std::{

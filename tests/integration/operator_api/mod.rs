@@ -1,5 +1,6 @@
 //! The operator API: NanoMDM's endpoints as its tools know them, and the native resources next to them.
 
+mod audit;
 mod etag;
 mod keys;
 mod migration;

@@ -7,6 +7,7 @@ mod ade;
 mod ade_devices;
 mod admin;
 mod answers;
+mod audit;
 mod certificates;
 mod commands;
 mod damage;
@@ -175,6 +176,16 @@ macro_rules! battery {
                     push_certificates_replace_each_other_by_topic_and_the_latest_leads,
                     for_each_topic_one_push_key_waits_the_first,
                     a_push_certificate_takes_its_own_key_out_of_the_waiting,
+                ;
+                audit:
+                    k_w8_audit_entries_are_numbered_without_gaps_and_chained,
+                    k_w8_of_many_simultaneous_entries_each_gets_a_number_of_its_own,
+                    audit_entries_are_found_by_operator_target_and_time,
+                    a_clock_that_was_set_back_hides_no_audit_entry,
+                    pages_of_audit_entries_join_without_gap_or_repetition,
+                    k_w8_a_command_and_its_audit_entry_are_stored_in_one_step,
+                    k_w8_every_target_of_a_bulk_command_is_found,
+                    audit_entries_are_there_after_a_restart,
                 ;
                 events:
                     hooks_are_listed_by_name_and_numbered_once,

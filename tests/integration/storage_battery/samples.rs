@@ -123,6 +123,7 @@ pub(super) fn command(name: &str, targets: &[&str]) -> NewCommand {
         expires_at: None,
         wake: true,
         at: at(0),
+        audit: None,
     }
 }
 

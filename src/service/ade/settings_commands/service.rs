@@ -211,6 +211,7 @@ impl EnrollmentSettings {
                 expires_at: None,
                 wake: self.pushes.configured(),
                 at: now,
+                audit: None,
             };
             // A duplicate was queued just before a crash, or by another contact.
             if let EnqueueOutcome::Done(outcomes) = self.store.enqueue(command).await? {

@@ -113,6 +113,9 @@ impl AdeSync {
                 )
             }
         }
+        if failed.is_none() {
+            self.count_devices(token).await;
+        }
         let id = run.id.clone();
         let rule = move |record: &AdeSyncRecord| schedule::end(record, &id, failed.clone(), now);
         if let Err(error) = self.change_sync(token, Box::new(rule)).await {
@@ -123,6 +126,23 @@ impl AdeSync {
             AdeSyncKind::Delta => "delta",
         };
         metrics::counter!("russet_ade_syncs_total", "kind" => kind, "result" => result).increment(1);
+    }
+
+    /// Brings the figures of a token's devices up to date. All of them are looked at: not for whoever asks for figures.
+    async fn count_devices(&self, token: &AdeTokenRecord) {
+        let figures = match self.store.ade_figures(token.number).await {
+            Ok(figures) => figures,
+            Err(error) => return tracing::warn!(token = token.name, %error, "devices could not be counted"),
+        };
+        for (status, number) in [
+            ("enrolled", figures.enrolled),
+            ("missing", figures.missing_profile),
+            ("ready", figures.ready_to_enroll),
+            ("removed", figures.removed_from_abm),
+        ] {
+            metrics::gauge!("russet_ade_devices", "token" => token.name.clone(), "profile_status" => status)
+                .set(number as f64);
+        }
     }
 
     /// Keeps with the token what Apple says of it.

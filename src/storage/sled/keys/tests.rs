@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..39_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..43_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -64,6 +64,10 @@ fn any_key() -> impl Strategy<Value = Key> {
             35 => Key::AdeSerial(SerialNumber::new(a), number),
             36 => Key::AdeDue(number, at, SerialNumber::new(b)),
             37 => Key::Account(a),
+            38 => Key::Audit(number),
+            40 => Key::OpenCommand(number),
+            41 => Key::IdentityDay(chunk),
+            39 => Key::AuditTarget(a, number),
             _ => Key::AdeGone(number),
         }
     })

@@ -1,12 +1,16 @@
 //! `russet hook …`.
 
+pub(super) mod args;
+
 use std::{fs, path::Path};
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use args::HookVerb;
+
 use super::{
-    args::{Cli, HookVerb},
+    args::Cli,
     output::{CliError, EXIT_FAILED, Output},
     remote::{client, items, segment, text},
 };
