@@ -81,6 +81,30 @@ impl Committer {
         &self,
         job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
+        let result = self.submit(job)?;
+        result
+            .await
+            .unwrap_or_else(|_| Err(fault::unavailable("the store was closed")))
+    }
+
+    /// The same, and blocks until then.
+    pub(super) fn write_now<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let result = self.submit(job)?;
+        // On a thread of its own: whoever opens a store may be inside of an asynchronous runtime.
+        let waiting = thread::scope(|scope| scope.spawn(|| result.blocking_recv()).join());
+        match waiting {
+            Ok(Ok(result)) => result,
+            _ => Err(fault::unavailable("the store was closed")),
+        }
+    }
+
+    fn submit<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<oneshot::Receiver<StoreResult<T>>> {
         let (done, result) = oneshot::channel();
         let pending = Pending {
             job: Some(job),
@@ -93,9 +117,7 @@ impl Committer {
                 TrySendError::Full(_) => fault::unavailable("too many writes are waiting"),
                 TrySendError::Disconnected(_) => fault::unavailable("the store is closed"),
             })?;
-        result
-            .await
-            .unwrap_or_else(|_| Err(fault::unavailable("the store was closed")))
+        Ok(result)
     }
 
     /// Finishes the jobs that are waiting and lets the database go. Later jobs are refused.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{
     SledStorage, event_queue,
     keys::{Key, Prefix},
-    listing, queue,
+    listing, queue, reports,
     transaction::Transaction,
     view::{View, decode},
 };
@@ -113,9 +113,15 @@ fn situation(
 fn apply(transaction: &mut Transaction<'_>, change: &Change) -> StoreResult<()> {
     let record = &change.enrollment;
     let at = record.updated_at;
-    put(transaction, record)?;
     if let Some(certificate) = &change.certificate {
         transaction.put_record(&Key::Certificate(certificate.fingerprint), certificate)?;
+    }
+    put(transaction, record)?;
+    if let Some(attempt) = &change.attempt {
+        reports::note(transaction, attempt)?;
+    }
+    if let Some(policies) = &change.policies {
+        reports::put_policies(transaction, &record.id, policies)?;
     }
     if let Some(event) = &change.event {
         event_queue::append(transaction, event)?;
@@ -143,7 +149,7 @@ fn apply(transaction: &mut Transaction<'_>, change: &Change) -> StoreResult<()> 
 }
 
 /// The user channels of a device channel; none for a user channel.
-fn users(view: &View<'_>, device: &EnrollmentId) -> StoreResult<Vec<EnrollmentRecord>> {
+pub(super) fn users(view: &View<'_>, device: &EnrollmentId) -> StoreResult<Vec<EnrollmentRecord>> {
     if device.is_user_channel() {
         return Ok(Vec::new());
     }
@@ -154,8 +160,9 @@ fn users(view: &View<'_>, device: &EnrollmentId) -> StoreResult<Vec<EnrollmentRe
 
 fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreResult<()> {
     let key = Key::Enrollment(record.id.clone());
-    if let Some(before) = transaction.view().record(&key)? {
-        forget(transaction, &before);
+    let before: Option<EnrollmentRecord> = transaction.view().record(&key)?;
+    if let Some(before) = &before {
+        forget(transaction, before);
     }
     transaction.meta.enrollments += 1;
     transaction.meta.enrolled += u64::from(record.state == EnrollmentState::Enrolled);
@@ -165,10 +172,11 @@ fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreRes
     if record.state == EnrollmentState::CheckedOut {
         transaction.remove(&Key::Wake(record.id.clone()));
     }
-    transaction.put_record(&key, record)
+    transaction.put_record(&key, record)?;
+    reports::enrollment_changed(transaction, before.as_ref(), record)
 }
 
-fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) {
+pub(super) fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) {
     forget(transaction, record);
     transaction.remove(&Key::LastSeen(record.id.clone()));
     transaction.remove(&Key::Wake(record.id.clone()));

@@ -7,10 +7,13 @@
 //! What belongs to a command goes by its sequence number, not by its UUID: what is young, and therefore in use, then
 //! lies together in a few pages, instead of one in each page that the store has.
 
+mod reports;
 #[cfg(test)]
 mod tests;
 
 use sled::IVec;
+
+pub(super) use reports::ReportKey;
 
 use crate::{
     protocol::{
@@ -101,6 +104,8 @@ pub(super) enum Key {
     AdeDue(u64, Timestamp, SerialNumber),
     /// A server token that was removed, of which something is left.
     AdeGone(u64),
+    /// What belongs to reports.
+    Report(ReportKey),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -241,6 +246,7 @@ impl Key {
                 .time(*at)
                 .last(serial.as_str()),
             Self::AdeGone(token) => Writer::new(kind::ADE_GONE).number(*token),
+            Self::Report(key) => key.write(),
         };
         IVec::from(bytes.0)
     }
@@ -305,7 +311,7 @@ impl Key {
             kind::ADE_SERIAL => Self::AdeSerial(SerialNumber::new(parts.text()?), parts.u64()?),
             kind::ADE_DUE => Self::AdeDue(parts.u64()?, parts.time()?, SerialNumber::new(parts.last()?)),
             kind::ADE_GONE => Self::AdeGone(parts.u64()?),
-            _ => return None,
+            kind => Self::Report(ReportKey::read(kind, &mut parts)?),
         };
         parts.0.is_empty().then_some(key)
     }

@@ -4,6 +4,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use sled::IVec;
 
+use super::reports::REPORTS;
+
 /// The layout of keys and values that this program writes.
 pub(super) const SCHEMA: u32 = 2;
 
@@ -33,6 +35,12 @@ pub(super) struct Meta {
     /// The number of the latest server token.
     #[serde(default)]
     pub(super) last_ade_token: u64,
+    /// The number of the latest enrollment attempt.
+    #[serde(default)]
+    pub(super) last_attempt: u64,
+    /// Which counters of reports are kept; 0 in a store that was written before there were any.
+    #[serde(default)]
+    pub(super) reports: u32,
 }
 
 /// A sum over a set of records that a commit can keep up with, and that differs when one record is missing, stale or
@@ -76,6 +84,7 @@ impl Meta {
     pub(super) fn new() -> Self {
         Self {
             schema: SCHEMA,
+            reports: REPORTS,
             ..Self::default()
         }
     }

@@ -23,7 +23,7 @@ use crate::{
     },
     storage::{
         CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentState, NewCommand,
-        QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
+        Outstanding, QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
     },
 };
 
@@ -314,6 +314,22 @@ fn close(
     transaction.put(&Key::Finished(at, number, id.clone()), &[]);
     transaction.meta.queued_commands = transaction.meta.queued_commands.saturating_sub(1);
     Ok(())
+}
+
+/// A queue's entry as reports show it.
+pub(super) fn outstanding(view: &View<'_>, key: &Key, value: &IVec) -> StoreResult<Option<Outstanding>> {
+    let Key::Queued(_, _, sequence) = key else {
+        return Err(unexpected_key());
+    };
+    let entry: Entry = decode(value)?;
+    let record: Option<CommandRecord> = view.record(&Key::Command(*sequence))?;
+    Ok(record.map(|record| Outstanding {
+        request_type: record.request_type,
+        state: match entry.not_now {
+            true => CommandState::NotNow,
+            false => CommandState::Queued,
+        },
+    }))
 }
 
 /// A queue's entry as lists show it.

@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..39_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..(39 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -64,7 +64,8 @@ fn any_key() -> impl Strategy<Value = Key> {
             35 => Key::AdeSerial(SerialNumber::new(a), number),
             36 => Key::AdeDue(number, at, SerialNumber::new(b)),
             37 => Key::Account(a),
-            _ => Key::AdeGone(number),
+            38 => Key::AdeGone(number),
+            kind => Key::Report(reports::tests::any_of(kind - 39, number, a, b)),
         }
     })
 }
