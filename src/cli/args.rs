@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::ade::AdeVerb;
+use super::{ade::AdeVerb, report::ReportVerb};
 use crate::service::access::Scope;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 it is there already; \
@@ -90,6 +90,13 @@ pub enum Verb {
         /// What to do with them.
         #[command(subcommand)]
         verb: PushCertVerb,
+    },
+    /// Enrollment status, and what expires.
+    #[command(after_help = EXIT_CODES)]
+    Report {
+        /// Which report.
+        #[command(subcommand)]
+        verb: ReportVerb,
     },
     /// Runs the server until SIGTERM or Ctrl-C; SIGHUP reloads certificates.
     #[command(after_help = EXIT_CODES)]
@@ -183,6 +190,11 @@ pub enum DeviceVerb {
         /// Wait for the answer, at most so many seconds.
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60")]
         wait: Option<u64>,
+    },
+    /// Shows how a device enrolled, and what it was given then.
+    Enrollment {
+        /// Enrollment id, or serial number.
+        id: String,
     },
     /// Lists enrollments.
     List {

@@ -8,6 +8,7 @@ mod init;
 mod output;
 mod push_cert;
 mod remote;
+mod report;
 mod serve;
 
 use clap::Parser as _;
@@ -67,6 +68,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Init(args) => init::run(args, output, &data_dir).await,
         Verb::Openapi => openapi(output),
         Verb::PushCert { verb } => push_cert::run(cli, output, verb).await,
+        Verb::Report { verb } => report::run(cli, output, verb).await,
         Verb::Serve => serve::run(output, &data_dir).await,
         Verb::Version => {
             output.say(

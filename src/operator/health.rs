@@ -1,7 +1,8 @@
 //! Whether the server lives, whether it can work, what it counts, and which one it is. Open to everyone: no secrets.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -14,7 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    OperatorDoor,
+    DeviceClass, OperatorDoor,
     render::{Failure, json_response},
 };
 use crate::{protocol::time::Timestamp, service::push_certificates::PushCertificateFacts};
@@ -69,6 +70,7 @@ pub(super) async fn metrics(State(door): State<Arc<OperatorDoor>>) -> Result<Res
     metrics::gauge!("russet_enrollments_enabled").set(figures.enrolled as f64);
     metrics::gauge!("russet_queue_depth").set(figures.queued_commands as f64);
     metrics::gauge!("russet_store_bytes").set(figures.bytes as f64);
+    devices(&door).await?;
     for certificate in door.push_certificates.list().await? {
         push_certificate(&certificate, door.clock.now());
     }
@@ -96,6 +98,40 @@ pub(super) async fn metrics(State(door): State<Arc<OperatorDoor>>) -> Result<Res
         .map(|handle| handle.render())
         .unwrap_or_default();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+/// How many devices stand where.
+async fn devices(door: &OperatorDoor) -> Result<(), Failure> {
+    let mut counted: BTreeMap<DeviceClass, u64> = BTreeMap::new();
+    for (class, totals) in door.store.report_totals(None).await? {
+        let states = [
+            ("enrolled", totals.enrolled),
+            ("failed", totals.failed),
+            ("in_progress", totals.in_progress),
+        ];
+        for (state, devices) in states {
+            let class = (class.platform.as_str(), class.method.as_str(), state);
+            *counted.entry(class).or_default() += devices;
+        }
+    }
+    counted.insert(
+        ("any", "ade", "pending"),
+        door.store.awaiting_devices(None).await?,
+    );
+    tell(door, &counted);
+    Ok(())
+}
+
+/// A class that has become empty says so.
+fn tell(door: &OperatorDoor, counted: &BTreeMap<DeviceClass, u64>) {
+    let mut known = door.device_classes.lock().unwrap_or_else(PoisonError::into_inner);
+    known.extend(counted.keys().copied());
+    for class in known.iter() {
+        let (platform, method, state) = *class;
+        let devices = counted.get(class).copied().unwrap_or_default();
+        metrics::gauge!("russet_devices", "platform" => platform, "method" => method, "state" => state)
+            .set(devices as f64);
+    }
 }
 
 /// Seconds that are left; negative once it has expired.
