@@ -59,6 +59,7 @@ use crate::{
         keys::Keys,
         push::Pushes,
         push_certificates::PushCertificates,
+        reports::{Attempts, Reports, Timeouts},
         upkeep::Upkeep,
     },
     storage::{
@@ -153,6 +154,7 @@ impl App {
             KNOWN_IDENTITIES,
         ));
         let contacts = Arc::new(Contacts::default());
+        let attempts = Arc::new(Attempts::new(Arc::clone(&store)));
         let automatic = config.ade.release == Release::Automatic;
         let holds = Holds::new(Arc::clone(&store), Arc::clone(&pushes), automatic);
         let outbound = outbound::client(data_dir, config)?;
@@ -180,6 +182,7 @@ impl App {
                 ade_tokens.clone(),
             ),
             (Arc::clone(&pushes), Arc::clone(&ade_settings), holds.clone()),
+            Arc::clone(&attempts),
             check_in_settings(data_dir, config)?,
         ));
         let commands = Arc::new(Commands::new(
@@ -189,15 +192,23 @@ impl App {
             Arc::clone(&pushes),
             Arc::clone(&events),
             (Arc::clone(&ade_settings), holds.clone()),
+            Arc::clone(&attempts),
         ));
         let enrollments = Arc::new(Enrollments::new(
             Arc::clone(&store),
             profile_signer(data_dir, config, &ca)?,
+            Arc::clone(&attempts),
             profile_template(data_dir, config, &ca, device_address)?,
         ));
 
         let accounts = Arc::new(Accounts::new(Arc::clone(&store)));
-        let ade = ade::door(data_dir, config, (&store, &accounts), &enrollments, &sealer)?;
+        let ade = ade::door(
+            data_dir,
+            config,
+            (&store, &accounts, &attempts),
+            &enrollments,
+            &sealer,
+        )?;
         let ade = Arc::new(ade);
         let profiles = ade::profiles(&store, &ade_tokens, config, &ade, &ade_settings);
         let ade_parts = ade::Parts::new(&store, &ade_tokens, (&profiles, &events), &config.ade, &clock);
@@ -215,6 +226,7 @@ impl App {
                 Arc::clone(&store),
                 Arc::clone(&known),
                 ca,
+                attempts,
                 issuer_settings(config),
             ),
             enrollments: Arc::clone(&enrollments),
@@ -246,7 +258,10 @@ impl App {
             pushes: Arc::clone(&pushes),
             push_certificates: push_certificates.clone(),
             ade_profiles: profiles,
+            reports: Reports::new(Arc::clone(&store)),
+            missed_assignment_after: config.reports.missed_assignment_after,
             metrics: metrics.clone(),
+            device_classes: Default::default(),
             ready_at: Default::default(),
             bodies: bodies(),
         };
@@ -261,7 +276,13 @@ impl App {
             audit,
             ends,
             events,
-            upkeep: Upkeep::new(Arc::clone(&store), contacts, push_certificates, results_kept),
+            upkeep: Upkeep::new(
+                Arc::clone(&store),
+                contacts,
+                push_certificates,
+                results_kept,
+                timeouts(config),
+            ),
             limits: Limits {
                 slots: Arc::new(Semaphore::new(config.server.max_connections)),
                 header_timeout: config.server.header_timeout,
@@ -418,6 +439,15 @@ impl App {
         if let Err(error) = self.upkeep.finish().await {
             tracing::warn!("the latest contacts were not written down: {error}");
         }
+    }
+}
+
+fn timeouts(config: &Config) -> Timeouts {
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
+    Timeouts {
+        attempt: config.reports.enrollment_timeout,
+        ended: days(config.retention.failures_days),
+        expired_identity: days(config.retention.after_cert_expiry_days),
     }
 }
 

@@ -6,6 +6,8 @@ mod ade;
 mod ade_door;
 mod apns;
 mod outbound;
+mod reports;
+mod retention;
 mod telemetry;
 
 use std::{
@@ -25,6 +27,8 @@ pub use ade::Ade;
 pub use ade_door::{BelowMinimumOs, PlatformSso, Release};
 pub use apns::Apns;
 pub use outbound::{DeclarativeManagement, Hooks};
+pub use reports::Reports;
+pub use retention::Retention;
 pub use telemetry::Telemetry;
 
 /// The file's name in a data directory.
@@ -75,6 +79,8 @@ pub struct Config {
     pub ade: Ade,
     /// Push.
     pub apns: Apns,
+    /// Enrollment status.
+    pub reports: Reports,
     /// How long things are kept.
     pub retention: Retention,
     /// Events to other programs.
@@ -338,20 +344,6 @@ pub struct CheckIn {
     pub return_to_service_wifi: Option<PathBuf>,
 }
 
-/// `[retention]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Retention {
-    /// Days for which command results are kept.
-    pub results_days: u32,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { results_days: 30 }
-    }
-}
-
 /// `[dev]`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -456,6 +448,8 @@ impl Config {
         }
         self.ade.check(self.dev.enabled)?;
         self.apns.check()?;
+        self.reports.check()?;
+        self.retention.check()?;
         self.hooks.check()?;
         self.declarative_management.check()?;
         Ok(())
@@ -558,6 +552,7 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         "checkin",
         "ade",
         "apns",
+        "reports",
         "retention",
         "hooks",
         "declarative_management",

@@ -122,6 +122,8 @@ codes! {
         "Apple did not do it.", "The message has Apple's word for the reason.";
     AppleUnavailable = "apple_unavailable", Unavailable,
         "Apple's Device Assignment Services can't be reached, or are out of order.", "Try again later; `russet doctor` looks at the connection.";
+    AttemptUnknown = "attempt_unknown", NotFound,
+        "There is no such enrollment attempt.", "List them with `russet report active` and `russet report failures`; ended ones are kept for retention.failures_days.";
     BadBody = "bad_body", Malformed,
         "The body can't be read.", "Compare it with the documentation of this endpoint.";
     BadCertificateFile = "bad_certificate_file", Malformed,
@@ -162,6 +164,10 @@ codes! {
         "Enrollment is not open to everyone here.", "Use a one-time link from `russet enroll url`.";
     EnrollmentLeft = "enrollment_left", Conflict,
         "The enrollment has checked out.", "It takes commands again after it has enrolled again.";
+    EnrollmentSuperseded = "enrollment_superseded", Conflict,
+        "The device began to enroll anew before it was done.", "Nothing, if its new attempt goes on; otherwise see what the device shows.";
+    EnrollmentTimedOut = "enrollment_timed_out", Unavailable,
+        "Network timeout: nothing was heard of the device before its enrollment was complete.", "Look whether it has a network that reaches this server's address (`russet doctor`), then let it try again; in Setup Assistant, restart it.";
     EnrollmentUnknown = "enrollment_unknown", NotFound,
         "There is no such enrollment.", "List them with `russet device list`.";
     FieldInvalid = "field_invalid", Invalid,
@@ -180,6 +186,10 @@ codes! {
         "No API key, or not a valid one.", "Send it as the password of HTTP Basic (any user name) or as a Bearer token; make one with `russet apikey create`.";
     KeyScope = "key_scope", Forbidden,
         "This API key may not do that.", "Use a key with the scope that the message names.";
+    LoginAbandoned = "login_abandoned", Forbidden,
+        "The login page was left before anybody had logged in.", "Have its user log in in Setup Assistant; make an account with `russet ade account add` if there is none.";
+    LoginRefused = "login_refused", Forbidden,
+        "The login failed too often.", "Check the name, set a new password (`russet ade account add` after `remove`), and let the device try again.";
     MachineInfoRefused = "machine_info_refused", Forbidden,
         "The request does not bring what an Apple device signs when it asks for its enrollment profile.", "Enroll from Setup Assistant, or on a Mac with `profiles renew -type enrollment`; `russet doctor` tells whether Apple's device CAs are at hand.";
     MachineInfoReplayed = "machine_info_replayed", Forbidden,
@@ -224,6 +234,16 @@ codes! {
         "The certificate is not an MDM push certificate.", "Download the one from identity.apple.com/pushcert: its subject has a UID that begins with com.apple.mgmt.";
     PushVendorUnusable = "push_vendor_unusable", Unavailable,
         "The MDM vendor's certificate can't sign requests.", "Mend push.vendor_certificate, push.vendor_key and push.vendor_chain, and start the server again; or remove them for an unsigned request.";
+    ScepChallengeExpired = "scep_challenge_expired", Forbidden,
+        "The enrollment profile was installed after its time: its challenge has expired.", "Download a new profile; a device in Setup Assistant has to be reset.";
+    ScepChallengeUnknown = "scep_challenge_unknown", Forbidden,
+        "The enrollment profile is not one of this server's, or far too old: its challenge is not known.", "Download a new profile, or reset a device that is in Setup Assistant.";
+    ScepChallengeUsed = "scep_challenge_used", Forbidden,
+        "The enrollment profile was used before: its challenge is good for one device, once.", "Download a new profile for each device.";
+    ScepIdentityRefused = "scep_identity_refused", Forbidden,
+        "The identity that asks for its renewal speaks for no enrollment, or for another.", "Enroll the device again.";
+    ScepRequestRefused = "scep_request_refused", Forbidden,
+        "The device's request for its identity could not be granted.", "The message says what was wrong with it; a proxy that changes requests is a common cause.";
     SharedIpadUnsupported = "shared_ipad_unsupported", Forbidden,
         "The device can't become the Shared iPad that its profile asks for.", "Wipe it, and give it a profile without shared_ipad first.";
     StoreUnavailable = "store_unavailable", Unavailable,
@@ -258,6 +278,8 @@ codes! {
         "Too many requests from this address were refused.", "Try again after the time that Retry-After names.";
     Unassigned = "unassigned", Forbidden,
         "This device is not assigned to this server.", "Assign it in Apple Business Manager, then `russet ade sync`; `russet ade why` tells more of one device.";
+    UserCancelled = "user_cancelled", Forbidden,
+        "The user cancelled the enrollment.", "Ask the user to enroll again, and to keep the profile.";
     UserDeclined = "user_declined", Forbidden,
         "This server does not manage that user.", "Nothing; the device asks again at the next login.";
     WebAuthenticationRequired = "web_authentication_required", Forbidden,
@@ -358,6 +380,11 @@ impl Error {
     /// Who is at fault.
     pub fn kind(&self) -> Kind {
         self.code.kind()
+    }
+
+    /// The particular thing that is wrong, where there is one.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
     }
 
     /// The fields that are to blame, where that is known.

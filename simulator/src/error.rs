@@ -51,6 +51,9 @@ pub enum Problem {
     /// No answer: connection, TLS or time-out.
     #[error("no answer: {0}")]
     Transport(String),
+    /// The enrollment was interrupted, as it was to be.
+    #[error("interrupted")]
+    Interrupted,
     /// The device is not in a state in which it can do this.
     #[error("{0}")]
     State(String),

@@ -39,8 +39,8 @@ pub mod storm;
 mod tls;
 
 pub use device::{
-    Behaviour, BootOptions, Booted, Channel, Credentials, Device, Endpoint, Enrolled, Handled, Options,
-    Present, Status,
+    Behaviour, BootOptions, Booted, Channel, Credentials, Device, Endpoint, Enrolled, Handled, Interruption,
+    Options, Present, Stage, Status, Then,
 };
 pub use error::{Error, Problem, Result, Step};
 pub use hardware::{Hardware, Kind};

@@ -24,6 +24,7 @@ use crate::{
         },
         enrollment::Enrollments,
         events::Events,
+        reports::Attempts,
     },
     storage::Storage,
 };
@@ -125,7 +126,7 @@ pub(super) fn profiles(
 pub(super) fn door(
     data_dir: &DataDir,
     config: &Config,
-    (store, accounts): (&Arc<dyn Storage>, &Arc<Accounts>),
+    (store, accounts, attempts): (&Arc<dyn Storage>, &Arc<Accounts>, &Arc<Attempts>),
     enrollments: &Arc<Enrollments>,
     sealer: &Sealer,
 ) -> Result<Door, StartError> {
@@ -150,7 +151,7 @@ pub(super) fn door(
     Ok(Door::new(
         Arc::clone(store),
         Arc::clone(enrollments),
-        Arc::clone(accounts),
+        (Arc::clone(accounts), Arc::clone(attempts)),
         sealer,
         trust,
         settings,

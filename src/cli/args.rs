@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{ade::AdeVerb, audit::args::AuditVerb, command::args::CommandVerb, hook::args::HookVerb};
+use super::{
+    ade::AdeVerb, audit::args::AuditVerb, command::args::CommandVerb, hook::args::HookVerb,
+    report::ReportVerb,
+};
 use crate::service::access::Scope;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 it is there already; \
@@ -116,6 +119,13 @@ pub enum Verb {
         #[command(subcommand)]
         verb: PushCertVerb,
     },
+    /// Enrollment status, and what expires.
+    #[command(after_help = EXIT_CODES)]
+    Report {
+        /// Which report.
+        #[command(subcommand)]
+        verb: ReportVerb,
+    },
     /// Runs the server until SIGTERM or Ctrl-C; SIGHUP reloads certificates.
     #[command(after_help = EXIT_CODES)]
     Serve,
@@ -211,6 +221,11 @@ pub enum DeviceVerb {
         /// Wait for the answer, at most so many seconds.
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60")]
         wait: Option<u64>,
+    },
+    /// Shows how a device enrolled, and what it was given then.
+    Enrollment {
+        /// Enrollment id, or serial number.
+        id: String,
     },
     /// Lists enrollments.
     List {

@@ -10,6 +10,7 @@ mod init;
 mod output;
 mod push_cert;
 mod remote;
+mod report;
 mod serve;
 mod status;
 
@@ -87,6 +88,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         }
         Verb::Openapi => openapi(output),
         Verb::PushCert { verb } => push_cert::run(cli, output, verb).await,
+        Verb::Report { verb } => report::run(cli, output, verb).await,
         Verb::Serve => serve::run(output, &data_dir).await,
         Verb::Status => status::run(cli, output).await,
         Verb::Version => {

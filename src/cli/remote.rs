@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     args::{Cli, DeviceVerb, EnrollVerb},
     output::{CliError, EXIT_FAILED, EXIT_REFUSED, Output},
+    report,
 };
 use crate::{
     app::App,
@@ -184,6 +185,7 @@ pub(super) async fn device(cli: &Cli, output: Output, verb: &DeviceVerb) -> Resu
                 eprintln!("warning: {warning}");
             }
         }
+        DeviceVerb::Enrollment { id } => report::enrollment(&client, output, id).await?,
         DeviceVerb::List { serial, enabled } => list(&client, output, serial.as_deref(), *enabled).await?,
         DeviceVerb::Push { id } => {
             let id = resolve(&client, id).await?;

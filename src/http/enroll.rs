@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    extract::{Path, RawQuery, State, rejection::PathRejection},
+    extract::{Extension, Path, RawQuery, State, rejection::PathRejection},
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error},
+    net::serve::Peer,
     service::enrollment::{ProfileRequest, made_for},
 };
 
@@ -25,6 +26,7 @@ const OWN_PARAMETERS: [&str; 3] = ["download", "serial", "udid"];
 /// Hands a profile to anyone, where the configuration says so. `udid` and `serial` bind it to that device.
 pub(super) async fn open(
     State(door): State<Arc<DeviceDoor>>,
+    Extension(peer): Extension<Peer>,
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
@@ -43,7 +45,11 @@ pub(super) async fn open(
         url_params: passed_on(&query),
         topic: None,
     };
-    let profile = door.enrollments.profile(&request, door.clock.now()).await?;
+    let peer = door.address(&peer, &headers);
+    let profile = door
+        .enrollments
+        .open_profile(&request, peer, door.clock.now())
+        .await?;
     Ok(profile_response(profile))
 }
 

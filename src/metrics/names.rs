@@ -49,8 +49,12 @@ figures! {
     Counter russet_checkins_total "Check-ins of devices, by type and HTTP status.";
     Counter russet_commands_total "Commands, by type and by what became of them; a type outside Apple's catalogue counts as other, one that was not looked up as unknown.";
     Counter russet_connects_total "Contacts of devices at which they report and fetch commands.";
+    Gauge russet_devices "Devices, by platform, by how they enroll and by where they stand.";
+    Counter russet_enrollment_failures_unnoted_total "Failures of enrollments that were not noted because too many came.";
+    Histogram russet_enrollment_seconds "Time that enrollments take.";
     Gauge russet_enrollments "Enrollments of every state.";
     Gauge russet_enrollments_enabled "Enrollments that are enrolled.";
+    Counter russet_enrollments_total "Enrollments that ended, by result and reason.";
     Counter russet_events_lost_total "Events that could not be stored for their hooks.";
     Gauge russet_expiry_days "Days until the first of a kind of certificate or token expires; negative after that.";
     Gauge russet_hook_bytes "Bytes of the events that a hook has waiting.";
@@ -64,8 +68,8 @@ figures! {
     Counter russet_panics_total "Defects of this program that were caught.";
     Gauge russet_push_certificate_expires_seconds "Time left until a push certificate expires; negative after that.";
     Histogram russet_push_lag_seconds "Time from when a push was due until APNs took it.";
-    Counter russet_push_total "Answers of APNs to pushes, by HTTP status; none where there was no answer.";
     Gauge russet_push_topics_held "Topics that nothing is pushed to because APNs refuses their certificate.";
+    Counter russet_push_total "Answers of APNs to pushes, by HTTP status; none where there was no answer.";
     Gauge russet_pushes_held "Enrollments whose pushes are held with their topic.";
     Gauge russet_pushes_in_flight "Pushes on their way to APNs.";
     Gauge russet_pushes_pending "Enrollments that are to be woken.";

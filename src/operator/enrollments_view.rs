@@ -81,6 +81,8 @@ pub(super) struct EnrollmentView {
     allow_reenroll: bool,
     /// Whether a bootstrap token is escrowed.
     bootstrap_token_escrowed: bool,
+    /// Whether its user has approved the enrollment, where a Mac has told.
+    user_approved: Option<bool>,
     /// Whether an unlock token is escrowed.
     unlock_token_escrowed: bool,
     /// How it came out of its box; null if it did not enroll by Automated Device Enrollment.
@@ -106,6 +108,7 @@ impl EnrollmentView {
             pending: record.pending.map(PendingView::from),
             allow_reenroll: record.allow_reenroll,
             bootstrap_token_escrowed: record.bootstrap_token.is_some(),
+            user_approved: record.user_approved,
             unlock_token_escrowed: record.unlock_token.is_some(),
             ade: record.ade.map(AdeEnrollmentView::from),
             release: record.release,

@@ -1,9 +1,9 @@
 //! What `/metrics` asks for when it is asked. Nothing here costs what grows with the devices: the store counts as it
 //! writes.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, sync::PoisonError};
 
-use super::OperatorDoor;
+use super::{DeviceClass, OperatorDoor};
 use crate::{
     error::Result,
     protocol::time::Timestamp,
@@ -20,6 +20,7 @@ const IDENTITY_DAYS: [i64; 8] = [0, 7, 14, 30, 60, 90, 180, 365];
 pub(super) async fn gather(door: &OperatorDoor) -> Result<String> {
     let now = door.clock.now();
     of_the_store(door.store.as_ref(), now).await?;
+    devices(door).await?;
     of_the_audit_log(&door.audit).await?;
     let certificates = door.push_certificates.list().await?;
     for certificate in &certificates {
@@ -62,6 +63,40 @@ async fn of_the_store(store: &dyn Storage, now: Timestamp) -> Result<()> {
     metrics::gauge!("russet_queue_oldest_seconds").set(oldest.unwrap_or(0.0));
     metrics::gauge!("russet_store_bytes").set(figures.bytes as f64);
     Ok(())
+}
+
+/// How many devices stand where.
+async fn devices(door: &OperatorDoor) -> Result<()> {
+    let mut counted: BTreeMap<DeviceClass, u64> = BTreeMap::new();
+    for (class, totals) in door.store.report_totals(None).await? {
+        let states = [
+            ("enrolled", totals.enrolled),
+            ("failed", totals.failed),
+            ("in_progress", totals.in_progress),
+        ];
+        for (state, devices) in states {
+            let class = (class.platform.as_str(), class.method.as_str(), state);
+            *counted.entry(class).or_default() += devices;
+        }
+    }
+    counted.insert(
+        ("any", "ade", "pending"),
+        door.store.awaiting_devices(None).await?,
+    );
+    tell(door, &counted);
+    Ok(())
+}
+
+/// A class that has become empty says so.
+fn tell(door: &OperatorDoor, counted: &BTreeMap<DeviceClass, u64>) {
+    let mut known = door.device_classes.lock().unwrap_or_else(PoisonError::into_inner);
+    known.extend(counted.keys().copied());
+    for class in known.iter() {
+        let (platform, method, state) = *class;
+        let devices = counted.get(class).copied().unwrap_or_default();
+        metrics::gauge!("russet_devices", "platform" => platform, "method" => method, "state" => state)
+            .set(devices as f64);
+    }
 }
 
 async fn of_the_audit_log(audit: &Audit) -> Result<()> {

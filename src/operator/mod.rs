@@ -35,13 +35,19 @@ mod openapi;
 mod push_certificates;
 mod pushes;
 mod render;
+mod reports;
 mod status;
 mod view;
 
-use std::sync::{Arc, atomic::AtomicI64};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, atomic::AtomicI64},
+    time::Duration,
+};
 
 use axum::{Router, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
+pub use reports::csv_text;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use contract::Contract;
@@ -64,12 +70,16 @@ use crate::{
         keys::Keys,
         push::Pushes,
         push_certificates::PushCertificates,
+        reports::Reports,
     },
     storage::Storage,
 };
 
 /// Largest body: a command, which may hold a profile.
 const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// A platform, a method and a state.
+pub type DeviceClass = (&'static str, &'static str, &'static str);
 
 /// All that the operator-facing handlers need.
 #[derive(Debug)]
@@ -112,8 +122,14 @@ pub struct OperatorDoor {
     pub push_certificates: PushCertificates,
     /// Enrollment profiles of Automated Device Enrollment.
     pub ade_profiles: Arc<Profiles>,
+    /// Enrollment status.
+    pub reports: Reports,
+    /// When a device is said to have missed its assignment that has not fetched its profile.
+    pub missed_assignment_after: Duration,
     /// The figures for `/metrics`.
     pub metrics: Option<PrometheusHandle>,
+    /// The classes of devices that `/metrics` has ever told of.
+    pub device_classes: Mutex<BTreeSet<DeviceClass>>,
     /// When the store was last seen to work (milliseconds since the epoch).
     pub ready_at: AtomicI64,
     /// Reads bodies.
@@ -185,4 +201,5 @@ fn guarded() -> Routes {
         .routes(routes!(commands::retry))
         .routes(routes!(status::show))
         .merge(nanomdm::routes())
+        .merge(reports::routes())
 }

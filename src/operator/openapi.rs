@@ -77,6 +77,7 @@ pub(super) struct NanoProblem {
         (name = "nanodep", description = "NanoDEP's API, as its tools know it."),
         (name = "nanomdm", description = "NanoMDM's API, as its tools know it."),
         (name = "push", description = "Push certificates, and waking devices."),
+        (name = "reports", description = "Enrollment status, and what expires."),
         (name = "server", description = "The server itself."),
     )
 )]

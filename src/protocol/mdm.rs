@@ -201,6 +201,8 @@ pub enum CommandReport {
         uuid: CommandUuid,
         /// What it says.
         status: ReportStatus,
+        /// Of a result of `SecurityInfo`: whether its user approved the enrollment.
+        user_approved: Option<bool>,
     },
     /// A `Status` that Apple has not documented. It finishes nothing, and it is no reason for an error.
     Unknown {
@@ -233,7 +235,7 @@ impl CommandReport {
     pub fn status(&self) -> (&str, Option<&CommandUuid>) {
         match self {
             Self::Idle => ("Idle", None),
-            Self::Answer { uuid, status } => (status.as_str(), Some(uuid)),
+            Self::Answer { uuid, status, .. } => (status.as_str(), Some(uuid)),
             Self::Unknown { status, uuid } => (status, uuid.as_ref()),
         }
     }
@@ -329,8 +331,16 @@ pub fn decode_report(body: &[u8]) -> Result<(Sender, CommandReport), MessageErro
         CommandReport::Answer {
             uuid: CommandUuid::new(uuid),
             status,
+            user_approved: keys.security_info.as_ref().and_then(user_approved),
         },
     ))
+}
+
+/// What a result of `SecurityInfo` says of its user's approval; Macs only.
+fn user_approved(security_info: &plist::Value) -> Option<bool> {
+    let management = security_info.as_dictionary()?.get("ManagementStatus")?;
+    let approved = management.as_dictionary()?.get("UserApprovedEnrollment")?;
+    approved.as_boolean()
 }
 
 fn required_topic(topic: Option<String>) -> Result<Topic, MessageError> {
@@ -379,7 +389,7 @@ struct CheckInKeys {
     data: Option<Data>,
 }
 
-/// Only what correlates a report: a result's own keys may have any name and type.
+/// Only what correlates a report, and what is looked at of one result: a result's own keys may have any name and type.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ReportKeys {
@@ -397,6 +407,7 @@ struct ReportKeys {
     enrollment_user_id: Option<String>,
     user_short_name: Option<String>,
     user_long_name: Option<String>,
+    security_info: Option<plist::Value>,
 }
 
 #[cfg(test)]

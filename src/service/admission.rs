@@ -163,6 +163,7 @@ fn new_record(envelope: &Envelope, device: &DeviceFacts) -> EnrollmentRecord {
         push: None,
         unlock_token: None,
         bootstrap_token: None,
+        user_approved: None,
         awaiting_configuration: false,
         token_update_tally: 0,
         allow_reenroll: false,
@@ -368,13 +369,27 @@ pub fn set_bootstrap_token(envelope: &Envelope, token: Option<&Sealed>, situatio
     }
 }
 
-/// `DeviceConfigured` was acknowledged: the hold in Setup Assistant is over.
-pub fn configured(situation: &Situation) -> Ruling {
+/// `DeviceConfigured` was acknowledged at this time: the hold in Setup Assistant is over.
+pub fn configured(situation: &Situation, at: Timestamp) -> Ruling {
     match &situation.enrollment {
         Some(existing) if existing.awaiting_configuration => {
             Ruling::Write(Box::new(Change::of(EnrollmentRecord {
                 awaiting_configuration: false,
                 release: None,
+                updated_at: at,
+                ..existing.clone()
+            })))
+        }
+        _ => Ruling::Keep,
+    }
+}
+
+/// A device has said whether its user approved the enrollment.
+pub fn user_approved(approved: Option<bool>, situation: &Situation) -> Ruling {
+    match &situation.enrollment {
+        Some(existing) if existing.user_approved != approved => {
+            Ruling::Write(Box::new(Change::of(EnrollmentRecord {
+                user_approved: approved,
                 ..existing.clone()
             })))
         }

@@ -26,6 +26,7 @@ use crate::{
         holds::Holds,
         identity::{Identities, Purpose, refused},
         push::Pushes,
+        reports::{self, AtTheDoor, Attempts, Moment, following},
     },
     storage::{EnrollmentRecord, NewEvent, Rule, Ruling, Sealed, Storage},
 };
@@ -73,6 +74,7 @@ pub struct CheckIns {
     pushes: Arc<Pushes>,
     ade_settings: Arc<EnrollmentSettings>,
     holds: Holds,
+    attempts: Arc<Attempts>,
     settings: CheckInSettings,
 }
 
@@ -85,6 +87,7 @@ impl CheckIns {
         contacts: Arc<Contacts>,
         (declarations, events, ade_tokens): (Declarations, Arc<Events>, AdeTokens),
         (pushes, ade_settings, holds): (Arc<Pushes>, Arc<EnrollmentSettings>, Holds),
+        attempts: Arc<Attempts>,
         settings: CheckInSettings,
     ) -> Self {
         Self {
@@ -98,6 +101,7 @@ impl CheckIns {
             pushes,
             ade_settings,
             holds,
+            attempts,
             settings,
         }
     }
@@ -120,9 +124,22 @@ impl CheckIns {
                 .check_in(sender, message_type, &envelope.url_params, body, now)
         };
         if let CheckIn::Authenticate(message) = message {
-            Identities::trusted(certificate, now)?;
-            let event = event()?;
-            return self.authenticate(envelope, message, event).await;
+            let device = AtTheDoor {
+                subject: reports::subject(Some(&sender.id), &message.device),
+                facts: reports::facts(&message.device, None),
+                method: None,
+            };
+            let reply = match Identities::trusted(certificate, now) {
+                Ok(()) => {
+                    let event = event()?;
+                    self.authenticate(envelope, message, event).await
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = &reply {
+                self.attempts.refused(device, error, now).await;
+            }
+            return reply;
         }
         let purpose = match message {
             CheckIn::TokenUpdate(_) if !sender.id.is_user_channel() => Purpose::TokenUpdate,
@@ -135,6 +152,7 @@ impl CheckIns {
         let device = match device {
             // It leaves whatever the answer is, and there is nothing to end.
             Err(error) if error.code() == Code::NotEnrolled && message == CheckIn::CheckOut => {
+                self.attempts.left(&sender.device, now).await;
                 return Ok(Reply::Empty);
             }
             device => device?,
@@ -219,6 +237,7 @@ impl CheckIns {
         }
         let at = envelope.at;
         let rule: Rule = Box::new(move |situation| admission::authenticate(&envelope, &message, situation));
+        let rule = following(rule, Moment::Authenticate);
         if let Ruling::Write(change) = self.apply(&id, identity, rule, event).await? {
             let pending = change.enrollment.pending.as_ref();
             let meaning = match pending {
@@ -245,6 +264,7 @@ impl CheckIns {
             unlock_token,
         };
         let rule: Rule = Box::new(move |situation| admission::token_update(&envelope, &update, situation));
+        let rule = following(rule, Moment::TokenUpdate);
         let ruling = self.apply(&id, identity, rule, event).await?;
         self.pushes.token_updated(&id, now).await?;
         if let Ruling::Write(change) = ruling {
@@ -266,6 +286,7 @@ impl CheckIns {
     async fn check_out(&self, envelope: Envelope, event: Event) -> Result<Reply> {
         let (id, identity) = (envelope.id.clone(), envelope.identity);
         let rule: Rule = Box::new(move |situation| admission::check_out(&envelope, situation));
+        let rule = following(rule, Moment::CheckOut);
         self.apply(&id, identity, rule, event).await?;
         tracing::info!(enrollment = %id, "checked out");
         Ok(Reply::Empty)
@@ -355,7 +376,10 @@ impl CheckIns {
         match &ruling {
             Ruling::Refuse(refusal) => return Err(refused(*refusal)),
             Ruling::Keep => self.events.emit(event).await?,
-            Ruling::Write(_) => self.events.stored(event.as_ref()),
+            Ruling::Write(change) => {
+                self.events.stored(event.as_ref());
+                self.attempts.settled(change.attempt.as_ref()).await;
+            }
         }
         Ok(ruling)
     }

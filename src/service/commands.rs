@@ -28,10 +28,11 @@ use crate::{
         holds::{DEVICE_CONFIGURED, Holds},
         identity::{Identities, Purpose},
         push::{PushOutcome, Pushes},
+        reports::{Attempts, Moment, following},
     },
     storage::{
         Delivery, EnqueueOutcome, Enqueued, EnrollmentRecord, EnrollmentState, NewAudit, NewCommand,
-        Recorded, Report, Storage,
+        Recorded, Report, Ruling, Storage,
     },
 };
 
@@ -93,6 +94,7 @@ pub struct Commands {
     events: Arc<Events>,
     ade_settings: Arc<EnrollmentSettings>,
     holds: Holds,
+    attempts: Arc<Attempts>,
 }
 
 /// How many targets get their warnings worked out; a fleet's worth of look-ups would cost more than it tells.
@@ -107,6 +109,7 @@ impl Commands {
         pushes: Arc<Pushes>,
         events: Arc<Events>,
         (ade_settings, holds): (Arc<EnrollmentSettings>, Holds),
+        attempts: Arc<Attempts>,
     ) -> Self {
         Self {
             store,
@@ -116,6 +119,7 @@ impl Commands {
             events,
             ade_settings,
             holds,
+            attempts,
         }
     }
 
@@ -151,7 +155,11 @@ impl Commands {
                 }
                 self.store.next_command(&sender.id, false, now).await?
             }
-            CommandReport::Answer { uuid, status } => {
+            CommandReport::Answer {
+                uuid,
+                status,
+                user_approved,
+            } => {
                 let report = Report {
                     enrollment: sender.id.clone(),
                     uuid,
@@ -160,7 +168,11 @@ impl Commands {
                     at: now,
                     event,
                 };
-                self.answer(sender, report, &device).await?
+                let next = self.answer(sender, report, &device).await?;
+                if user_approved.is_some() {
+                    self.approved(sender, &device, user_approved).await?;
+                }
+                next
             }
             CommandReport::Unknown { .. } => {
                 tracing::warn!(enrollment = %sender.id, "a report has a Status that is not documented");
@@ -202,6 +214,7 @@ impl Commands {
         let releases = report.status == ReportStatus::Acknowledged
             && self.releases(sender, device, &report.uuid).await?;
         let (event, uuid, status) = (report.event.clone(), report.uuid.clone(), report.status);
+        let report_at = report.at;
         let (recorded, next) = self.store.report_and_next(report).await?;
         self.events.stored(event.as_ref());
         if recorded == Recorded::Stored {
@@ -220,11 +233,31 @@ impl Commands {
             }
         }
         if releases && recorded == Recorded::Stored {
-            self.store
-                .check_in(&sender.id, None, Box::new(admission::configured))
-                .await?;
+            let at = report_at;
+            let rule = following(
+                Box::new(move |situation| admission::configured(situation, at)),
+                Moment::Configured,
+            );
+            if let Ruling::Write(change) = self.store.check_in(&sender.id, None, rule).await? {
+                self.attempts.settled(change.attempt.as_ref()).await;
+            }
         }
         Ok(next)
+    }
+
+    /// A device has said whether its user approved the enrollment. Written down only if that is news.
+    async fn approved(
+        &self,
+        sender: &Sender,
+        device: &EnrollmentRecord,
+        approved: Option<bool>,
+    ) -> Result<()> {
+        if sender.id.is_user_channel() || device.user_approved == approved {
+            return Ok(());
+        }
+        let rule = Box::new(move |situation: &_| admission::user_approved(approved, situation));
+        self.store.check_in(&sender.id, None, rule).await?;
+        Ok(())
     }
 
     /// Whether the command ends the sender's hold in Setup Assistant: `DeviceConfigured` a device's,

@@ -1,7 +1,7 @@
 //! Enrollment profiles, and who gets one: anyone where enrollment is open, the bearer of a one-time link, and a
 //! device that is to renew its identity.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     config::Enroll,
@@ -16,8 +16,11 @@ use crate::{
         profile::{Anchor, EnrollmentProfile, MdmPayload, ScepPayload},
         time::Timestamp,
     },
-    service::push_certificates,
-    storage::{ChallengeRecord, EnrollLinkRecord, LinkUse, MadeFor, Storage},
+    service::{
+        push_certificates,
+        reports::{self, AtTheDoor, Attempts},
+    },
+    storage::{AttemptStage, ChallengeRecord, EnrollLinkRecord, LinkUse, MadeFor, Storage},
 };
 
 /// What a profile says that does not change from one to the next.
@@ -72,6 +75,7 @@ pub fn made_for(udid: Option<String>, serial: Option<String>) -> Result<MadeFor>
 pub struct Enrollments {
     store: Arc<dyn Storage>,
     signer: ProfileSigner,
+    attempts: Arc<Attempts>,
     template: ProfileTemplate,
 }
 
@@ -86,10 +90,16 @@ const MAX_URL_QUERY: usize = 512;
 
 impl Enrollments {
     /// Puts the parts together.
-    pub fn new(store: Arc<dyn Storage>, signer: ProfileSigner, template: ProfileTemplate) -> Self {
+    pub fn new(
+        store: Arc<dyn Storage>,
+        signer: ProfileSigner,
+        attempts: Arc<Attempts>,
+        template: ProfileTemplate,
+    ) -> Self {
         Self {
             store,
             signer,
+            attempts,
             template,
         }
     }
@@ -143,6 +153,22 @@ impl Enrollments {
         self.signer.sign(&plist, now).map_err(Error::internal)
     }
 
+    /// The profile of an enrollment that is open to everyone; `peer` asks for it.
+    pub async fn open_profile(
+        &self,
+        request: &ProfileRequest,
+        peer: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Vec<u8>> {
+        let profile = self.profile(request, now).await?;
+        let (device, stage) = (
+            reports::made_for(&request.made_for),
+            AttemptStage::ProfileDelivered,
+        );
+        self.attempts.asked(device, stage, Some(peer), now).await;
+        Ok(profile)
+    }
+
     /// Makes a link that hands out one profile; the secret is the last part of its path.
     pub async fn create_link(&self, made_for: MadeFor, ttl: Duration, now: Timestamp) -> Result<String> {
         self.topic().await?;
@@ -182,17 +208,22 @@ impl Enrollments {
             .await?
         {
             LinkUse::Granted(link) => {
-                self.profile(
-                    &ProfileRequest {
-                        made_for: link.made_for,
-                        url_params,
-                        topic: None,
-                    },
-                    now,
-                )
-                .await
+                let request = ProfileRequest {
+                    made_for: link.made_for,
+                    url_params,
+                    topic: None,
+                };
+                let profile = self.profile(&request, now).await?;
+                let device = reports::made_for(&request.made_for);
+                let stage = AttemptStage::ProfileDelivered;
+                self.attempts.asked(device, stage, None, now).await;
+                Ok(profile)
             }
-            LinkUse::Expired | LinkUse::Unknown | LinkUse::Used => Err(Error::new(Code::EnrollLinkSpent)),
+            LinkUse::Expired | LinkUse::Unknown | LinkUse::Used => {
+                let error = Error::new(Code::EnrollLinkSpent);
+                self.attempts.refused(AtTheDoor::default(), &error, now).await;
+                Err(error)
+            }
         }
     }
 

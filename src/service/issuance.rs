@@ -22,7 +22,10 @@ use crate::{
         ids::{EnrollmentId, SerialNumber},
         time::Timestamp,
     },
-    service::admission,
+    service::{
+        admission,
+        reports::{self, AtTheDoor, Attempts, REFUSALS},
+    },
     storage::{
         Authority, CertificateRecord, EnrollmentFilter, Issuance, IssuanceRecord, IssuanceRefusal,
         IssuanceRequest, MadeFor, Page, SecretHash, Storage,
@@ -48,11 +51,12 @@ pub struct Issuer {
     store: Arc<dyn Storage>,
     identities: Arc<IdentityCache>,
     authority: Arc<DeviceAuthority>,
+    attempts: Arc<Attempts>,
     settings: IssuerSettings,
 }
 
-/// A request that gets a CertRep FAILURE.
-struct Refused(FailInfo, &'static str);
+/// A request that gets a CertRep FAILURE: RFC 8894's word for it, the catalogue's, and the text.
+struct Refused(FailInfo, Code, &'static str);
 
 /// What becomes of a request whose envelope opened.
 enum Verdict {
@@ -66,12 +70,14 @@ impl Issuer {
         store: Arc<dyn Storage>,
         identities: Arc<IdentityCache>,
         authority: Arc<DeviceAuthority>,
+        attempts: Arc<Attempts>,
         settings: IssuerSettings,
     ) -> Self {
         Self {
             store,
             identities,
             authority,
+            attempts,
             settings,
         }
     }
@@ -90,11 +96,12 @@ impl Issuer {
             Ok(request) => request,
             Err(RequestError::Authority(error)) => return Err(Error::internal(error)),
             Err(RequestError::Refused(refusal)) => {
-                return self.failure(
-                    &refusal.transaction,
-                    refusal.fail_info,
-                    &refusal.reason.to_string(),
-                );
+                let reason = refusal.reason.to_string();
+                let (device, code) = (AtTheDoor::default(), Code::ScepRequestRefused);
+                self.attempts
+                    .failed(device, code, Some(reason.clone()), now)
+                    .await;
+                return self.failure(&refusal.transaction, refusal.fail_info, code, &reason);
             }
             Err(RequestError::Undecodable(error)) => return Err(Error::with(Code::BadPkiMessage, error)),
         };
@@ -107,15 +114,44 @@ impl Issuer {
                 count("issued");
                 scep::success(&self.authority, &request, &der).map_err(Error::internal)
             }
-            Verdict::Refused(Refused(fail_info, reason)) => {
-                self.failure(&request.transaction, fail_info, reason)
+            Verdict::Refused(Refused(fail_info, code, reason)) => {
+                if let Content::Certification(csr) = &request.content {
+                    self.note(csr, code, reason, now).await?;
+                }
+                self.failure(&request.transaction, fail_info, code, reason)
             }
         }
     }
 
-    fn failure(&self, transaction: &Transaction, fail_info: FailInfo, reason: &str) -> Result<Vec<u8>> {
+    /// A device that was to get its first identity got none. One that can't renew its identity is no enrollment.
+    async fn note(&self, csr: &Csr, code: Code, reason: &str, now: Timestamp) -> Result<()> {
+        if !REFUSALS.contains(&code) {
+            return Ok(());
+        }
+        let challenge = match &csr.challenge {
+            Some(challenge) => self.store.challenge(&secret::hash(challenge).into()).await?,
+            None => None,
+        };
+        let device = match challenge.map(|challenge| challenge.made_for) {
+            Some(MadeFor::Renewal { .. }) => return Ok(()),
+            Some(made_for) => reports::made_for(&made_for),
+            None => AtTheDoor::default(),
+        };
+        self.attempts
+            .failed(device, code, Some(reason.to_owned()), now)
+            .await;
+        Ok(())
+    }
+
+    fn failure(
+        &self,
+        transaction: &Transaction,
+        fail_info: FailInfo,
+        code: Code,
+        reason: &str,
+    ) -> Result<Vec<u8>> {
         count("refused");
-        tracing::warn!(fail_info = ?fail_info, "a SCEP request was refused: {reason}");
+        tracing::warn!(fail_info = ?fail_info, code = code.as_str(), "a SCEP request was refused: {reason}");
         scep::failure(&self.authority, transaction, fail_info, Some(reason)).map_err(Error::internal)
     }
 
@@ -139,11 +175,13 @@ impl Issuer {
             Issuance::Granted(record) => Verdict::Issued(self.sign(&record, csr).await?),
             Issuance::Issued(_, der) if has_expired(&der, now) => Verdict::Refused(Refused(
                 FailInfo::BadRequest,
+                Code::ScepRequestRefused,
                 "this key's certificate has expired; ask with a new key",
             )),
             Issuance::Issued(_, der) => Verdict::Issued(der),
             Issuance::Refused(refusal) => {
-                Verdict::Refused(Refused(FailInfo::BadRequest, refusal_text(refusal)))
+                let (code, text) = words(refusal);
+                Verdict::Refused(Refused(FailInfo::BadRequest, code, text))
             }
         })
     }
@@ -161,18 +199,21 @@ impl Issuer {
             if !signer.is_ok_and(|signer| signer.standing(now) == Standing::Trusted) {
                 return Ok(Err(Refused(
                     FailInfo::BadCertId,
+                    Code::ScepIdentityRefused,
                     "the signing identity is not valid",
                 )));
             }
             if !self.speaks(&known).await? {
                 return Ok(Err(Refused(
                     FailInfo::BadCertId,
+                    Code::ScepIdentityRefused,
                     "the signing identity speaks for no enrollment",
                 )));
             }
             if self.names_another(csr, known.enrollment.as_ref()).await? {
                 return Ok(Err(Refused(
                     FailInfo::BadRequest,
+                    Code::ScepIdentityRefused,
                     "the request names another device",
                 )));
             }
@@ -181,17 +222,23 @@ impl Issuer {
         if request.message_type == MessageType::RenewalReq {
             return Ok(Err(Refused(
                 FailInfo::BadCertId,
+                Code::ScepIdentityRefused,
                 "the signing certificate was not issued here",
             )));
         }
         if !request.is_signed_by_requested_key() {
             return Ok(Err(Refused(
                 FailInfo::BadMessageCheck,
+                Code::ScepRequestRefused,
                 "not signed with the key of the request",
             )));
         }
         let Some(challenge) = &csr.challenge else {
-            return Ok(Err(Refused(FailInfo::BadRequest, "no challenge password")));
+            return Ok(Err(Refused(
+                FailInfo::BadRequest,
+                Code::ScepRequestRefused,
+                "no challenge password",
+            )));
         };
         // Hashes are compared, so that the comparison's duration tells nothing of the secret.
         let hash = SecretHash::from(secret::hash(challenge));
@@ -290,7 +337,11 @@ impl Issuer {
         let key_hash = key_hash(&request.signer_key);
         Ok(match self.store.transaction(&request.transaction.id).await? {
             Some((issuance, Some(der))) if issuance.key_hash == key_hash => Verdict::Issued(der),
-            _ => Verdict::Refused(Refused(FailInfo::BadCertId, "no such transaction")),
+            _ => Verdict::Refused(Refused(
+                FailInfo::BadCertId,
+                Code::ScepRequestRefused,
+                "no such transaction",
+            )),
         })
     }
 }
@@ -310,14 +361,22 @@ fn count(result: &'static str) {
     metrics::counter!("russet_scep_total", "result" => result).increment(1);
 }
 
-fn refusal_text(refusal: IssuanceRefusal) -> &'static str {
+/// The catalogue's word for a refusal, and the text that the device gets.
+pub fn words(refusal: IssuanceRefusal) -> (Code, &'static str) {
     match refusal {
-        IssuanceRefusal::ExpiredChallenge => {
-            "the challenge has expired; download a new profile, or reset a device that is in Setup Assistant"
-        }
-        IssuanceRefusal::UnknownChallenge => "the challenge is not known",
-        IssuanceRefusal::UnknownIdentity => "the signing identity speaks for no enrollment",
-        IssuanceRefusal::UsedChallenge => "the challenge was used before; download a new profile",
+        IssuanceRefusal::ExpiredChallenge => (
+            Code::ScepChallengeExpired,
+            "the challenge has expired; download a new profile, or reset a device that is in Setup Assistant",
+        ),
+        IssuanceRefusal::UnknownChallenge => (Code::ScepChallengeUnknown, "the challenge is not known"),
+        IssuanceRefusal::UnknownIdentity => (
+            Code::ScepIdentityRefused,
+            "the signing identity speaks for no enrollment",
+        ),
+        IssuanceRefusal::UsedChallenge => (
+            Code::ScepChallengeUsed,
+            "the challenge was used before; download a new profile",
+        ),
     }
 }
 

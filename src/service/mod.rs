@@ -17,5 +17,6 @@ pub mod issuance;
 pub mod keys;
 pub mod push;
 pub mod push_certificates;
+pub mod reports;
 pub mod revision;
 pub mod upkeep;

@@ -12,6 +12,7 @@ use crate::{
             PushCertificates,
             standing::{ExpiryNotice, Level},
         },
+        reports::Timeouts,
     },
     storage::{Storage, StoreResult},
 };
@@ -26,6 +27,7 @@ pub struct Upkeep {
     contacts: Arc<Contacts>,
     push_certificates: PushCertificates,
     results_kept: Duration,
+    timeouts: Timeouts,
 }
 
 impl Upkeep {
@@ -38,12 +40,14 @@ impl Upkeep {
         contacts: Arc<Contacts>,
         push_certificates: PushCertificates,
         results_kept: Duration,
+        timeouts: Timeouts,
     ) -> Self {
         Self {
             store,
             contacts,
             push_certificates,
             results_kept,
+            timeouts,
         }
     }
 
@@ -67,6 +71,8 @@ impl Upkeep {
         let spent = now.minus(Duration::from_secs(24 * 3600));
         while self.store.purge_challenges(spent, BATCH).await? == BATCH {}
         while self.store.purge_removed_ade_tokens(BATCH).await? == BATCH {}
+        // After the contacts: they tell who is still there.
+        self.timeouts.run(&self.store, now).await?;
         // Last, since what has been noticed is not said again: no failure may come between.
         let notices = self.push_certificates.notices(now).await?;
         notices.iter().for_each(log);

@@ -430,6 +430,10 @@ pub struct AdeDeviceFilter {
     pub unseen_in: Option<u64>,
     /// Removed before this.
     pub removed_before: Option<Timestamp>,
+    /// `true`: those that have a profile, are not enrolled and are not enrolling; `false`: the others.
+    pub awaiting: Option<bool>,
+    /// Of one of these tokens.
+    pub tokens: Option<Vec<u64>>,
 }
 
 /// How many devices of a token stand where. Counted over all its devices: for what is shown now and then.

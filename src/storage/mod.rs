@@ -8,10 +8,12 @@
 //! ([`Rule`]) which the backend calls inside its transaction, possibly more than once.
 
 mod ade;
+mod attempts;
 mod audit;
 mod events;
 mod pushes;
 mod records;
+mod reports;
 pub mod sled;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -19,10 +21,12 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use async_trait::async_trait;
 
 pub use ade::*;
+pub use attempts::*;
 pub use audit::*;
 pub use events::*;
 pub use pushes::*;
 pub use records::*;
+pub use reports::*;
 
 use crate::{
     error::{Code, Error},
@@ -107,6 +111,10 @@ pub struct Change {
     pub users: Users,
     /// The event that tells of it, if anyone wants to know.
     pub event: Option<Arc<NewEvent>>,
+    /// What it means to the device's attempt to enroll.
+    pub attempt: Option<Arc<AttemptChange>>,
+    /// What the device was given when it enrolled, to be kept in place of what is kept.
+    pub policies: Option<Arc<AppliedPolicies>>,
 }
 
 /// What becomes of a device channel's user channels.
@@ -129,6 +137,8 @@ impl Change {
             close_commands_to: None,
             users: Users::Keep,
             event: None,
+            attempt: None,
+            policies: None,
         }
     }
 }
@@ -412,6 +422,9 @@ pub trait CertificateStore: Send + Sync {
     /// Remembers a challenge.
     async fn add_challenge(&self, challenge: ChallengeRecord) -> StoreResult<()>;
 
+    /// A challenge, used or not, unless it was purged.
+    async fn challenge(&self, hash: &SecretHash) -> StoreResult<Option<ChallengeRecord>>;
+
     /// Decides on a request for a certificate, and remembers the decision, in one step. Of many requests with one
     /// challenge, one key wins; a repetition of that one with the same key gets [`Issuance::Granted`] or
     /// [`Issuance::Issued`] again. The same holds per identity and key for renewals and per challenge and key for
@@ -538,6 +551,7 @@ pub trait Storage:
     + EventStore
     + AdeStore
     + AuditStore
+    + ReportStore
     + fmt::Debug
 {
     /// Succeeds when the store can be read and written.

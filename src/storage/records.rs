@@ -117,6 +117,9 @@ pub struct EnrollmentRecord {
     /// Escrowed by `SetBootstrapToken`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap_token: Option<Sealed>,
+    /// Whether its user approved the enrollment, as its latest `SecurityInfo` says; Macs only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_approved: Option<bool>,
     /// Held in Setup Assistant until `DeviceConfigured`.
     #[serde(default)]
     pub awaiting_configuration: bool,

@@ -182,6 +182,7 @@ fn record(
         ade_settings: None,
         ade: None,
         release: None,
+        user_approved: None,
         enrolled_at: Some(now),
         updated_at: now,
     }

@@ -27,6 +27,7 @@ mod push;
 mod push_certificates;
 mod re_enroll;
 mod renewal;
+mod reports;
 mod scep;
 mod signature;
 mod storage_battery;

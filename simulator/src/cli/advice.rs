@@ -19,6 +19,7 @@ pub(crate) fn next_step(error: &Error) -> &'static str {
             "fetch a new profile: challenges are for one use; the server's log says which check failed"
         }
         (Problem::ScepPending, _) => "approve the request at the server, then enrol again",
+        (Problem::Interrupted, _) => "nothing: --stop-after asked for it",
         (Problem::State(_), _) => "enrol the device first: russet-sim device enroll",
         (
             Problem::Status {

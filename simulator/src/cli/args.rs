@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use russet_sim::{Client, HttpVersion, Kind, Present};
+use russet_sim::{Client, HttpVersion, Interruption, Kind, Present, Stage, Then};
 
 use super::Failure;
 
@@ -71,6 +71,8 @@ pub(crate) enum DeviceVerb {
         server: Server,
         #[command(flatten)]
         profile: ProfileUrl,
+        #[command(flatten)]
+        interrupt: Interrupt,
     },
     /// Connect devices and handle their commands, on every channel
     Connect {
@@ -109,6 +111,53 @@ pub(crate) struct Which {
     /// All devices
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// Whether enrollments go through.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Interrupt {
+    /// Interrupt enrollments after this stage
+    #[arg(long, value_enum, value_name = "STAGE")]
+    stop_after: Option<StageArg>,
+    /// What happens there
+    #[arg(long, value_enum, default_value_t = ThenArg::Abandon)]
+    then: ThenArg,
+}
+
+impl Interrupt {
+    pub(crate) fn wanted(&self) -> Option<Interruption> {
+        let then = match self.then {
+            ThenArg::Abandon => Then::Abandon,
+            ThenArg::Cancel => Then::Cancel,
+            ThenArg::Fail => Then::Fail,
+            ThenArg::Pause => Then::Pause,
+        };
+        let after = match self.stop_after {
+            Some(StageArg::Profile) => Stage::Profile,
+            Some(StageArg::Identity) => Stage::Identity,
+            Some(StageArg::Authenticate) => Stage::Authenticate,
+            Some(StageArg::TokenUpdate) => Stage::TokenUpdate,
+            None if then == Then::Fail => Stage::Profile,
+            None => return None,
+        };
+        Some(Interruption { after, then })
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum StageArg {
+    Profile,
+    Identity,
+    Authenticate,
+    TokenUpdate,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ThenArg {
+    Abandon,
+    Cancel,
+    Fail,
+    Pause,
 }
 
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Failure;
-use super::args::{Server, State, seconds};
+use super::args::{Interrupt, Server, State, seconds};
 use super::devices::Tally;
 use super::output::Output;
 use super::store::Store;
@@ -70,6 +70,8 @@ pub(crate) struct BootVerb {
     /// Keep no files of the devices
     #[arg(long)]
     forget: bool,
+    #[command(flatten)]
+    interrupt: Interrupt,
 }
 
 /// What boots of several devices have in common.
@@ -152,6 +154,7 @@ pub(crate) async fn main(options: BootVerb, json: bool) -> Result<(), Failure> {
     let mut boots = JoinSet::new();
     for mut device in devices {
         device.options.present = options.server.present();
+        device.options.interruption = options.interrupt.wanted();
         let (factory, room, wait) = (factory.clone(), room.clone(), options.wait);
         boots.spawn(async move {
             // It is never closed.

@@ -4,7 +4,7 @@ use russet_sim::pki::csr::rsa_key;
 use russet_sim::{Channel, Client, Device, Error, Step};
 
 use super::Failure;
-use super::args::{DeviceVerb, ProfileUrl, Server, State, Which};
+use super::args::{DeviceVerb, Interrupt, ProfileUrl, Server, State, Which};
 use super::output::Output;
 use super::store::Store;
 
@@ -34,7 +34,8 @@ pub(crate) async fn main(verb: DeviceVerb, json: bool) -> Result<(), Failure> {
             which,
             server,
             profile,
-        } => enroll(output, &state, &which, &server, &profile).await,
+            interrupt,
+        } => enroll(output, &state, &which, &server, (&profile, &interrupt)).await,
         DeviceVerb::Connect { state, which, server } => connect(output, &state, &which, &server).await,
     }
 }
@@ -44,12 +45,13 @@ async fn enroll(
     state: &State,
     which: &Which,
     server: &Server,
-    profile: &ProfileUrl,
+    (profile, interrupt): (&ProfileUrl, &Interrupt),
 ) -> Result<(), Failure> {
     let store = Store::open(&state.directory)?;
     let mut tally = Tally::default();
     for mut device in store.devices(Some(which), &server.client()?)? {
         device.options.present = server.present();
+        device.options.interruption = interrupt.wanted();
         let result = enroll_one(output, &mut device, profile).await;
         store.save(&device)?;
         tally.count(output, &device, result);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hyper::Method;
 
+use super::interrupt::Stage;
 use super::{Channel, Device};
 use crate::clock::Stopwatch;
 use crate::encode::url_escape;
@@ -96,7 +97,7 @@ impl Device {
                 })
             }
             Err(error) => {
-                self.unenroll();
+                self.after_failure(&error).await;
                 Err(error)
             }
         }
@@ -121,22 +122,31 @@ impl Device {
             self.state.enrollment_user_id = Some(random::uuid());
         }
         done(Step::InstallProfile);
+        self.pass(Stage::Profile, Step::InstallProfile)?;
 
         self.identity = Some(self.obtain_identity(&profile.identity, None).await?);
         done(Step::PkiOperation);
+        self.pass(Stage::Identity, Step::PkiOperation)?;
 
         self.authenticate().await?;
         done(Step::Authenticate);
+        self.pass(Stage::Authenticate, Step::Authenticate)?;
 
-        self.state.awaiting_configuration = self.options.awaiting_configuration || self.is_to_be_held();
-        self.token_update().await?;
+        self.announce().await?;
         done(Step::TokenUpdate);
+        self.pass(Stage::TokenUpdate, Step::TokenUpdate)?;
 
         // In Setup Assistant there are no users yet.
         if !self.is_in_setup_assistant() && self.bring_up_users().await? {
             done(Step::TokenUpdate);
         }
         Ok((steps, verified))
+    }
+
+    /// Sends the first TokenUpdate.
+    pub(super) async fn announce(&mut self) -> Result<()> {
+        self.state.awaiting_configuration = self.options.awaiting_configuration || self.is_to_be_held();
+        self.token_update().await
     }
 
     /// Brings up the channels of a Mac's users; answers whether the profile has any.
@@ -164,7 +174,11 @@ impl Device {
             IdentityPayload::Scep(payload) => {
                 let key = self.next_key(payload.key_size).await.at(Step::PkiOperation)?;
                 let present = present.filter(|_| self.options.scep.renewal_request);
-                scep::enrol(&mut self.client, payload, &key, &self.options.scep, present).await
+                let mut payload = payload.clone();
+                if self.is_to_fail() {
+                    payload.challenge = Some("not the challenge".into());
+                }
+                scep::enrol(&mut self.client, &payload, &key, &self.options.scep, present).await
             }
         }
     }

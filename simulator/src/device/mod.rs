@@ -8,6 +8,7 @@ mod connect;
 mod declarations;
 mod enroll;
 mod information;
+mod interrupt;
 mod inventory;
 mod options;
 mod state;
@@ -26,6 +27,7 @@ pub use ade::{
 pub use connect::{Handled, Status};
 pub use declarations::Synchronised;
 pub use enroll::{Enrolled, StepReport};
+pub use interrupt::{Interruption, Stage, Then};
 pub use options::{Behaviour, Credentials, Options, Present};
 pub use state::{Channel, ChannelState, Declaration, InstalledProfile, Lock, Push, Saved, State, User};
 pub use transport::Endpoint;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::interrupt::Interruption;
 use crate::pki::identity::Identity;
 use crate::plists::Dictionary;
 use crate::scep::ScepOptions;
@@ -47,6 +48,8 @@ pub struct Options {
     pub awaiting_configuration: bool,
     /// Enrol as a User Enrollment even if the profile does not say so.
     pub user_enrollment: bool,
+    /// Where enrollments are interrupted, and how.
+    pub interruption: Option<Interruption>,
     /// Whether an iPad is a Shared iPad, whose users come with [`crate::Device::add_user`].
     pub shared_ipad: bool,
 }

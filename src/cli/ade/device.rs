@@ -68,6 +68,9 @@ pub enum AdeDeviceVerb {
         /// Only those that Apple has no more.
         #[arg(long)]
         removed: bool,
+        /// Only those that have their profile and are not enrolled.
+        #[arg(long)]
+        awaiting: bool,
     },
     /// Shows one device.
     Show {
@@ -126,15 +129,17 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &AdeDeviceVerb) -> Resu
             profile,
             status,
             removed,
+            awaiting,
         } => {
             let mut query = form_urlencoded::Serializer::new(String::new());
-            let removed = removed.then(|| "true".to_owned());
+            let [removed, awaiting] = [removed, awaiting].map(|flag| flag.then(|| "true".to_owned()));
             for (name, value) in [
                 ("token", token),
                 ("serial", serial),
                 ("profile", profile),
                 ("profile_status", status),
                 ("removed", &removed),
+                ("awaiting", &awaiting),
             ] {
                 if let Some(value) = value {
                     query.append_pair(name, value);
@@ -191,12 +196,16 @@ async fn assign(client: &Client, output: Output, body: &Value) -> Result<(), Cli
 
 async fn list(client: &Client, output: Output, query: String) -> Result<(), CliError> {
     let mut devices = Vec::new();
+    let mut fetches = serde_json::Map::new();
     let mut cursor = String::new();
     loop {
         let path = format!("/v1/ade/devices?limit=1000&{query}{cursor}");
         let mut answer = client.request(Method::GET, &path, Vec::new()).await?.body;
         if let Value::Array(page) = answer["devices"].take() {
             devices.extend(page);
+        }
+        for fetch in items(&answer["last_fetch"]) {
+            fetches.insert(text(&fetch["token"]), fetch["at"].clone());
         }
         match answer["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={}", segment(next)),
@@ -208,20 +217,33 @@ async fn list(client: &Client, output: Output, query: String) -> Result<(), CliE
         .map(|device| {
             let profile = match device["state"].as_str() {
                 Some("removed_from_abm") => "Removed from ABM".into(),
-                _ => text(&device["profile_status"]),
+                _ => match device["profile_state_cause"].as_str() {
+                    Some(cause) => format!("{}: {cause}", text(&device["profile_state"])),
+                    None => text(&device["profile_state"]),
+                },
             };
             vec![
                 text(&device["serial"]),
                 text(&device["token"]),
                 text(&device["device_family"]),
                 text(&device["model"]),
+                text(&device["profile_state_since"]),
                 profile,
-                text(&device["profile_uuid"]),
+                text(&device["hint"]),
             ]
         })
         .collect();
-    let headings = ["SERIAL", "TOKEN", "FAMILY", "MODEL", "PROFILE", "PROFILE UUID"];
-    output.table(&headings, &rows, &json!({ "devices": devices }));
+    if !output.json {
+        for (token, at) in &fetches {
+            println!("Last fetch, {token}: {}", text(at));
+        }
+    }
+    let headings = ["SERIAL", "TOKEN", "FAMILY", "MODEL", "SINCE", "PROFILE", "HINT"];
+    output.table(
+        &headings,
+        &rows,
+        &json!({ "devices": devices, "last_fetch": fetches }),
+    );
     Ok(())
 }
 

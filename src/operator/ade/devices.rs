@@ -1,6 +1,9 @@
 //! `/v1/ade/devices` and `/v1/ade/why`: devices of Apple's list, and why one is as it is.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use axum::{
     extract::{Extension, State},
@@ -10,19 +13,23 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::devices_view::{AdeDeviceList, AdeDeviceView, WhyView};
+use super::devices_view::{AdeDeviceList, AdeDeviceView, LastFetch, WhyView};
 use crate::{
     operator::{
         OperatorDoor,
         input::{PageQuery, Path, Query},
         render::{Failure, json_response},
+        view::Time,
     },
     protocol::ids::SerialNumber,
     service::{
         access::{Operator, Scope},
-        ade::why::Refusal,
+        ade::{
+            standing::{Enrolled, missed_assignment},
+            why::Refusal,
+        },
     },
-    storage::{AdeDeviceFilter, AdeDeviceRecord},
+    storage::{AdeDeviceFilter, AdeDeviceRecord, EnrollmentFilter, Page},
 };
 
 /// Which devices a list shall hold.
@@ -42,6 +49,8 @@ pub(super) struct DeviceQuery {
     profile_status: Option<String>,
     /// `true`: those that Apple has no more; `false`: the others.
     removed: Option<bool>,
+    /// `true`: those that have a profile, are not enrolled and are not enrolling; `false`: the others.
+    awaiting: Option<bool>,
 }
 
 /// Devices of Apple's list, by token and serial number.
@@ -75,10 +84,12 @@ pub(super) async fn list(
         },
         profile_status: query.profile_status.map(|status| status.to_ascii_lowercase()),
         removed: query.removed,
+        awaiting: query.awaiting,
         ..AdeDeviceFilter::default()
     };
     let listing = door.ade_devices.list(&filter, &page).await?;
     let list = AdeDeviceList {
+        last_fetch: door.last_fetches(token, &listing.rows).await?,
         devices: door.shown(listing.rows).await?,
         next_cursor: listing.next_cursor,
     };
@@ -104,8 +115,60 @@ async fn uuids(door: &OperatorDoor, token: Option<u64>, profile: String) -> Resu
 impl OperatorDoor {
     async fn shown(&self, devices: Vec<AdeDeviceRecord>) -> Result<Vec<AdeDeviceView>, Failure> {
         let tokens = self.store.ade_tokens().await?;
-        let view = |device| AdeDeviceView::new(device, &tokens);
+        let enrolled = self.enrolled(&devices).await?;
+        let now = self.clock.now();
+        let view = |device: AdeDeviceRecord| {
+            let enrolled = enrolled.get(&device.serial).copied().unwrap_or(Enrolled::No);
+            let missed = missed_assignment(&device, enrolled, self.missed_assignment_after, now);
+            AdeDeviceView::new(device, &tokens, enrolled, missed)
+        };
         Ok(devices.into_iter().map(view).collect())
+    }
+
+    /// How those of the devices came here that are enrolled.
+    async fn enrolled(
+        &self,
+        devices: &[AdeDeviceRecord],
+    ) -> Result<HashMap<SerialNumber, Enrolled>, Failure> {
+        if devices.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let filter = EnrollmentFilter {
+            serials: Some(devices.iter().map(|device| device.serial.clone()).collect()),
+            enabled: Some(true),
+            ..EnrollmentFilter::default()
+        };
+        let everything = Page::first(usize::MAX);
+        let rows = self.store.enrollments(&filter, &everything).await?.rows;
+        let came = rows.into_iter().filter_map(|row| {
+            let how = match row.record.ade {
+                Some(_) => Enrolled::Automatically,
+                None => Enrolled::Otherwise,
+            };
+            Some((row.record.device.serial?, how))
+        });
+        Ok(came.collect())
+    }
+
+    /// When Apple last gave a page, for each token of the list.
+    async fn last_fetches(
+        &self,
+        token: Option<u64>,
+        devices: &[AdeDeviceRecord],
+    ) -> Result<Vec<LastFetch>, Failure> {
+        let mut numbers: BTreeSet<u64> = devices.iter().map(|device| device.token).collect();
+        numbers.extend(token);
+        let mut fetches = Vec::new();
+        for number in numbers {
+            if let Some(token) = self.store.ade_token_by_number(number).await? {
+                let sync = self.store.ade_sync(number).await?;
+                fetches.push(LastFetch {
+                    token: token.name,
+                    at: sync.last_fetch_at.map(Time),
+                });
+            }
+        }
+        Ok(fetches)
     }
 }
 

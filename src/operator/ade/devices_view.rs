@@ -6,7 +6,10 @@ use utoipa::ToSchema;
 use crate::{
     operator::view::Time,
     protocol::{ids::SerialNumber, time::Timestamp},
-    service::ade::why::Why,
+    service::ade::{
+        standing::{Enrolled, MISSED_STEP, profile_standing},
+        why::Why,
+    },
     storage::{AdeAssignment, AdeAssignmentState, AdeDeviceRecord, AdeTokenRecord},
 };
 
@@ -73,6 +76,26 @@ pub(super) struct AdeDeviceView {
     chosen_profile: Option<String>,
     /// The latest assignment.
     assignment: Option<AssignmentView>,
+    /// How it stands with its profile: `assigned`, `will_be_assigned_shortly`, or `failed`; null once Apple has it no more.
+    #[schema(value_type = Option<String>, example = "assigned")]
+    profile_state: Option<&'static str>,
+    /// Since when it stands so.
+    profile_state_since: Option<Time>,
+    /// Why it has no profile.
+    #[schema(value_type = Option<String>)]
+    profile_state_cause: Option<&'static str>,
+    /// What to do about that.
+    #[schema(value_type = Option<String>)]
+    profile_state_step: Option<&'static str>,
+    /// How it is enrolled here: `ade` or `manual`; null: it is not.
+    #[schema(value_type = Option<String>)]
+    enrollment: Option<&'static str>,
+    /// `missed_assignment`: it was probably set up before it had a profile.
+    #[schema(value_type = Option<String>)]
+    hint: Option<&'static str>,
+    /// What to do about that.
+    #[schema(value_type = Option<String>)]
+    hint_step: Option<&'static str>,
     /// When this server first knew of it.
     first_seen_at: Time,
     /// When it changed last.
@@ -80,7 +103,14 @@ pub(super) struct AdeDeviceView {
 }
 
 impl AdeDeviceView {
-    pub(super) fn new(device: AdeDeviceRecord, tokens: &[AdeTokenRecord]) -> Self {
+    /// `missed`: it probably missed its assignment.
+    pub(super) fn new(
+        device: AdeDeviceRecord,
+        tokens: &[AdeTokenRecord],
+        enrolled: Enrolled,
+        missed: bool,
+    ) -> Self {
+        let standing = device.removed_at.is_none().then(|| profile_standing(&device));
         let token = tokens.iter().find(|token| token.number == device.token);
         let facts = device.facts;
         Self {
@@ -118,6 +148,17 @@ impl AdeDeviceView {
             assignment: device
                 .assignment
                 .map(|assignment| AssignmentView::new(assignment, device.due)),
+            profile_state: standing.as_ref().map(|standing| standing.state.as_str()),
+            profile_state_since: standing.as_ref().and_then(|standing| standing.since).map(Time),
+            profile_state_cause: standing.as_ref().and_then(|standing| standing.cause),
+            profile_state_step: standing.as_ref().and_then(|standing| standing.step),
+            enrollment: match enrolled {
+                Enrolled::Automatically => Some("ade"),
+                Enrolled::No => None,
+                Enrolled::Otherwise => Some("manual"),
+            },
+            hint: missed.then_some("missed_assignment"),
+            hint_step: missed.then_some(MISSED_STEP),
             first_seen_at: device.first_seen_at.into(),
             updated_at: device.updated_at.into(),
         }
@@ -156,9 +197,20 @@ impl AssignmentView {
 pub(super) struct AdeDeviceList {
     /// By token and serial number.
     pub(super) devices: Vec<AdeDeviceView>,
+    /// When Apple last gave a page, by token: of those in this list.
+    pub(super) last_fetch: Vec<LastFetch>,
     /// Where the next page begins; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_cursor: Option<String>,
+}
+
+/// When Apple last gave a page.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LastFetch {
+    /// The server token's name.
+    pub(super) token: String,
+    /// When; null: never.
+    pub(super) at: Option<Time>,
 }
 
 /// Why a device is as it is.

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod door;
 pub mod profiles;
 pub mod settings_commands;
+pub mod standing;
 pub mod sync;
 mod tasks;
 pub mod tokens;

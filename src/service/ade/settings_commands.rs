@@ -7,6 +7,7 @@
 //!
 //! Apple: `Settings` and `RefreshCellularPlans` of the command reference.
 
+mod applied;
 mod build;
 mod service;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     SledStorage, ade_devices, ade_lists, chunks, fault,
     keys::{Key, Prefix},
+    reports,
     transaction::Transaction,
     view::{View, decode, unexpected_key},
 };
@@ -84,6 +85,7 @@ impl AdeStore for SledStorage {
             transaction.remove(&index);
             chunks::remove(transaction, |piece| Key::AdeToken(name.clone(), piece))?;
             transaction.put(&Key::AdeGone(number), &[]);
+            reports::token_removed(transaction, number);
             Ok(true)
         })
         .await

@@ -4,6 +4,7 @@ use super::{
     ade::is_there,
     fault,
     keys::{Key, Prefix},
+    reports,
     transaction::Transaction,
     view::{View, decode, unexpected_key},
 };
@@ -41,7 +42,10 @@ pub(super) fn change(
                 put(transaction, &key, stored.as_ref(), &record)?;
             }
             RowRuling::Remove => match &stored {
-                Some(stored) => remove(transaction, stored),
+                Some(stored) => {
+                    remove(transaction, stored);
+                    reports::set_awaiting(transaction, token, serial, false)?;
+                }
                 None => continue,
             },
         }
@@ -69,7 +73,12 @@ fn put(
     if stored.is_none() {
         transaction.put(&Key::AdeSerial(record.serial.clone(), record.token), &[]);
     }
-    transaction.put_record(key, record)
+    transaction.put_record(key, record)?;
+    // Whether it is enrolled is looked up only where it matters anew: a sync writes many rows.
+    match stored.is_some_and(reports::awaits) == reports::awaits(record) {
+        true => Ok(()),
+        false => reports::refresh_awaiting(transaction, &record.serial),
+    }
 }
 
 fn remove(transaction: &mut Transaction<'_>, record: &AdeDeviceRecord) {
@@ -86,7 +95,7 @@ fn due_key(record: &AdeDeviceRecord, at: Timestamp) -> Key {
 
 /// Deletes devices of a token that is there no more, at most `limit`; says how many.
 pub(super) fn purge(transaction: &mut Transaction<'_>, token: u64, limit: usize) -> StoreResult<usize> {
-    let mut devices = Vec::new();
+    let mut devices: Vec<AdeDeviceRecord> = Vec::new();
     for pair in transaction
         .view()
         .scan(&Prefix::ade_devices(token, ""))
@@ -96,6 +105,7 @@ pub(super) fn purge(transaction: &mut Transaction<'_>, token: u64, limit: usize)
     }
     for device in &devices {
         remove(transaction, device);
+        reports::forget_awaiting(transaction, token, &device.serial);
     }
     Ok(devices.len())
 }

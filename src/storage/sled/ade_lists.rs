@@ -4,16 +4,17 @@ use serde::Deserialize;
 
 use super::{
     ade::{is_there, profile, token},
-    keys::{Key, Prefix},
+    keys::{Key, Prefix, ReportKey},
     listing::{Source, page_of},
+    reports::is_enrolled,
     shared::Shared,
     view::{View, decode, unexpected_key},
 };
 use crate::{
     protocol::{ids::SerialNumber, time::Timestamp},
     storage::{
-        AdeDeviceFilter, AdeDeviceRecord, AdeFigures, AdeProfileRecord, AdeTokenRecord, EnrollmentRecord,
-        EnrollmentState, Listing, Page, StoreResult,
+        AdeDeviceFilter, AdeDeviceRecord, AdeFigures, AdeProfileRecord, AdeTokenRecord, Listing, Page,
+        StoreResult,
     },
 };
 
@@ -69,7 +70,13 @@ pub(super) fn devices(
     });
     let row = |view: &View<'_>, _: &Key, value: &sled::IVec| {
         let record: AdeDeviceRecord = decode(value)?;
-        Ok((matches(&record, filter) && is_there(view, record.token)?).then_some(record))
+        let matches = matches(&record, filter)
+            && is_there(view, record.token)?
+            && match filter.awaiting {
+                Some(wanted) => is_awaiting(view, &record)? == wanted,
+                None => true,
+            };
+        Ok(matches.then_some(record))
     };
     page_of(
         shared,
@@ -84,13 +91,23 @@ pub(super) fn devices(
     )
 }
 
+/// Whether the device waits to be enrolled.
+fn is_awaiting(view: &View<'_>, record: &AdeDeviceRecord) -> StoreResult<bool> {
+    let key = ReportKey::Awaiting(record.token, record.serial.as_str().to_owned());
+    Ok(view.get(&Key::Report(key))?.is_some())
+}
+
 fn matches(record: &AdeDeviceRecord, filter: &AdeDeviceFilter) -> bool {
     let facts = &record.facts;
     let profile = facts.profile_uuid.as_ref();
     filter
-        .profile_uuids
+        .tokens
         .as_ref()
-        .is_none_or(|wanted| profile.is_some_and(|uuid| wanted.contains(uuid)))
+        .is_none_or(|tokens| tokens.contains(&record.token))
+        && filter
+            .profile_uuids
+            .as_ref()
+            .is_none_or(|wanted| profile.is_some_and(|uuid| wanted.contains(uuid)))
         && filter
             .profile_status
             .as_ref()
@@ -155,18 +172,4 @@ pub(super) fn figures(shared: &Shared, token: u64) -> StoreResult<AdeFigures> {
         figures.missing_profile += u64::from(!has_profile);
     }
     Ok(figures)
-}
-
-/// Whether a device channel with this serial number is enrolled.
-fn is_enrolled(view: &View<'_>, serial: &SerialNumber) -> StoreResult<bool> {
-    for pair in view.scan(&Prefix::serial(serial)) {
-        let (Key::Serial(_, id), _) = pair? else {
-            return Err(unexpected_key());
-        };
-        let record: Option<EnrollmentRecord> = view.record(&Key::Enrollment(id))?;
-        if record.is_some_and(|record| record.state == EnrollmentState::Enrolled) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -42,6 +42,13 @@ impl CertificateStore for SledStorage {
         .await
     }
 
+    async fn challenge(&self, hash: &SecretHash) -> StoreResult<Option<ChallengeRecord>> {
+        self.shared.read(|view, _| {
+            let challenge: Option<Challenge> = view.record(&Key::Challenge(*hash))?;
+            Ok(challenge.map(|challenge| challenge.record))
+        })
+    }
+
     async fn begin_issuance(&self, request: IssuanceRequest) -> StoreResult<Issuance> {
         self.write(move |transaction| begin(transaction, &request)).await
     }

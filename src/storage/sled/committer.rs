@@ -83,6 +83,32 @@ impl Committer {
         job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
         let started = now();
+        let result = self
+            .submit(job)?
+            .await
+            .unwrap_or_else(|_| Err(fault::unavailable("the store was closed")));
+        metrics::histogram!("russet_store_commit_seconds").record(started.elapsed().as_secs_f64());
+        result
+    }
+
+    /// The same, and blocks until then.
+    pub(super) fn write_now<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let result = self.submit(job)?;
+        // On a thread of its own: whoever opens a store may be inside of an asynchronous runtime.
+        let waiting = thread::scope(|scope| scope.spawn(|| result.blocking_recv()).join());
+        match waiting {
+            Ok(Ok(result)) => result,
+            _ => Err(fault::unavailable("the store was closed")),
+        }
+    }
+
+    fn submit<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<oneshot::Receiver<StoreResult<T>>> {
         let (done, result) = oneshot::channel();
         let pending = Pending {
             job: Some(job),
@@ -95,11 +121,7 @@ impl Committer {
                 TrySendError::Full(_) => fault::unavailable("too many writes are waiting"),
                 TrySendError::Disconnected(_) => fault::unavailable("the store is closed"),
             })?;
-        let result = result
-            .await
-            .unwrap_or_else(|_| Err(fault::unavailable("the store was closed")));
-        metrics::histogram!("russet_store_commit_seconds").record(started.elapsed().as_secs_f64());
-        result
+        Ok(result)
     }
 
     /// Finishes the jobs that are waiting and lets the database go. Later jobs are refused.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{
     SledStorage, event_queue, identity_days,
     keys::{Key, Prefix},
-    listing, queue,
+    listing, queue, reports,
     transaction::Transaction,
     view::{View, decode},
 };
@@ -117,6 +117,12 @@ fn apply(transaction: &mut Transaction<'_>, change: &Change) -> StoreResult<()> 
         transaction.put_record(&Key::Certificate(certificate.fingerprint), certificate)?;
     }
     put(transaction, record)?;
+    if let Some(attempt) = &change.attempt {
+        reports::note(transaction, attempt)?;
+    }
+    if let Some(policies) = &change.policies {
+        reports::put_policies(transaction, &record.id, policies)?;
+    }
     if let Some(event) = &change.event {
         event_queue::append(transaction, event)?;
     }
@@ -143,7 +149,7 @@ fn apply(transaction: &mut Transaction<'_>, change: &Change) -> StoreResult<()> 
 }
 
 /// The user channels of a device channel; none for a user channel.
-fn users(view: &View<'_>, device: &EnrollmentId) -> StoreResult<Vec<EnrollmentRecord>> {
+pub(super) fn users(view: &View<'_>, device: &EnrollmentId) -> StoreResult<Vec<EnrollmentRecord>> {
     if device.is_user_channel() {
         return Ok(Vec::new());
     }
@@ -167,10 +173,11 @@ fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreRes
     if record.state == EnrollmentState::CheckedOut {
         transaction.remove(&Key::Wake(record.id.clone()));
     }
-    transaction.put_record(&key, record)
+    transaction.put_record(&key, record)?;
+    reports::enrollment_changed(transaction, before.as_ref(), record)
 }
 
-fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreResult<()> {
+pub(super) fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreResult<()> {
     forget(transaction, record);
     identity_days::moved(transaction, Some(record), None)?;
     transaction.remove(&Key::LastSeen(record.id.clone()));

@@ -7,10 +7,13 @@
 //! What belongs to a command goes by its sequence number, not by its UUID: what is young, and therefore in use, then
 //! lies together in a few pages, instead of one in each page that the store has.
 
+mod reports;
 #[cfg(test)]
 mod tests;
 
 use sled::IVec;
+
+pub(super) use reports::ReportKey;
 
 use crate::{
     protocol::{
@@ -109,6 +112,8 @@ pub(super) enum Key {
     Audit(u64),
     /// Index: entries of the audit log by target, the latest first.
     AuditTarget(String, u64),
+    /// What belongs to reports.
+    Report(ReportKey),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -257,6 +262,7 @@ impl Key {
             Self::IdentityDay(day) => Writer::new(kind::IDENTITY_DAY).bytes(&day.to_be_bytes()),
             Self::Audit(number) => Writer::new(kind::AUDIT).number(*number),
             Self::AuditTarget(target, number) => Writer::new(kind::AUDIT_TARGET).text(target).number(!number),
+            Self::Report(key) => key.write(),
         };
         IVec::from(bytes.0)
     }
@@ -325,7 +331,7 @@ impl Key {
             kind::IDENTITY_DAY => Self::IdentityDay(parts.u32()?),
             kind::AUDIT => Self::Audit(parts.u64()?),
             kind::AUDIT_TARGET => Self::AuditTarget(parts.text()?, !parts.u64()?),
-            _ => return None,
+            kind => Self::Report(ReportKey::read(kind, &mut parts)?),
         };
         parts.0.is_empty().then_some(key)
     }

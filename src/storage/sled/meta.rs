@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use sled::IVec;
 
+use super::reports::REPORTS;
 use crate::protocol::{ids::Fingerprint, time::Timestamp};
 
 /// The layout of keys and values that this program writes.
@@ -44,6 +45,12 @@ pub(super) struct Meta {
     /// The latest time that any of them names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) audit_latest: Option<Timestamp>,
+    /// The number of the latest enrollment attempt.
+    #[serde(default)]
+    pub(super) last_attempt: u64,
+    /// Which counters of reports are kept; 0 in a store that was written before there were any.
+    #[serde(default)]
+    pub(super) reports: u32,
 }
 
 /// A sum over a set of records that a commit can keep up with, and that differs when one record is missing, stale or
@@ -87,6 +94,7 @@ impl Meta {
     pub(super) fn new() -> Self {
         Self {
             schema: SCHEMA,
+            reports: REPORTS,
             ..Self::default()
         }
     }

@@ -40,6 +40,7 @@ mod meta;
 mod pushes;
 mod queue;
 mod recovery;
+mod reports;
 mod retention;
 mod shared;
 mod transaction;
@@ -107,11 +108,25 @@ impl SledStorage {
         let shared = Arc::new(Shared::new(opened.db.clone(), opened.meta));
         let worker = Worker::new(site, opened, Arc::clone(&shared), sync)?;
         let committer = Committer::start(worker)?;
-        Ok(Self {
+        let store = Self {
             folder,
             shared,
             committer,
             page: tokio::sync::Mutex::default(),
+        };
+        store.count()?;
+        Ok(store)
+    }
+
+    /// Makes the counters of reports, where an earlier program kept none.
+    fn count(&self) -> Result<(), OpenError> {
+        let counted = self.shared.read(|_, meta| Ok(meta.reports == reports::REPORTS));
+        let counted = counted.and_then(|counted| match counted {
+            true => Ok(()),
+            false => reports::rebuild(self),
+        });
+        counted.map_err(|error| OpenError::Damaged {
+            what: format!("its enrollments can't be counted ({error})"),
         })
     }
 
@@ -127,6 +142,14 @@ impl SledStorage {
         job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
         self.committer.write(job).await
+    }
+
+    /// The same, and blocks until then: only while the store is being opened.
+    fn write_now<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Transaction<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        self.committer.write_now(job)
     }
 
     /// Runs `reader`, which may take long, where it does not keep other requests waiting.

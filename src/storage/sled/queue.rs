@@ -24,7 +24,7 @@ use crate::{
     },
     storage::{
         AuditOutcome, CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentState,
-        NewAudit, NewCommand, QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
+        NewAudit, NewCommand, Outstanding, QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
     },
 };
 
@@ -382,6 +382,22 @@ pub(super) fn oldest(view: &View<'_>) -> StoreResult<Option<Timestamp>> {
     };
     let record: Option<CommandRecord> = view.record(&Key::Command(number))?;
     Ok(record.map(|record| record.enqueued_at))
+}
+
+/// A queue's entry as reports show it.
+pub(super) fn outstanding(view: &View<'_>, key: &Key, value: &IVec) -> StoreResult<Option<Outstanding>> {
+    let Key::Queued(_, _, sequence) = key else {
+        return Err(unexpected_key());
+    };
+    let entry: Entry = decode(value)?;
+    let record: Option<CommandRecord> = view.record(&Key::Command(*sequence))?;
+    Ok(record.map(|record| Outstanding {
+        request_type: record.request_type,
+        state: match entry.not_now {
+            true => CommandState::NotNow,
+            false => CommandState::Queued,
+        },
+    }))
 }
 
 /// A queue's entry as lists show it.

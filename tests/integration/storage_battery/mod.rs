@@ -17,6 +17,7 @@ mod lists;
 mod model;
 mod pushes;
 mod recovery;
+mod reports;
 mod retention;
 mod samples;
 
@@ -233,6 +234,22 @@ macro_rules! battery {
                     the_indexes_agree_with_the_rows_after_any_changes,
                     t8_devices_are_counted_by_where_they_stand,
                     a_page_of_a_thousand_devices_is_one_step,
+                ;
+                reports:
+                    g3_the_totals_are_what_is_enrolled_whatever_happens,
+                    an_attempt_is_stored_with_the_check_in_that_it_follows,
+                    an_attempt_is_one_from_the_profile_to_the_enrollment,
+                    a_device_that_begins_anew_leaves_its_attempt_incomplete,
+                    g5_failures_of_one_device_for_one_reason_are_one_row_for_an_hour,
+                    k_a4_failures_of_strangers_are_one_row_for_each_reason_and_hour,
+                    a_refusal_in_somebodys_name_does_not_end_what_has_an_identity,
+                    g10_what_is_heard_of_no_more_is_given_up,
+                    what_was_given_up_too_soon_is_taken_back,
+                    attempts_are_listed_page_by_page_in_their_order,
+                    old_attempts_and_days_are_forgotten,
+                    g1_devices_of_apples_list_wait_until_they_enroll,
+                    g16_records_go_when_their_identity_expired_long_ago,
+                    reports_are_there_after_a_restart,
                 ;
                 model:
                     a_queue_behaves_like_a_list,

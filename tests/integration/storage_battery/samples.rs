@@ -66,6 +66,7 @@ pub(super) fn enrollment(text: &str) -> EnrollmentRecord {
         }),
         unlock_token: None,
         bootstrap_token: None,
+        user_approved: None,
         awaiting_configuration: false,
         token_update_tally: 1,
         allow_reenroll: false,

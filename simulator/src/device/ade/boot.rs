@@ -168,6 +168,10 @@ impl Device {
         let enrolled = self.enroll_with(&profile).await;
         let enrolled = match enrolled {
             Ok(enrolled) => enrolled,
+            // Where it waits to go on, it is in Setup Assistant still.
+            Err(error) if self.enrollment().is_some() && matches!(error.problem, Problem::Interrupted) => {
+                return Err(error);
+            }
             Err(error) => {
                 self.state.setup = None;
                 return Err(error);

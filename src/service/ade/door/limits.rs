@@ -51,7 +51,7 @@ impl Window {
 
 /// Counts refusals.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(in crate::service) struct Refusals {
     all: Option<Window>,
     peers: HashMap<Option<IpAddr>, Window>,
 }
@@ -59,7 +59,7 @@ pub(super) struct Refusals {
 impl Refusals {
     /// How long this address has to wait, if it has been refused too often. Of an unknown address nothing is held
     /// against it: it may be everyone's, behind a proxy that does not tell them apart.
-    pub(super) fn wait(&self, peer: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
+    pub(in crate::service) fn wait(&self, peer: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
         let peer = network(peer?);
         let window = self.peers.get(&Some(peer))?;
         let alarm = self.all.is_some_and(|all| all.count_at(now) >= ALARM);
@@ -68,7 +68,7 @@ impl Refusals {
     }
 
     /// Counts a refusal.
-    pub(super) fn add(&mut self, peer: Option<IpAddr>, now: Timestamp) {
+    pub(in crate::service) fn add(&mut self, peer: Option<IpAddr>, now: Timestamp) {
         let first = Window { since: now, count: 0 };
         self.all.get_or_insert(first).add(now);
         let mut peer = peer.map(network);

@@ -5,7 +5,7 @@
 //! made for one device, its challenge works once, an enrollment that is alive stays untouched until the new one is
 //! complete ([`crate::service::admission`]), and where users log in a serial number alone buys nothing.
 
-mod limits;
+pub(in crate::service) mod limits;
 mod refused;
 mod sessions;
 mod url;
@@ -38,8 +38,11 @@ use crate::{
         machine_info::MachineInfo,
         time::Timestamp,
     },
-    service::enrollment::{Enrollments, ProfileRequest},
-    storage::{AdeTokenRecord, Storage},
+    service::{
+        enrollment::{Enrollments, ProfileRequest},
+        reports::{AtTheDoor, Attempts},
+    },
+    storage::{AdeTokenRecord, AttemptStage, Storage},
 };
 
 /// The operator's part.
@@ -114,6 +117,7 @@ pub struct Door {
     segments: Segments,
     trust: ArcSwap<DeviceTrust>,
     settings: DoorSettings,
+    attempts: Arc<Attempts>,
     limits: Mutex<Refusals>,
     refused: Mutex<RefusedLog>,
     sessions: Mutex<Sessions>,
@@ -132,7 +136,7 @@ impl Door {
     pub fn new(
         store: Arc<dyn Storage>,
         enrollments: Arc<Enrollments>,
-        accounts: Arc<Accounts>,
+        (accounts, attempts): (Arc<Accounts>, Arc<Attempts>),
         sealer: &Sealer,
         trust: DeviceTrust,
         settings: DoorSettings,
@@ -144,6 +148,7 @@ impl Door {
             segments: Segments::new(sealer),
             trust: ArcSwap::from_pointee(trust),
             settings,
+            attempts,
             limits: Mutex::default(),
             refused: Mutex::default(),
             sessions: Mutex::default(),
@@ -181,7 +186,10 @@ impl Door {
             Ok((visitor, info)) => self.answer(&knock, &visitor, &info, now).await,
             Err(turned) => Err(turned),
         };
-        answer.map_err(|turned| self.turn_away(knock.peer, turned, now))
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(turned) => Err(self.refuse(knock.peer, turned, now).await),
+        }
     }
 
     /// A device opens the page where its user logs in; what comes back is the session's name. Or it gets an answer at
@@ -197,12 +205,15 @@ impl Door {
             if let Some(answer) = self.too_old(&visitor, &info)? {
                 return Ok(Err(answer));
             }
+            let device = visitor.device(None);
             let session = lock(&self.sessions).begin(visitor, Purpose::Profile, now)?;
+            self.attempts.asked(device, AttemptStage::Login, None, now).await;
             Ok(Ok(session.reveal().to_owned()))
         };
-        opened
-            .await
-            .map_err(|turned| self.turn_away(knock.peer, turned, now))
+        match opened.await {
+            Ok(opened) => Ok(opened),
+            Err(turned) => Err(self.refuse(knock.peer, turned, now).await),
+        }
     }
 
     /// Refuses a session that there is not, or not any more.
@@ -223,8 +234,12 @@ impl Door {
         let visitor = lock(&self.sessions).visitor(session, purpose, now);
         let visitor = visitor.ok_or_else(session_over)?;
         let Some(user) = self.accounts.log_in(name, password, now).await? else {
-            lock(&self.sessions).failed(session);
+            let over = lock(&self.sessions).failed(session);
             self.wrong_password(peer, &visitor, now);
+            if over {
+                let device = visitor.device(None);
+                self.attempts.failed(device, Code::LoginRefused, None, now).await;
+            }
             return Ok(Login::Wrong);
         };
         match purpose {
@@ -249,10 +264,7 @@ impl Door {
         if let Some(answer) = self.too_old(visitor, info)? {
             return Ok(answer);
         }
-        let turned = |error| Turned {
-            serial: Some(visitor.serial.clone()),
-            error,
-        };
+        let turned = |error| visitor.turned(error);
         if let Credentials::Token(token) = knock.credentials {
             let user = lock(&self.sessions).user(token, &visitor.serial, now);
             let user = user.ok_or_else(|| {
@@ -281,7 +293,11 @@ impl Door {
                     }
                 }
             }
-            (Authentication::Legacy, _) => Ok(Answer::Authenticate),
+            (Authentication::Legacy, _) => {
+                let device = visitor.device(None);
+                self.attempts.asked(device, AttemptStage::Login, None, now).await;
+                Ok(Answer::Authenticate)
+            }
         }
     }
 
@@ -303,19 +319,23 @@ impl Door {
         if self.settings.enroll_below_minimum {
             return Ok(None);
         }
-        Err(Turned {
-            serial: Some(visitor.serial.clone()),
-            error: Error::with(Code::OsTooOld, format!("{minimum} is needed")),
-        })
+        Err(visitor.turned(Error::with(Code::OsTooOld, format!("{minimum} is needed"))))
     }
 
     async fn profile(&self, visitor: &Visitor, user: Option<String>, now: Timestamp) -> Result<Answer> {
+        let device = visitor.device(user.clone());
         let request = ProfileRequest {
             made_for: visitor.made_for(user, now),
             url_params: BTreeMap::new(),
             topic: None,
         };
-        let profile = self.enrollments.profile(&request, now).await?;
+        let profile = self.enrollments.profile(&request, now);
+        let asked = self
+            .attempts
+            .asked(device, AttemptStage::ProfileDelivered, None, now);
+        // Side by side: both become durable together.
+        let (profile, ()) = tokio::join!(profile, asked);
+        let profile = profile?;
         lock(&self.refused).clear(&visitor.serial);
         metrics::counter!("russet_ade_profiles_total").increment(1);
         tracing::info!(serial = %visitor.serial, product = visitor.product, "gets its enrollment profile");
@@ -329,9 +349,23 @@ impl Door {
         }
     }
 
+    /// Remembers a refusal, for good if it ends an attempt to enroll.
+    async fn refuse(&self, peer: Option<IpAddr>, mut turned: Turned, now: Timestamp) -> Error {
+        let device = turned.device.take();
+        let error = self.turn_away(peer, turned, now);
+        self.attempts
+            .refused(
+                device.map_or_else(AtTheDoor::default, |device| *device),
+                &error,
+                now,
+            )
+            .await;
+        error
+    }
+
     /// Remembers a refusal, unless the fault is ours.
     fn turn_away(&self, peer: Option<IpAddr>, turned: Turned, now: Timestamp) -> Error {
-        let Turned { serial, error } = turned;
+        let Turned { serial, error, .. } = turned;
         let ours = !matches!(error.kind(), Kind::Forbidden | Kind::NotFound);
         if ours && error.code() != Code::TokenExpired {
             return error;
@@ -344,8 +378,7 @@ impl Door {
 
     fn wrong_password(&self, peer: Option<IpAddr>, visitor: &Visitor, now: Timestamp) {
         let error = Error::with(Code::WebAuthenticationRequired, "name and password do not fit");
-        let serial = Some(visitor.serial.clone());
-        self.turn_away(peer, Turned { serial, error }, now);
+        self.turn_away(peer, visitor.turned(error), now);
     }
 }
 

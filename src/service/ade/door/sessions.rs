@@ -82,15 +82,16 @@ impl Sessions {
         (session.purpose == purpose && now < session.expires_at).then(|| session.visitor.clone())
     }
 
-    /// Notes a wrong password; too many end the session.
-    pub(super) fn failed(&mut self, id: &str) {
+    /// Notes a wrong password; too many end the session. Whether this one did.
+    pub(super) fn failed(&mut self, id: &str) -> bool {
         let id = secret::hash(id);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.failures += 1;
             if session.failures >= MAX_FAILURES {
-                self.sessions.remove(&id);
+                return self.sessions.remove(&id).is_some();
             }
         }
+        false
     }
 
     /// A token for the device of a session whose user has logged in.

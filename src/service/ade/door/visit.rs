@@ -11,9 +11,10 @@ use crate::{
         machine_info::MachineInfo,
         time::Timestamp,
     },
+    service::reports::AtTheDoor,
     storage::{
-        AdeDeviceRecord, AdeEnrollment, AdeProfileRecord, AdeTokenRecord, EnrollmentFilter, EnrollmentState,
-        MadeFor, Page, StoreResult,
+        AdeDeviceRecord, AdeEnrollment, AdeProfileRecord, AdeTokenRecord, AttemptFacts, AttemptSubject,
+        EnrollmentFilter, EnrollmentMethod, EnrollmentState, MadeFor, Page, StoreResult,
     },
 };
 
@@ -33,9 +34,27 @@ pub struct Visitor {
     pub(super) profile_uuid: Option<String>,
     pub(super) supervised: bool,
     pub(super) digest: Fingerprint,
+    seen: AtTheDoor,
 }
 
 impl Visitor {
+    /// The device, with who logged in on it.
+    pub(super) fn device(&self, user: Option<String>) -> AtTheDoor {
+        let mut device = self.seen.clone();
+        device.facts.user = user;
+        device.facts.profile_uuid.clone_from(&self.profile_uuid);
+        device
+    }
+
+    /// The refusal of this device.
+    pub(super) fn turned(&self, error: Error) -> Turned {
+        Turned {
+            serial: Some(self.serial.clone()),
+            device: Some(Box::new(self.device(None))),
+            error,
+        }
+    }
+
     /// For whom its enrollment profile is made.
     pub(super) fn made_for(&self, user: Option<String>, now: Timestamp) -> MadeFor {
         MadeFor::Device {
@@ -56,12 +75,17 @@ impl Visitor {
 /// A refusal, and the device that it is about, if that much is known.
 pub(super) struct Turned {
     pub(super) serial: Option<SerialNumber>,
+    pub(super) device: Option<Box<AtTheDoor>>,
     pub(super) error: Error,
 }
 
 impl From<Error> for Turned {
     fn from(error: Error) -> Self {
-        Self { serial: None, error }
+        Self {
+            serial: None,
+            device: None,
+            error,
+        }
     }
 }
 
@@ -93,8 +117,24 @@ impl Door {
         let (Some(serial), Some(udid)) = (info.serial.clone(), info.udid.clone()) else {
             return Err(Error::with(Code::MachineInfoRefused, "it has no SERIAL or no UDID").into());
         };
+        let seen = AtTheDoor {
+            subject: AttemptSubject {
+                enrollment: None,
+                serial: Some(serial.clone()),
+                udid: Some(udid.clone()),
+            },
+            facts: AttemptFacts {
+                product: Some(info.product.clone()),
+                os_version: info.version().map(|version| version.to_string()),
+                build_version: Some(info.build.clone()),
+                token: Some(token.number),
+                ..AttemptFacts::default()
+            },
+            method: Some(EnrollmentMethod::Ade),
+        };
         let turned = |error| Turned {
             serial: Some(serial.clone()),
+            device: Some(Box::new(seen.clone())),
             error,
         };
         let devices = self.store.ade_device(&serial).await?;
@@ -122,7 +162,8 @@ impl Door {
             profile_uuid: device.facts.profile_uuid,
             supervised: is_supervised(&settings, os),
             digest: signed.digest,
-            serial,
+            serial: serial.clone(),
+            seen,
         };
         Ok((visitor, info))
     }

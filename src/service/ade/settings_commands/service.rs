@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::due;
+use super::{applied::applied, due};
 use crate::{
     error::{Code, Result},
     protocol::{ade::Settings, time::Timestamp},
@@ -200,6 +200,10 @@ impl EnrollmentSettings {
             enrollment.ade_settings.as_ref(),
         );
         let number = due.commands.len();
+        let policies = enrollment
+            .ade_settings
+            .is_none()
+            .then(|| Arc::new(applied(enrollment, profile, settings, &due, now)));
         for command in due.commands {
             let command = NewCommand {
                 uuid: command.uuid,
@@ -232,7 +236,10 @@ impl EnrollmentSettings {
             {
                 let mut record = stored.clone();
                 record.ade_settings = Some(remembered.clone());
-                Ruling::Write(Box::new(Change::of(record)))
+                Ruling::Write(Box::new(Change {
+                    policies: policies.clone(),
+                    ..Change::of(record)
+                }))
             }
             _ => Ruling::Keep,
         };

@@ -31,6 +31,7 @@ fn enrollment(product: &str, os: &str) -> EnrollmentRecord {
         push: None,
         unlock_token: None,
         bootstrap_token: None,
+        user_approved: None,
         awaiting_configuration: true,
         token_update_tally: 1,
         allow_reenroll: false,

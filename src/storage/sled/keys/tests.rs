@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..43_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..(43 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -68,7 +68,8 @@ fn any_key() -> impl Strategy<Value = Key> {
             40 => Key::OpenCommand(number),
             41 => Key::IdentityDay(chunk),
             39 => Key::AuditTarget(a, number),
-            _ => Key::AdeGone(number),
+            42 => Key::AdeGone(number),
+            kind => Key::Report(reports::tests::any_of(kind - 43, number, a, b)),
         }
     })
 }
