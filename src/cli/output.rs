@@ -188,10 +188,7 @@ impl Output {
             return println!("{json}");
         }
         let shown = |cell: &String| printable(cell).replace(['\n', '\t'], " ");
-        let rows: Vec<Vec<String>> = rows
-            .iter()
-            .map(|row| row.iter().map(shown).collect())
-            .collect();
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
         let width = |column: usize| {
             let cells = rows
                 .iter()

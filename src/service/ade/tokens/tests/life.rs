@@ -416,7 +416,12 @@ async fn t13_a_token_is_deleted_only_when_nothing_depends_on_it() {
         messages[0].contains("S1") && messages[1].contains("2 devices") && messages[2].contains("standard")
     );
     assert_eq!(
-        bench.tokens.remove("hq", &Expected::Anything).await.unwrap_err().code(),
+        bench
+            .tokens
+            .remove("hq", &Expected::Anything)
+            .await
+            .unwrap_err()
+            .code(),
         Code::AdeTokenUnknown
     );
 }
