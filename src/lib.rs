@@ -117,6 +117,13 @@
 //! command ([`storage::NewCommand`]). Each entry holds the hash of the one before it; [`service::audit`] follows the chain
 //! and names the first link that does not hold.
 //!
+//! # Enrollment status
+//!
+//! What a check-in means to a device's attempt to enroll is worked out beside its own rule
+//! ([`service::reports::following`]) and stored in the same step ([`storage::Change`]); what the doors see goes to
+//! [`service::reports::Attempts`]. How an attempt goes on is a pure function, [`storage::advance`]. The store counts as it
+//! writes ([`storage::ReportStore`]), and [`service::reports::Reports`] reads that.
+//!
 //! # Events
 //!
 //! What a device says is told to webhooks: [`service::events::Events`] makes the event if any hook wants it, the store

@@ -217,7 +217,6 @@ async fn g16_a_record_goes_180_days_after_its_identity_has_expired() {
     assert_eq!(expiry["enrollments"][0]["id"], json!(id(&device)));
     server.clock.advance(day(365 + 179));
     let server = server.restart(|_| {}).await;
-    // Another device's attempt of long ago is what shows that the housekeeper has been there.
     assert!(server.knows(&id(&device)).await);
     let expiry = report(&server, "/v1/reports/expiry").await;
     assert_eq!(expiry["expired"], 1);

@@ -241,7 +241,6 @@ async fn k_a4_a_stranger_at_the_open_door_begins_few_attempts() {
     let device = server.device(Kind::IPhone);
     for number in 0..30 {
         let url = format!("{}?serial=STRANGER{number}", server.enroll_url());
-        device.client.fresh();
         let mut asking = server.twin(&device);
         asking.fetch_profile(&url).await.unwrap();
     }
