@@ -134,8 +134,8 @@ fn attempt(site: &Site, checked_records: usize) -> Result<Opened, OpenError> {
         let db = database(folder, site.cache_bytes)?;
         let file = File::open(folder.join(DATABASE))?;
         let (mark, expected) = Mark::open(folder)?;
-        let journal = journal::read(folder, site.journal_bytes)??;
-        let is_behind = catch_up(&db, &journal)?;
+        let mut journal = journal::read(folder, site.journal_bytes)??;
+        let is_ahead = catch_up(&db, &mut journal)?;
         let meta = own_state(&db)?;
         if meta.commits < expected {
             return Err(OpenError::Lost {
@@ -144,7 +144,7 @@ fn attempt(site: &Site, checked_records: usize) -> Result<Opened, OpenError> {
                 note: folder.join(mark::FILE),
             });
         }
-        check(&db, &meta, if is_behind { usize::MAX } else { checked_records })?;
+        check(&db, &meta, if is_ahead { usize::MAX } else { checked_records })?;
         let meta = if meta.commits == 0 { create(&db)? } else { meta };
         // What an earlier process wrote without syncing it is part of this state now, and so is what was in the
         // journal.
@@ -180,7 +180,7 @@ fn own_state(db: &Db) -> Result<Meta, OpenError> {
 
 /// Applies the commits that the journal holds. Says whether the tree is ahead of it: then nothing tells that the
 /// commit after the tree's last has not been begun.
-fn catch_up(db: &Db, journal: &Found) -> Result<bool, OpenError> {
+fn catch_up(db: &Db, journal: &mut Found) -> Result<bool, OpenError> {
     let commits = own_state(db)?.commits;
     if commits < journal.checkpoint() {
         return Err(damaged("it is older than its journal"));
@@ -192,13 +192,14 @@ fn catch_up(db: &Db, journal: &Found) -> Result<bool, OpenError> {
         return Err(damaged("commits are missing between it and its journal"));
     }
     // Also those that the tree has: after a power failure it may have them in part.
-    for change in journal.changes_since(journal.checkpoint() + 1) {
-        match change.ok_or(Damaged)? {
-            (key, Some(value)) => db.insert(key, value),
-            (key, None) => db.remove(key),
+    journal.replay(journal.checkpoint(), |key, value| {
+        match value {
+            Some(value) => db.insert(key, value),
+            None => db.remove(key),
         }
-        .map_err(unreadable)?;
-    }
+        .map(drop)
+        .map_err(unreadable)
+    })?;
     Ok(false)
 }
 

@@ -8,15 +8,13 @@
 //! its head, so that what an earlier use has left behind is never taken for a part of this one, and nothing that a
 //! device sends can pass for a record: nobody outside knows the turn.
 
-use std::ops::Range;
-
 use crc32fast::Hasher;
 use sled::IVec;
 
 /// Records begin at multiples of this.
 pub(super) const ALIGNMENT: usize = 64;
 
-const HEAD: usize = 32;
+pub(super) const HEAD: usize = 32;
 const REMOVED: u32 = u32::MAX;
 
 /// What a record says.
@@ -39,14 +37,13 @@ impl Kind {
     }
 }
 
-/// A record that was read; its CRC fits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Record {
+/// The head of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    crc: u32,
+    length: u64,
     pub(super) turn: u64,
     pub(super) number: u64,
-    pub(super) payload: Range<usize>,
-    /// Where the next one begins.
-    pub(super) end: usize,
 }
 
 /// A key, and its new value or none.
@@ -110,41 +107,43 @@ fn crc(bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The record of this kind at `at`, if there is one.
-pub(super) fn read(bytes: &[u8], at: usize, kind: Kind) -> Option<Record> {
-    let record = peek(bytes, at, kind)?;
-    let crc = crc(&bytes[at + 8..record.payload.end]);
-    (bytes[at + 4..at + 8] == crc.to_le_bytes()).then_some(record)
-}
-
-/// The head at `at`, whatever its CRC says.
-fn peek(bytes: &[u8], at: usize, kind: Kind) -> Option<Record> {
-    let head = bytes.get(at..at + HEAD)?;
-    if head[..4] != kind.mark() {
-        return None;
+impl Head {
+    /// The head of a record of this kind that `bytes` begin with, whatever its CRC says.
+    pub(super) fn decode(bytes: &[u8], kind: Kind) -> Option<Self> {
+        let rest = bytes.strip_prefix(&kind.mark())?;
+        Some(Self {
+            crc: u32::from_le_bytes(*rest.first_chunk()?),
+            length: number_at(bytes, 8)?,
+            turn: number_at(bytes, 16)?,
+            number: number_at(bytes, 24)?,
+        })
     }
-    let length = usize::try_from(number_at(head, 8)?).ok()?;
-    let start = at + HEAD;
-    let payload = start..start.checked_add(length).filter(|end| *end <= bytes.len())?;
-    Some(Record {
-        turn: number_at(head, 16)?,
-        number: number_at(head, 24)?,
-        end: payload.end.next_multiple_of(ALIGNMENT),
-        payload,
-    })
+
+    /// Where the record that begins at `at` ends, and the next may begin; `None` if that is beyond `end`.
+    pub(super) fn next(&self, at: u64, end: u64) -> Option<u64> {
+        let fits = self.length <= end.checked_sub(at)?.checked_sub(HEAD as u64)?;
+        fits.then(|| (at + HEAD as u64 + self.length).next_multiple_of(ALIGNMENT as u64))
+    }
+
+    /// How many bytes of a record are not filler.
+    pub(super) fn used(&self) -> usize {
+        HEAD + self.length as usize
+    }
+
+    /// Whether this is the head of `bytes`, a whole record.
+    pub(super) fn fits(&self, bytes: &[u8]) -> bool {
+        bytes.get(8..).is_some_and(|bytes| crc(bytes) == self.crc)
+    }
 }
 
-/// Whether `bytes` hold, from `at` on, a commit that `wanted` (turn, number) says yes to.
-pub(super) fn holds(bytes: &[u8], at: usize, wanted: impl Fn(u64, u64) -> bool) -> bool {
-    (at..bytes.len()).step_by(ALIGNMENT).any(|at| {
-        peek(bytes, at, Kind::Commit).is_some_and(|record| wanted(record.turn, record.number))
-            && read(bytes, at, Kind::Commit).is_some()
-    })
+/// What follows the head of `record`.
+pub(super) fn payload(record: &[u8]) -> &[u8] {
+    record.get(HEAD..).unwrap_or_default()
 }
 
-/// The number in a turn's payload: see [`Kind::Turn`].
-pub(super) fn checkpoint(bytes: &[u8], record: &Record) -> Option<u64> {
-    number_at(bytes.get(record.payload.clone())?, 0)
+/// The number in the payload of a turn: see [`Kind::Turn`].
+pub(super) fn checkpoint(payload: &[u8]) -> Option<u64> {
+    number_at(payload, 0)
 }
 
 /// The changes in a commit's payload; an error if they are none.
