@@ -17,7 +17,7 @@ use crate::{
         ids::{CommandUuid, EnrollmentId, Fingerprint, SerialNumber, Topic},
         time::Timestamp,
     },
-    storage::SecretHash,
+    storage::{JobId, SecretHash},
 };
 
 /// One key.
@@ -101,6 +101,28 @@ pub(super) enum Key {
     AdeDue(u64, Timestamp, SerialNumber),
     /// A server token that was removed, of which something is left.
     AdeGone(u64),
+    /// A job, by its number; the latest comes first.
+    Job(u64),
+    /// Index: the number of a job.
+    JobNumber(JobId),
+    /// A chunk of a job's parameters.
+    JobParameters(u64, u32),
+    /// A chunk of a job's targets.
+    JobTargets(u64, u32),
+    /// A target that a job has refused: the job's number and the target's index.
+    JobRefusal(u64, u64),
+    /// Index: jobs that are running.
+    JobRunning(u64),
+    /// Index: jobs that have ended, and those that are not whole yet, by the time at which they did.
+    JobEnded(Timestamp, u64),
+    /// A secret of an enrollment: its kind, when it was kept, and the command that it belongs to.
+    Secret(EnrollmentId, u8, Timestamp, CommandUuid),
+    /// How many targets commands of a request type had in a minute (since the epoch).
+    Tally(String, u64),
+    /// A chunk of a request with an idempotency key.
+    Keyed(SecretHash, u32),
+    /// Index: idempotency keys by the time at which they came.
+    KeyedAge(Timestamp, SecretHash),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -155,6 +177,17 @@ mod kind {
     pub(super) const ADE_SERIAL: u8 = 0x75;
     pub(super) const ADE_DUE: u8 = 0x76;
     pub(super) const ADE_GONE: u8 = 0x77;
+    pub(super) const JOB: u8 = 0xA0;
+    pub(super) const JOB_NUMBER: u8 = 0xA1;
+    pub(super) const JOB_PARAMETERS: u8 = 0xA2;
+    pub(super) const JOB_TARGETS: u8 = 0xA3;
+    pub(super) const JOB_REFUSAL: u8 = 0xA4;
+    pub(super) const JOB_RUNNING: u8 = 0xA5;
+    pub(super) const JOB_ENDED: u8 = 0xA6;
+    pub(super) const SECRET: u8 = 0xA8;
+    pub(super) const TALLY: u8 = 0xA9;
+    pub(super) const KEYED: u8 = 0xAA;
+    pub(super) const KEYED_AGE: u8 = 0xAB;
 }
 
 impl Key {
@@ -241,6 +274,31 @@ impl Key {
                 .time(*at)
                 .last(serial.as_str()),
             Self::AdeGone(token) => Writer::new(kind::ADE_GONE).number(*token),
+            Self::Job(number) => Writer::new(kind::JOB).number(u64::MAX - number),
+            Self::JobNumber(id) => Writer::new(kind::JOB_NUMBER).last(id.as_str()),
+            Self::JobParameters(number, chunk) => Writer::new(kind::JOB_PARAMETERS)
+                .number(*number)
+                .bytes(&chunk.to_be_bytes()),
+            Self::JobTargets(number, chunk) => Writer::new(kind::JOB_TARGETS)
+                .number(*number)
+                .bytes(&chunk.to_be_bytes()),
+            Self::JobRefusal(number, index) => {
+                Writer::new(kind::JOB_REFUSAL).number(*number).number(*index)
+            }
+            Self::JobRunning(number) => Writer::new(kind::JOB_RUNNING).number(*number),
+            Self::JobEnded(at, number) => Writer::new(kind::JOB_ENDED).time(*at).number(*number),
+            Self::Secret(id, kind, at, uuid) => Writer::new(kind::SECRET)
+                .text(id.as_str())
+                .bytes(&[*kind])
+                .time(*at)
+                .last(uuid.as_str()),
+            Self::Tally(request_type, minute) => {
+                Writer::new(kind::TALLY).text(request_type).number(*minute)
+            }
+            Self::Keyed(key, chunk) => Writer::new(kind::KEYED)
+                .bytes(key.0.as_bytes())
+                .bytes(&chunk.to_be_bytes()),
+            Self::KeyedAge(at, key) => Writer::new(kind::KEYED_AGE).time(*at).bytes(key.0.as_bytes()),
         };
         IVec::from(bytes.0)
     }
@@ -305,6 +363,21 @@ impl Key {
             kind::ADE_SERIAL => Self::AdeSerial(SerialNumber::new(parts.text()?), parts.u64()?),
             kind::ADE_DUE => Self::AdeDue(parts.u64()?, parts.time()?, SerialNumber::new(parts.last()?)),
             kind::ADE_GONE => Self::AdeGone(parts.u64()?),
+            kind::JOB => Self::Job(u64::MAX - parts.u64()?),
+            kind::JOB_NUMBER => Self::JobNumber(JobId::new(parts.last()?)),
+            kind::JOB_PARAMETERS => Self::JobParameters(parts.u64()?, parts.u32()?),
+            kind::JOB_TARGETS => Self::JobTargets(parts.u64()?, parts.u32()?),
+            kind::JOB_REFUSAL => Self::JobRefusal(parts.u64()?, parts.u64()?),
+            kind::JOB_RUNNING => Self::JobRunning(parts.u64()?),
+            kind::JOB_ENDED => Self::JobEnded(parts.time()?, parts.u64()?),
+            kind::SECRET => {
+                let id = EnrollmentId::new(parts.text()?);
+                let [kind] = parts.array()?;
+                Self::Secret(id, kind, parts.time()?, CommandUuid::new(parts.last()?))
+            }
+            kind::TALLY => Self::Tally(parts.text()?, parts.u64()?),
+            kind::KEYED => Self::Keyed(SecretHash(parts.digest()?), parts.u32()?),
+            kind::KEYED_AGE => Self::KeyedAge(parts.time()?, SecretHash(parts.digest()?)),
             _ => return None,
         };
         parts.0.is_empty().then_some(key)
@@ -430,6 +503,46 @@ impl Prefix {
     /// Server tokens that were removed.
     pub(super) fn ade_gone() -> Self {
         Self(vec![kind::ADE_GONE])
+    }
+
+    /// All jobs, the latest first.
+    pub(super) fn jobs() -> Self {
+        Self(vec![kind::JOB])
+    }
+
+    /// The targets of a job.
+    pub(super) fn job_targets(number: u64) -> Self {
+        Self(Writer::new(kind::JOB_TARGETS).number(number).0)
+    }
+
+    /// The refused targets of a job.
+    pub(super) fn job_refusals(number: u64) -> Self {
+        Self(Writer::new(kind::JOB_REFUSAL).number(number).0)
+    }
+
+    /// Jobs that are running, the earliest first.
+    pub(super) fn running_jobs() -> Self {
+        Self(vec![kind::JOB_RUNNING])
+    }
+
+    /// Jobs that have ended or are not whole, the earliest first.
+    pub(super) fn ended_jobs() -> Self {
+        Self(vec![kind::JOB_ENDED])
+    }
+
+    /// The secrets of one kind of an enrollment, the oldest first.
+    pub(super) fn secrets(id: &EnrollmentId, kind: u8) -> Self {
+        Self(Writer::new(kind::SECRET).text(id.as_str()).bytes(&[kind]).0)
+    }
+
+    /// The tallies of a request type, by minute.
+    pub(super) fn tallies(request_type: &str) -> Self {
+        Self(Writer::new(kind::TALLY).text(request_type).0)
+    }
+
+    /// Idempotency keys, the oldest first.
+    pub(super) fn keyed_ages() -> Self {
+        Self(vec![kind::KEYED_AGE])
     }
 
     /// The first bytes of each key.

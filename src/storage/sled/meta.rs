@@ -33,6 +33,12 @@ pub(super) struct Meta {
     /// The number of the latest server token.
     #[serde(default)]
     pub(super) last_ade_token: u64,
+    /// The number of the latest job.
+    #[serde(default)]
+    pub(super) last_job: u64,
+    /// How many idempotency keys are kept.
+    #[serde(default)]
+    pub(super) keyed: u64,
 }
 
 /// A sum over a set of records that a commit can keep up with, and that differs when one record is missing, stale or

@@ -12,7 +12,7 @@ use sled::IVec;
 use super::{
     chunks, fault,
     keys::{Key, Prefix},
-    pushes,
+    pushes, secrets, tallies,
     transaction::Transaction,
     view::{View, decode, unexpected_key},
 };
@@ -22,7 +22,7 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentState, NewCommand,
+        Batch, BatchOutcome, CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentState, NewCommand,
         QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
     },
 };
@@ -93,8 +93,32 @@ pub(super) fn enqueue(
             &command.payload,
         )?;
         transaction.meta.last_sequence = sequence;
+        tallies::count(transaction, &command.request_type, queued.len(), command.at)?;
     }
     Ok(EnqueueOutcome::Done(outcomes))
+}
+
+/// Queues several commands, unless that would exceed their limit.
+pub(super) fn enqueue_all(transaction: &mut Transaction<'_>, batch: &Batch) -> StoreResult<BatchOutcome> {
+    if let Some(limit) = &batch.limit {
+        let (mut more, mut now) = (0, None);
+        for command in batch.commands.iter().filter(|one| one.request_type == limit.request_type) {
+            if number(&transaction.view(), &command.uuid)?.is_none() {
+                more += command.targets.len();
+                now = Some(command.at);
+            }
+        }
+        if let Some(now) = now
+            && let Some(retry_at) = tallies::exceeded(&transaction.view(), limit, more, now)?
+        {
+            return Ok(BatchOutcome::OverLimit { retry_at });
+        }
+    }
+    for secret in &batch.secrets {
+        secrets::keep(transaction, secret)?;
+    }
+    let outcomes = batch.commands.iter().map(|command| enqueue(transaction, command));
+    outcomes.collect::<StoreResult<_>>().map(BatchOutcome::Done)
 }
 
 /// A command's sequence number, unless it was purged.
