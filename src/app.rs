@@ -40,18 +40,21 @@ use crate::{
     },
     protocol::profile::Anchor,
     service::{
+        actions::{ActionSettings, Actions},
         ade::{
             accounts::Accounts, door::Door, settings_commands::EnrollmentSettings, sync::AdeSync,
             tokens::AdeTokens,
         },
         checkin::{CheckInSettings, CheckIns},
-        commands::Commands,
+        commands::{Commands, secrecy::Secrecy},
         contacts::Contacts,
         enrollment::{Enrollments, ProfileTemplate},
         events::Events,
         holds::Holds,
+        idempotency::Idempotence,
         identity::Identities,
         issuance::{Issuer, IssuerSettings},
+        jobs::Jobs,
         keys::Keys,
         push::Pushes,
         push_certificates::PushCertificates,
@@ -101,6 +104,7 @@ pub struct App {
     ade_sync: Arc<AdeSync>,
     ade_tokens: AdeTokens,
     events: Arc<Events>,
+    jobs: Arc<Jobs>,
     upkeep: Upkeep,
     pushes: Arc<Pushes>,
     ade: Arc<Door>,
@@ -176,6 +180,12 @@ impl App {
             (Arc::clone(&pushes), Arc::clone(&ade_settings), holds.clone()),
             check_in_settings(data_dir, config)?,
         ));
+        let enrollments = Arc::new(Enrollments::new(
+            Arc::clone(&store),
+            profile_signer(data_dir, config, &ca)?,
+            profile_template(data_dir, config, &ca, device_address)?,
+        ));
+        let secrecy = Secrecy::new(Arc::clone(&sealer), Arc::clone(&enrollments));
         let commands = Arc::new(Commands::new(
             Arc::clone(&store),
             identities,
@@ -183,11 +193,23 @@ impl App {
             Arc::clone(&pushes),
             Arc::clone(&events),
             (Arc::clone(&ade_settings), holds.clone()),
+            (secrecy, config.actions.max_wipes_per_hour),
         ));
-        let enrollments = Arc::new(Enrollments::new(
+        let actions = Arc::new(Actions::new(
             Arc::clone(&store),
-            profile_signer(data_dir, config, &ca)?,
-            profile_template(data_dir, config, &ca, device_address)?,
+            Arc::clone(&commands),
+            holds.clone(),
+            Arc::clone(&sealer),
+            ActionSettings {
+                enrollment_profile: config.enroll.profile_identifier.clone(),
+                wifi_profile: return_to_service_wifi(data_dir, config)?,
+            },
+        ));
+        let jobs = Arc::new(Jobs::new(
+            Arc::clone(&store),
+            Arc::clone(&actions),
+            Arc::clone(&commands),
+            Arc::clone(&sealer),
         ));
 
         let accounts = Arc::new(Accounts::new(Arc::clone(&store)));
@@ -218,6 +240,7 @@ impl App {
             development: config.dev.enabled,
         };
         let operator_door = OperatorDoor {
+            actions,
             ade_devices: ade_parts.devices,
             ade_sync: Arc::clone(&ade_parts.sync),
             ade_tokens: ade_tokens.clone(),
@@ -230,6 +253,8 @@ impl App {
             ade: Arc::clone(&ade),
             accounts,
             holds: holds.clone(),
+            idempotence: Idempotence::new(Arc::clone(&store)),
+            jobs: Arc::clone(&jobs),
             events: Arc::clone(&events),
             keys: Keys::new(Arc::clone(&store)),
             pushes: Arc::clone(&pushes),
@@ -248,7 +273,13 @@ impl App {
             ade_sync: ade_parts.sync,
             ade_tokens,
             events,
-            upkeep: Upkeep::new(Arc::clone(&store), contacts, push_certificates, results_kept),
+            jobs,
+            upkeep: Upkeep::new(
+                Arc::clone(&store),
+                contacts,
+                push_certificates,
+                (results_kept, config.actions.idempotency_window),
+            ),
             limits: Limits {
                 slots: Arc::new(Semaphore::new(config.server.max_connections)),
                 header_timeout: config.server.header_timeout,
@@ -356,6 +387,9 @@ impl App {
         let clock = self.clock.clone();
         let now = Arc::new(move || clock.now());
         servers.spawn(Arc::clone(&self.pushes).run(now, stop.clone()));
+        let clock = self.clock.clone();
+        let now = Arc::new(move || clock.now());
+        servers.spawn(Arc::clone(&self.jobs).run(now, stop.clone()));
         servers.spawn(Arc::clone(&self.ade_sync).run(stop.clone()));
         let mut upkeep = tokio::time::interval(Upkeep::INTERVAL);
         let mut often = tokio::time::interval(Duration::from_secs(5));
@@ -467,7 +501,8 @@ fn anchors(data_dir: &DataDir, config: &Config, ca: &DeviceAuthority) -> Result<
         .map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
 }
 
-fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
+/// The Wi-Fi profile for devices that return to service.
+fn return_to_service_wifi(data_dir: &DataDir, config: &Config) -> Result<Option<Vec<u8>>, StartError> {
     let read = |path: &PathBuf| {
         let path = data_dir.path(path);
         fs::read(&path).map_err(|error| {
@@ -477,15 +512,14 @@ fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSetti
             ))
         })
     };
+    config.checkin.return_to_service_wifi.as_ref().map(read).transpose()
+}
+
+fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
     Ok(CheckInSettings {
         user_authenticate: config.checkin.user_authenticate,
         return_to_service: config.checkin.return_to_service,
-        return_to_service_wifi: config
-            .checkin
-            .return_to_service_wifi
-            .as_ref()
-            .map(read)
-            .transpose()?,
+        return_to_service_wifi: return_to_service_wifi(data_dir, config)?,
     })
 }
 

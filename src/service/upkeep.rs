@@ -25,6 +25,7 @@ pub struct Upkeep {
     contacts: Arc<Contacts>,
     push_certificates: PushCertificates,
     results_kept: Duration,
+    keys_kept: Duration,
 }
 
 impl Upkeep {
@@ -36,13 +37,14 @@ impl Upkeep {
         store: Arc<dyn Storage>,
         contacts: Arc<Contacts>,
         push_certificates: PushCertificates,
-        results_kept: Duration,
+        (results_kept, keys_kept): (Duration, Duration),
     ) -> Self {
         Self {
             store,
             contacts,
             push_certificates,
             results_kept,
+            keys_kept,
         }
     }
 
@@ -59,6 +61,18 @@ impl Upkeep {
         // A spent challenge is kept for a day: it answers a device that repeats its request.
         let spent = now.minus(Duration::from_secs(24 * 3600));
         while self.store.purge_challenges(spent, BATCH).await? == BATCH {}
+        while self
+            .store
+            .purge_jobs(now.minus(self.results_kept), BATCH)
+            .await?
+            >= BATCH
+        {}
+        while self
+            .store
+            .purge_keyed(now.minus(self.keys_kept), BATCH)
+            .await?
+            == BATCH
+        {}
         while self.store.purge_removed_ade_tokens(BATCH).await? == BATCH {}
         // Last, since what has been noticed is not said again: no failure may come between.
         let notices = self.push_certificates.notices(now).await?;

@@ -25,7 +25,7 @@ pub struct TargetLimit {
 pub struct Batch {
     /// In the order in which they are to be delivered.
     pub commands: Vec<NewCommand>,
-    /// What is to be kept of what they hold.
+    /// What is to be kept of what they hold. What belongs to a command whose UUID is taken is passed over with it.
     pub secrets: Vec<SecretRecord>,
     /// Holds for all of them together.
     pub limit: Option<TargetLimit>,

@@ -42,7 +42,10 @@ pub enum Idempotency {
     /// It is being carried out.
     Busy,
     /// It is to be carried out.
-    Fresh,
+    Fresh {
+        /// When it first came: earlier than now if it was interrupted.
+        since: Timestamp,
+    },
     /// The key belongs to another request.
     OtherRequest,
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, de::Error as _};
+use utoipa::ToSchema;
 
 use super::{Action, ActionError, Pin, mobileconfig};
 
@@ -34,16 +35,17 @@ impl<'de> Deserialize<'de> for Bytes {
 }
 
 /// `delete`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Delete {
     /// Also if it is enrolled.
+    #[serde(default)]
     pub force: bool,
 }
 
 /// `install-app`: one of `manifest_url`, `store_id` and `bundle_id` says which app.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct InstallApp {
     /// `https://` address of the app's manifest.
     pub manifest_url: Option<String>,
@@ -52,38 +54,43 @@ pub struct InstallApp {
     /// Its bundle identifier in the App Store.
     pub bundle_id: Option<String>,
     /// Whether a licence of Apps and Books pays for it (`PurchaseMethod` 1), as User Enrollment needs it.
+    #[serde(default)]
     pub licensed: bool,
     /// Whether it goes when management goes. Default: yes.
     pub remove_with_management: Option<bool>,
     /// Whether its data stay out of backups.
+    #[serde(default)]
     pub prevent_backup: bool,
     /// Whether an app that the user has installed becomes a managed one.
+    #[serde(default)]
     pub take_over: bool,
 }
 
 /// `install-profile`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InstallProfile {
     /// The `.mobileconfig`, in base64.
+    #[schema(value_type = String, format = Byte)]
     pub profile: Bytes,
 }
 
 /// `lock`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Lock {
     /// Shown on the locked screen.
     pub message: Option<String>,
     /// Shown on the locked screen.
     pub phone_number: Option<String>,
     /// Macs only, which get a PIN of their own otherwise. It is kept.
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{6}$")]
     pub pin: Option<Pin>,
 }
 
 /// `lost-mode-on`: a message or a phone number, or both.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LostMode {
     /// Shown on the locked screen.
     pub message: Option<String>,
@@ -94,7 +101,7 @@ pub struct LostMode {
 }
 
 /// `remove-profile`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveProfile {
     /// The profile's `PayloadIdentifier`.
@@ -102,7 +109,7 @@ pub struct RemoveProfile {
 }
 
 /// `rename`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rename {
     /// The new name.
@@ -110,44 +117,50 @@ pub struct Rename {
 }
 
 /// `restart`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Restart {
     /// Macs only: whether the user is asked first.
+    #[serde(default)]
     pub notify_user: bool,
     /// Macs only: whether the kernel cache is built anew.
+    #[serde(default)]
     pub rebuild_kernel_cache: bool,
 }
 
 /// `retire`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Retire {
     /// `PayloadIdentifier` of the enrollment profile, where it is not this server's: devices that came from another one.
     pub profile_identifier: Option<String>,
 }
 
 /// `wipe`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Wipe {
     /// Macs only, which get a PIN of their own otherwise. It is kept.
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{6}$")]
     pub pin: Option<Pin>,
     /// Whether the device enrolls again by itself (iOS 17, tvOS 18).
     pub return_to_service: Option<ReturnToService>,
     /// iPhone and iPad only: whether Setup Assistant leaves out setting up from a device nearby.
+    #[serde(default)]
     pub disallow_proximity_setup: bool,
     /// iPhone and iPad only: whether eSIM plans stay.
+    #[serde(default)]
     pub preserve_data_plan: bool,
     /// Macs only: what is done where “Erase All Content and Settings” fails.
     pub obliteration_behavior: Option<ObliterationBehavior>,
 }
 
 /// What a device that returns to service is given on its way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ReturnToService {
     /// A Wi-Fi profile (`.mobileconfig`, in base64); the one of `checkin.return_to_service_wifi` otherwise.
+    #[schema(value_type = Option<String>, format = Byte)]
     pub wifi_profile: Option<Bytes>,
     /// Whether it is given an enrollment profile, made when it fetches the command. Default: unless it came by Automated
     /// Device Enrollment, where it finds its way by itself.
@@ -155,7 +168,7 @@ pub struct ReturnToService {
 }
 
 /// `ObliterationBehavior` (macOS 12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ObliterationBehavior {
     /// Overwrite without trying anything else.

@@ -73,7 +73,7 @@ fn begin(transaction: &mut Transaction<'_>, request: &KeyedRequest) -> StoreResu
         if kept.at >= request.interrupted_before {
             return Ok(Idempotency::Busy);
         }
-        forget(transaction, &request.key, kept.at)?;
+        return Ok(Idempotency::Fresh { since: kept.at });
     }
     let surplus = (transaction.meta.keyed + 1).saturating_sub(request.keep);
     let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
@@ -88,7 +88,7 @@ fn begin(transaction: &mut Transaction<'_>, request: &KeyedRequest) -> StoreResu
     transaction.put(&Key::KeyedAge(request.at, request.key), &[]);
     transaction.meta.keyed += 1;
     put(transaction, &request.key, &kept)?;
-    Ok(Idempotency::Fresh)
+    Ok(Idempotency::Fresh { since: request.at })
 }
 
 fn kept(view: &View<'_>, key: &SecretHash) -> StoreResult<Option<Kept>> {

@@ -115,7 +115,10 @@ pub(super) fn enqueue_all(transaction: &mut Transaction<'_>, batch: &Batch) -> S
         }
     }
     for secret in &batch.secrets {
-        secrets::keep(transaction, secret)?;
+        // A command that was queued before carries the secret that was kept then.
+        if number(&transaction.view(), &secret.command)?.is_none() {
+            secrets::keep(transaction, secret)?;
+        }
     }
     let outcomes = batch.commands.iter().map(|command| enqueue(transaction, command));
     outcomes.collect::<StoreResult<_>>().map(BatchOutcome::Done)
