@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::ade::AdeVerb;
+use super::{
+    actions::args::{ActionVerb, JobVerb},
+    ade::AdeVerb,
+};
 use crate::service::access::Scope;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 it is there already; \
@@ -82,6 +85,13 @@ pub enum Verb {
     /// Sets up a data directory. Nothing that exists is overwritten.
     #[command(after_help = EXIT_CODES)]
     Init(InitArgs),
+    /// Actions for many devices.
+    #[command(after_help = EXIT_CODES)]
+    Job {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: JobVerb,
+    },
     /// Prints the OpenAPI document of the operator's API.
     Openapi,
     /// Push certificates.
@@ -165,6 +175,9 @@ pub enum ConfigVerb {
 /// `russet device …`
 #[derive(Debug, Subcommand)]
 pub enum DeviceVerb {
+    /// What devices do.
+    #[command(flatten)]
+    Action(ActionVerb),
     /// Lets a device that was wiped enroll again with any profile.
     AllowReenroll {
         /// Enrollment id, or serial number.

@@ -12,6 +12,7 @@ mod commands;
 mod damage;
 mod enrollments;
 mod events;
+mod jobs;
 mod lists;
 mod model;
 mod pushes;
@@ -222,6 +223,19 @@ macro_rules! battery {
                     the_indexes_agree_with_the_rows_after_any_changes,
                     t8_devices_are_counted_by_where_they_stand,
                     a_page_of_a_thousand_devices_is_one_step,
+                ;
+                jobs:
+                    commands_of_a_batch_are_queued_together_with_their_secrets,
+                    k_w11_targets_are_counted_however_they_come_and_bounded,
+                    secrets_outlive_their_enrollment_and_the_latest_are_kept,
+                    a_removed_enrollment_is_gone_with_its_users_and_queues,
+                    a_job_keeps_its_targets_in_order_however_many,
+                    a_step_queues_and_advances_together_and_only_once,
+                    k_w11_a_step_over_the_limit_does_nothing_and_the_job_waits,
+                    a_cancelled_job_takes_no_further_step,
+                    jobs_are_listed_the_latest_first_and_purged_in_pieces,
+                    a_keyed_request_is_answered_once_and_then_the_same,
+                    of_keyed_requests_the_oldest_go,
                 ;
                 model:
                     a_queue_behaves_like_a_list,

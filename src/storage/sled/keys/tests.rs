@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..39_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..50_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -64,6 +64,17 @@ fn any_key() -> impl Strategy<Value = Key> {
             35 => Key::AdeSerial(SerialNumber::new(a), number),
             36 => Key::AdeDue(number, at, SerialNumber::new(b)),
             37 => Key::Account(a),
+            38 => Key::Job(number),
+            39 => Key::JobNumber(JobId::new(a)),
+            40 => Key::JobParameters(number, chunk),
+            41 => Key::JobTargets(number, chunk),
+            42 => Key::JobRefusal(number, !number),
+            43 => Key::JobRunning(number),
+            44 => Key::JobEnded(at, number),
+            45 => Key::Secret(id, number as u8, at, uuid),
+            46 => Key::Tally(a, number),
+            47 => Key::Keyed(hash, chunk),
+            48 => Key::KeyedAge(at, hash),
             _ => Key::AdeGone(number),
         }
     })
