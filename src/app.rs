@@ -512,7 +512,12 @@ fn return_to_service_wifi(data_dir: &DataDir, config: &Config) -> Result<Option<
             ))
         })
     };
-    config.checkin.return_to_service_wifi.as_ref().map(read).transpose()
+    config
+        .checkin
+        .return_to_service_wifi
+        .as_ref()
+        .map(read)
+        .transpose()
 }
 
 fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {

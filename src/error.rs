@@ -70,8 +70,6 @@ codes! {
         "There is an account of that name.", "Choose another name, or remove the old account with `russet ade account remove`.";
     AccountUnknown = "account_unknown", NotFound,
         "There is no account of that name.", "List them with `russet ade account list`.";
-    ActionInvalid = "action_invalid", Invalid,
-        "A parameter of the action can't be used.", "Correct the field that the message names; the README lists what each action takes.";
     ActionUnknown = "action_unknown", NotFound,
         "There is no such action.", "See /openapi.json, or `russet device --help`, for the list.";
     ActionUnsupported = "action_unsupported", Conflict,
@@ -192,8 +190,6 @@ codes! {
         "Something went wrong in the server.", "See the server's log under the request id.";
     JobEnded = "job_ended", Conflict,
         "The job has ended.", "Nothing; `russet job show` tells what it has done.";
-    JobInvalid = "job_invalid", Invalid,
-        "The job can't be done as it is.", "Correct the field that the message names.";
     JobUnknown = "job_unknown", NotFound,
         "There is no such job.", "List them with `russet job list`; ended ones are kept for retention.results_days.";
     KeyMissing = "key_missing", Unauthenticated,

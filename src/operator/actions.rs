@@ -17,8 +17,8 @@ use super::{
     OperatorDoor, Routes,
     idempotency::Seed,
     input::Path,
-    openapi::Problem,
     render::{Failure, json_response},
+    view::Time,
 };
 use crate::{
     error::{Code, Error},
@@ -26,11 +26,10 @@ use crate::{
         actions::{
             Delete, InstallApp, InstallProfile, Lock, LostMode, RemoveProfile, Rename, Restart, Retire, Wipe,
         },
-        ids::EnrollmentId,
-        time::Timestamp,
+        ids::{CommandUuid, EnrollmentId},
     },
     service::{
-        access::Operator,
+        access::{Operator, Scope},
         actions::{Escrowed, Performed, Ready, Revealed},
     },
 };
@@ -45,7 +44,6 @@ pub(super) struct NoParameters {}
 #[derive(Serialize, ToSchema)]
 pub(super) struct ActionAnswer {
     /// The enrollment.
-    #[schema(value_type = String)]
     id: EnrollmentId,
     /// The verb.
     action: String,
@@ -65,7 +63,7 @@ pub(super) struct ActionAnswer {
 #[derive(Serialize, ToSchema)]
 pub(super) struct QueuedView {
     /// Its identifier.
-    command_uuid: String,
+    command_uuid: CommandUuid,
     /// Its type.
     request_type: String,
 }
@@ -84,7 +82,7 @@ impl ActionAnswer {
             action: verb.to_owned(),
             commands: commands
                 .map(|(uuid, request_type)| QueuedView {
-                    command_uuid: uuid.to_string(),
+                    command_uuid: uuid,
                     request_type: request_type.to_owned(),
                 })
                 .collect(),
@@ -97,13 +95,17 @@ impl ActionAnswer {
 }
 
 async fn act(
-    verb: &'static str,
+    (verb, scope): (&'static str, &'static str),
     door: Arc<OperatorDoor>,
     operator: Operator,
     id: EnrollmentId,
     (headers, body): (HeaderMap, Body),
     seed: Seed,
 ) -> Result<Response, Failure> {
+    // Before anything is said of what was sent.
+    if let Some(scope) = Scope::parse(scope) {
+        operator.require(scope)?;
+    }
     let parameters: serde_json::Map<String, Value> = door.json(&headers, body).await?;
     let action = Ready::read(verb, parameters.into())?.action().clone();
     let now = door.clock.now();
@@ -121,17 +123,17 @@ macro_rules! verbs {
             #[utoipa::path(
                 post, path = $path, tag = "actions",
                 params(
-                    ("id" = String, Path, description = "The enrollment."),
+                    ("id" = EnrollmentId, Path, description = "The enrollment's id."),
                     ("Idempotency-Key" = Option<String>, Header, description = "Repeats the answer to the same request."),
                 ),
                 request_body = $body,
                 responses(
                     (status = 202, description = "Queued, or done.", body = ActionAnswer),
-                    (status = 404, description = "There is no such enrollment.", body = Problem, content_type = "application/problem+json"),
-                    (status = 409, description = "The device can't, or must not, do that; nothing was queued.", body = Problem, content_type = "application/problem+json"),
-                    (status = 422, description = "A parameter can't be used.", body = Problem, content_type = "application/problem+json"),
+                    (status = 404, description = "There is no such enrollment."),
+                    (status = 409, description = "The device can't, or must not, do that; nothing was queued."),
+                    (status = 422, description = "A parameter can't be used."),
                 ),
-                security(("basic" = [$scope]), ("bearer" = [$scope]))
+                security(("bearer" = [$scope]))
             )]
             async fn $name(
                 State(door): State<Arc<OperatorDoor>>,
@@ -141,7 +143,7 @@ macro_rules! verbs {
                 headers: HeaderMap,
                 body: Body,
             ) -> Result<Response, Failure> {
-                act($verb, door, operator, id, (headers, body), seed).await
+                act(($verb, $scope), door, operator, id, (headers, body), seed).await
             }
         )*
 
@@ -199,7 +201,6 @@ verbs! {
 #[derive(Serialize, ToSchema)]
 pub(super) struct RevealAnswer {
     /// The enrollment.
-    #[schema(value_type = String)]
     id: EnrollmentId,
     /// What they are.
     secret: String,
@@ -213,18 +214,17 @@ pub(super) struct RevealedView {
     /// The secret; tokens in base64.
     value: String,
     /// The command that carried it, or that was answered with it.
-    command_uuid: Option<String>,
+    command_uuid: Option<CommandUuid>,
     /// When it was kept, where that is known.
-    #[schema(format = DateTime)]
-    at: Option<String>,
+    at: Option<Time>,
 }
 
 impl From<Revealed> for RevealedView {
     fn from(revealed: Revealed) -> Self {
         Self {
             value: revealed.value,
-            command_uuid: revealed.command.map(|uuid| uuid.to_string()),
-            at: revealed.at.map(Timestamp::to_rfc3339),
+            command_uuid: revealed.command,
+            at: revealed.at.map(Time),
         }
     }
 }
@@ -233,20 +233,21 @@ impl From<Revealed> for RevealedView {
 #[utoipa::path(
     post, path = "/v1/enrollments/{id}/reveal/{secret}", tag = "actions", operation_id = "reveal",
     params(
-        ("id" = String, Path, description = "The enrollment."),
+        ("id" = EnrollmentId, Path, description = "The enrollment's id."),
         ("secret" = String, Path, description = "`bootstrap-token`, `bypass-code`, `pin` or `unlock-token`."),
     ),
     responses(
         (status = 200, description = "The secrets.", body = RevealAnswer),
-        (status = 404, description = "There is no such enrollment, or nothing is kept of it.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such enrollment, or nothing is kept of it."),
     ),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn reveal(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path((id, secret)): Path<(EnrollmentId, String)>,
 ) -> Result<Response, Failure> {
+    operator.require(Scope::Admin)?;
     let secret = Escrowed::parse(&secret).ok_or_else(|| Error::with(Code::NothingEscrowed, &secret))?;
     let values = door.actions.reveal(&operator, &id, secret).await?;
     let answer = RevealAnswer {

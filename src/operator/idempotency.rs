@@ -13,11 +13,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use uuid::Uuid;
 
-use super::{
-    OperatorDoor,
-    input::bad,
-    render::Failure,
-};
+use super::{OperatorDoor, input::bad, render::Failure};
 use crate::{
     error::{Error, Result},
     service::{access::Operator, idempotency::Begun},
@@ -62,9 +58,13 @@ fn key(headers: &HeaderMap) -> Result<Option<String>> {
         return Ok(None);
     };
     let key = value.to_str().unwrap_or_default().trim();
-    let fits = !key.is_empty() && key.len() <= MAX_KEY && key.bytes().all(|byte| (0x20..0x7F).contains(&byte));
+    let fits =
+        !key.is_empty() && key.len() <= MAX_KEY && key.bytes().all(|byte| (0x20..0x7F).contains(&byte));
     if !fits || values.next().is_some() {
-        return Err(bad("Idempotency-Key", "must be given once, with 1 to 255 printable characters"));
+        return Err(bad(
+            "Idempotency-Key",
+            "must be given once, with 1 to 255 printable characters",
+        ));
     }
     Ok(Some(key.to_owned()))
 }
@@ -79,7 +79,11 @@ async fn answered(door: &OperatorDoor, key: &str, request: Request, next: Next) 
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let mut whole = format!("{} {target}\n", parts.method).into_bytes();
     whole.extend_from_slice(&body);
-    let in_hand = match door.idempotence.begin(&operator, key, &whole, door.clock.now()).await? {
+    let in_hand = match door
+        .idempotence
+        .begin(&operator, key, &whole, door.clock.now())
+        .await?
+    {
         Begun::Answered(answer) => return Ok(repeated(answer)),
         Begun::Fresh(in_hand) => in_hand,
     };

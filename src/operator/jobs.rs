@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Extension, RawQuery, State},
+    extract::{Extension, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -15,16 +15,15 @@ use utoipa::ToSchema;
 use super::{
     OperatorDoor,
     idempotency::Seed,
-    input::{Params, Path},
-    openapi::Problem,
+    input::{PageQuery, Path, Query},
     render::{Failure, json_response},
+    view::Time,
 };
 use crate::{
-    error::{Code, Error, FieldProblem},
+    error::Error,
     protocol::{
         catalogue::Platform,
         ids::{EnrollmentId, EnrollmentKind, SerialNumber},
-        time::Timestamp,
     },
     service::{
         access::{Operator, Scope},
@@ -55,10 +54,8 @@ pub(super) struct NewJob {
 #[serde(deny_unknown_fields)]
 pub(super) struct TargetsBody {
     /// These enrollments. If one does not exist, nothing happens to any.
-    #[schema(value_type = Option<Vec<String>>)]
     ids: Option<Vec<EnrollmentId>>,
     /// The devices with these serial numbers. If there is none with one of them, nothing happens to any.
-    #[schema(value_type = Option<Vec<String>>)]
     serials: Option<Vec<SerialNumber>>,
     /// All devices that match.
     matching: Option<Matching>,
@@ -71,7 +68,6 @@ pub(super) struct Matching {
     /// `true`: only those that are enrolled, `false`: only the others. Default: `true`.
     enabled: Option<bool>,
     /// `Device`, or `User Enrollment (Device)`.
-    #[schema(value_type = Option<Vec<String>>)]
     types: Option<Vec<EnrollmentKind>>,
     /// iOS (also iPadOS), macOS, tvOS, visionOS or watchOS.
     platform: Option<String>,
@@ -87,7 +83,6 @@ pub(super) struct JobView {
     /// Who began it.
     by: String,
     /// `running`, `finished` or `cancelled`.
-    #[schema(value_type = String)]
     state: JobState,
     /// How many targets it has.
     total: u64,
@@ -98,17 +93,13 @@ pub(super) struct JobView {
     /// How many are left.
     left: u64,
     /// When it began.
-    #[schema(format = DateTime)]
-    created_at: String,
+    created_at: Time,
     /// When its latest step was made.
-    #[schema(format = DateTime)]
-    updated_at: String,
+    updated_at: Time,
     /// When it ended.
-    #[schema(format = DateTime)]
-    ended_at: Option<String>,
+    ended_at: Option<Time>,
     /// It goes on then: as many devices were wiped as may be.
-    #[schema(format = DateTime)]
-    waits_until: Option<String>,
+    waits_until: Option<Time>,
 }
 
 /// A job with the targets that it has refused.
@@ -156,10 +147,10 @@ impl From<JobRecord> for JobView {
             done: job.done,
             refused: job.refused,
             left: job.total.saturating_sub(job.next),
-            created_at: job.created_at.to_rfc3339(),
-            updated_at: job.updated_at.to_rfc3339(),
-            ended_at: job.ended_at.map(Timestamp::to_rfc3339),
-            waits_until: job.waits_until.map(Timestamp::to_rfc3339),
+            created_at: job.created_at.into(),
+            updated_at: job.updated_at.into(),
+            ended_at: job.ended_at.map(Time),
+            waits_until: job.waits_until.map(Time),
         }
     }
 }
@@ -174,19 +165,16 @@ impl From<JobRefusal> for RefusalView {
     }
 }
 
-fn invalid(field: &str, problem: &str) -> Error {
-    let fields = vec![field.to_owned()];
-    let problem = problem.to_owned();
-    Error::of_fields(Code::JobInvalid, vec![FieldProblem { fields, problem }])
-}
-
 impl TargetsBody {
     fn read(self) -> Result<Targets, Error> {
         match (self.ids, self.serials, self.matching) {
             (Some(ids), None, None) => Ok(Targets::Ids(ids)),
             (None, Some(serials), None) => Ok(Targets::Serials(serials)),
             (None, None, Some(matching)) => matching.read().map(Targets::Matching),
-            _ => Err(invalid("targets", "takes one of ids, serials and matching")),
+            _ => Err(Error::invalid(
+                "targets",
+                "takes one of ids, serials and matching",
+            )),
         }
     }
 }
@@ -198,7 +186,7 @@ impl Matching {
                 .into_iter()
                 .find(|platform| platform.as_str().eq_ignore_ascii_case(name));
             known.ok_or_else(|| {
-                invalid(
+                Error::invalid(
                     "targets.matching.platform",
                     "is none of iOS, macOS, tvOS, visionOS and watchOS",
                 )
@@ -219,11 +207,11 @@ impl Matching {
     request_body = NewJob,
     responses(
         (status = 202, description = "Begun.", body = JobView),
-        (status = 404, description = "There is no such action, or one of the targets does not exist; nothing happens.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "A request with the same Idempotency-Key is being carried out.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A field can't be used, or the number of devices to be wiped was not confirmed.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such action, or one of the targets does not exist; nothing happens."),
+        (status = 409, description = "A request with the same Idempotency-Key is being carried out."),
+        (status = 422, description = "A field can't be used, or the number of devices to be wiped was not confirmed."),
     ),
-    security(("basic" = ["support"]), ("bearer" = ["support"]))
+    security(("bearer" = ["support"]))
 )]
 pub(super) async fn create(
     State(door): State<Arc<OperatorDoor>>,
@@ -240,27 +228,27 @@ pub(super) async fn create(
         targets: asked.targets.read()?,
         confirm_count: asked.confirm_count,
     };
-    let job = door.jobs.create(&operator, request, seed.0, door.clock.now()).await?;
+    let job = door
+        .jobs
+        .create(&operator, request, seed.0, door.clock.now())
+        .await?;
     Ok(json_response(StatusCode::ACCEPTED, &JobView::from(job)))
 }
 
 /// All jobs, the latest first.
 #[utoipa::path(
     get, path = "/v1/jobs", tag = "actions", operation_id = "list_jobs",
-    params(
-        ("limit" = Option<usize>, Query, description = "At most so many."),
-        ("cursor" = Option<String>, Query, description = "Continues after the page that gave it."),
-    ),
+    params(PageQuery),
     responses((status = 200, description = "Jobs.", body = JobList)),
-    security(("basic" = ["read"]), ("bearer" = ["read"]))
+    security(("bearer" = ["read"]))
 )]
 pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
-    RawQuery(query): RawQuery,
+    Query(page): Query<PageQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let page = Params::parse(query.as_deref()).page()?;
+    let page = page.page()?;
     let listing = door.store.jobs(&page).await?;
     let answer = JobList {
         jobs: listing.rows.into_iter().map(JobView::from).collect(),
@@ -272,25 +260,21 @@ pub(super) async fn list(
 /// One job, and the targets that it has refused, page by page.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}", tag = "actions", operation_id = "show_job",
-    params(
-        ("id" = String, Path, description = "The job."),
-        ("limit" = Option<usize>, Query, description = "At most so many refused targets."),
-        ("cursor" = Option<String>, Query, description = "Continues after the page that gave it."),
-    ),
+    params(("id" = String, Path, description = "The job's id."), PageQuery),
     responses(
         (status = 200, description = "The job.", body = JobAnswer),
-        (status = 404, description = "There is no such job.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such job."),
     ),
-    security(("basic" = ["read"]), ("bearer" = ["read"]))
+    security(("bearer" = ["read"]))
 )]
 pub(super) async fn show(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(id): Path<String>,
-    RawQuery(query): RawQuery,
+    Query(page): Query<PageQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let page = Params::parse(query.as_deref()).page()?;
+    let page = page.page()?;
     let job = door.jobs.job(&JobId::new(id)).await?;
     let listing = door.store.job_refusals(&job.id, &page).await?;
     let answer = JobAnswer {
@@ -307,10 +291,10 @@ pub(super) async fn show(
     params(("id" = String, Path, description = "The job.")),
     responses(
         (status = 200, description = "Ended.", body = JobView),
-        (status = 404, description = "There is no such job.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It has ended before.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such job."),
+        (status = 409, description = "It has ended before."),
     ),
-    security(("basic" = ["command"]), ("bearer" = ["command"]))
+    security(("bearer" = ["command"]))
 )]
 pub(super) async fn cancel(
     State(door): State<Arc<OperatorDoor>>,
@@ -318,6 +302,9 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Command)?;
-    let job = door.jobs.cancel(&operator, &JobId::new(id), door.clock.now()).await?;
+    let job = door
+        .jobs
+        .cancel(&operator, &JobId::new(id), door.clock.now())
+        .await?;
     Ok(json_response(StatusCode::OK, &JobView::from(job)))
 }

@@ -36,8 +36,8 @@ use crate::{
 };
 
 pub(in crate::service) use batch::Ordered;
-pub(in crate::service) use target::{platform, target};
 use secrecy::Secrecy;
+pub(in crate::service) use target::{platform, target};
 
 /// When and in which order a command shall be offered.
 #[derive(Clone, Copy, Debug)]

@@ -51,7 +51,13 @@ impl Idempotence {
     }
 
     /// An operator has sent a request (all of it: method, address, body) under a key of theirs.
-    pub async fn begin(&self, operator: &Operator, key: &str, request: &[u8], now: Timestamp) -> Result<Begun> {
+    pub async fn begin(
+        &self,
+        operator: &Operator,
+        key: &str,
+        request: &[u8],
+        now: Timestamp,
+    ) -> Result<Begun> {
         // One operator's key is not another's.
         let owner = format!("{}\0{}\0{key}", operator.kind.as_str(), operator.name);
         let key = SecretHash(sha256(owner.as_bytes()));
@@ -68,7 +74,12 @@ impl Idempotence {
             Idempotency::Busy => Err(Error::new(Code::IdempotencyKeyBusy)),
             Idempotency::Fresh { since } => {
                 // Of its time too: once a key is forgotten, it stands for something new.
-                let words = [&key.0.as_bytes()[..], request.as_bytes(), &since.millis().to_be_bytes()].concat();
+                let words = [
+                    &key.0.as_bytes()[..],
+                    request.as_bytes(),
+                    &since.millis().to_be_bytes(),
+                ]
+                .concat();
                 let seed = Uuid::new_v5(&Uuid::NAMESPACE_OID, &words);
                 Ok(Begun::Fresh(InHand { key, seed }))
             }

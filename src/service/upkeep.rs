@@ -61,18 +61,8 @@ impl Upkeep {
         // A spent challenge is kept for a day: it answers a device that repeats its request.
         let spent = now.minus(Duration::from_secs(24 * 3600));
         while self.store.purge_challenges(spent, BATCH).await? == BATCH {}
-        while self
-            .store
-            .purge_jobs(now.minus(self.results_kept), BATCH)
-            .await?
-            >= BATCH
-        {}
-        while self
-            .store
-            .purge_keyed(now.minus(self.keys_kept), BATCH)
-            .await?
-            == BATCH
-        {}
+        while self.store.purge_jobs(now.minus(self.results_kept), BATCH).await? >= BATCH {}
+        while self.store.purge_keyed(now.minus(self.keys_kept), BATCH).await? == BATCH {}
         while self.store.purge_removed_ade_tokens(BATCH).await? == BATCH {}
         // Last, since what has been noticed is not said again: no failure may come between.
         let notices = self.push_certificates.notices(now).await?;

@@ -46,19 +46,34 @@ async fn list(client: &Client, output: Output) -> Result<(), CliError> {
             None => break,
         }
     }
-    let keys = ["id", "action", "state", "total", "done", "refused", "by", "created_at"];
+    let keys = [
+        "id",
+        "action",
+        "state",
+        "total",
+        "done",
+        "refused",
+        "by",
+        "created_at",
+    ];
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|job| keys.map(|key| text(&job[key])).to_vec())
         .collect();
-    let headings = ["ID", "ACTION", "STATE", "TOTAL", "DONE", "REFUSED", "BY", "CREATED"];
+    let headings = [
+        "ID", "ACTION", "STATE", "TOTAL", "DONE", "REFUSED", "BY", "CREATED",
+    ];
     output.table(&headings, &rows, &json!({ "jobs": all }));
     Ok(())
 }
 
 /// Waits until a job has ended, with a bar where somebody watches; then shows it.
 pub(super) async fn follow(client: &Client, output: Output, id: &str) -> Result<(), CliError> {
-    let bar = if output.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
+    let bar = if output.json {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(0)
+    };
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg} {eta}") {
         bar.set_style(style);
     }

@@ -95,13 +95,18 @@ fn asked(verb: &ActionVerb) -> Result<Option<(&Subjects, &'static str, Value)>, 
             notify_user,
             rebuild_kernel_cache,
         } => {
-            let parameters = json!({ "notify_user": notify_user, "rebuild_kernel_cache": rebuild_kernel_cache });
+            let parameters =
+                json!({ "notify_user": notify_user, "rebuild_kernel_cache": rebuild_kernel_cache });
             (subjects, "restart", parameters)
         }
         ActionVerb::Retire {
             subjects,
             profile_identifier,
-        } => (subjects, "retire", json!({ "profile_identifier": profile_identifier })),
+        } => (
+            subjects,
+            "retire",
+            json!({ "profile_identifier": profile_identifier }),
+        ),
         ActionVerb::Wipe {
             subjects,
             pin_file,
@@ -156,7 +161,9 @@ async fn one(
     let said = match commands.as_slice() {
         [] => format!("{id}: done"),
         queued => {
-            let queued = queued.iter().map(|(kind, uuid)| format!("queued {kind} as {uuid}"));
+            let queued = queued
+                .iter()
+                .map(|(kind, uuid)| format!("queued {kind} as {uuid}"));
             queued.collect::<Vec<_>>().join("\n")
         }
     };
@@ -217,7 +224,10 @@ async fn targets(client: &Client, subjects: &Subjects) -> Result<Map<String, Val
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
             .collect();
-        return Ok(named(if subjects.by_serial { "serials" } else { "ids" }, json!(lines)));
+        return Ok(named(
+            if subjects.by_serial { "serials" } else { "ids" },
+            json!(lines),
+        ));
     }
     let mut ids = Vec::with_capacity(subjects.ids.len());
     for id in &subjects.ids {

@@ -124,7 +124,10 @@ fn install_app(app: &InstallApp, platform: Option<Platform>) -> Draft {
             present([
                 ("ManifestURL", Some(url.as_str().into())),
                 ("InstallAsManaged", flag(app.remove_with_management == Some(true))),
-                ("ManagementFlags", (app.remove_with_management == Some(true)).then(|| 1.into())),
+                (
+                    "ManagementFlags",
+                    (app.remove_with_management == Some(true)).then(|| 1.into()),
+                ),
                 ("ChangeManagementState", take_over),
             ]),
         );
@@ -171,8 +174,16 @@ fn lost_mode(asked: &LostMode) -> Draft {
 
 fn refresh() -> Vec<Draft> {
     let queries: Vec<Value> = QUERIES.iter().map(|query| Value::from(*query)).collect();
-    let mut drafts = vec![Draft::new("DeviceInformation", [("Queries", Value::Array(queries))])];
-    let others = ["SecurityInfo", "ProfileList", "InstalledApplicationList", "CertificateList"];
+    let mut drafts = vec![Draft::new(
+        "DeviceInformation",
+        [("Queries", Value::Array(queries))],
+    )];
+    let others = [
+        "SecurityInfo",
+        "ProfileList",
+        "InstalledApplicationList",
+        "CertificateList",
+    ];
     drafts.extend(others.map(|request_type| Draft::new(request_type, [])));
     drafts
 }
@@ -202,16 +213,25 @@ fn restart(asked: &Restart) -> Draft {
 fn wipe(asked: &Wipe, circumstances: &Circumstances<'_>) -> Draft {
     let service = asked.return_to_service.as_ref().map(|service| {
         let own = circumstances.wifi_profile.map(<[u8]>::to_vec);
-        let wifi = service.wifi_profile.as_ref().map(|profile| profile.0.clone()).or(own);
+        let wifi = service
+            .wifi_profile
+            .as_ref()
+            .map(|profile| profile.0.clone())
+            .or(own);
         let enrolls = service.enrollment_profile.unwrap_or(!circumstances.automated);
         let keys = present([
             ("Enabled", Some(true.into())),
             ("WiFiProfileData", wifi.map(Value::Data)),
-            ("MDMProfileData", enrolls.then(|| Value::Data(ENROLLMENT_PROFILE.to_vec()))),
+            (
+                "MDMProfileData",
+                enrolls.then(|| Value::Data(ENROLLMENT_PROFILE.to_vec())),
+            ),
         ]);
         Dictionary::from_iter(keys.map(|(key, value)| (key.to_owned(), value))).into()
     });
-    let behavior = asked.obliteration_behavior.map(|behavior| behavior.as_str().into());
+    let behavior = asked
+        .obliteration_behavior
+        .map(|behavior| behavior.as_str().into());
     Draft::new(
         "EraseDevice",
         present([

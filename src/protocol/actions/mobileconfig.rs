@@ -65,7 +65,9 @@ impl Mobileconfig {
             .ok_or(ProfileError::Plist(PlistError::Shape))?;
         let text = |key: &'static str| {
             let value = content.get(key).and_then(Value::as_string);
-            value.filter(|value| !value.is_empty()).ok_or(ProfileError::Missing(key))
+            value
+                .filter(|value| !value.is_empty())
+                .ok_or(ProfileError::Missing(key))
         };
         if text("PayloadType")? != "Configuration" {
             return Err(ProfileError::NotConfiguration);
@@ -75,7 +77,10 @@ impl Mobileconfig {
         if content.contains_key("EncryptedPayloadContent") {
             return Err(ProfileError::Encrypted);
         }
-        if !content.get("PayloadContent").is_some_and(|content| content.as_array().is_some()) {
+        if !content
+            .get("PayloadContent")
+            .is_some_and(|content| content.as_array().is_some())
+        {
             return Err(ProfileError::Missing("PayloadContent"));
         }
         let profile = Self { identifier, content };
@@ -99,7 +104,10 @@ impl Mobileconfig {
 
     /// Its payloads, to be changed.
     pub fn payloads_mut(&mut self) -> impl Iterator<Item = &mut Dictionary> {
-        let payloads = self.content.get_mut("PayloadContent").and_then(Value::as_array_mut);
+        let payloads = self
+            .content
+            .get_mut("PayloadContent")
+            .and_then(Value::as_array_mut);
         payloads
             .into_iter()
             .flatten()

@@ -16,8 +16,8 @@ use serde_json::Value;
 
 pub use build::{Circumstances, ENROLLMENT_PROFILE};
 pub use parameters::{
-    Bytes, Delete, InstallApp, InstallProfile, Lock, LostMode, ObliterationBehavior, RemoveProfile, Rename, Restart,
-    Retire, ReturnToService, Wipe,
+    Bytes, Delete, InstallApp, InstallProfile, Lock, LostMode, ObliterationBehavior, RemoveProfile, Rename,
+    Restart, Retire, ReturnToService, Wipe,
 };
 pub use pin::Pin;
 

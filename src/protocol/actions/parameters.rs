@@ -268,12 +268,18 @@ impl InstallApp {
             self.bundle_id.is_some(),
         ];
         if given.iter().filter(|given| **given).count() != 1 {
-            return wrong("manifest_url", "or store_id or bundle_id has to be given, and only one of them");
+            return wrong(
+                "manifest_url",
+                "or store_id or bundle_id has to be given, and only one of them",
+            );
         }
         if let Some(url) = &self.manifest_url {
             // Whoever can change the manifest on its way chooses what is installed.
             let host = url.strip_prefix("https://").unwrap_or_default();
-            if host.is_empty() || host.starts_with('/') || url.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            if host.is_empty()
+                || host.starts_with('/')
+                || url.chars().any(|c| c.is_whitespace() || c.is_control())
+            {
                 return wrong("manifest_url", "is not an https:// address");
             }
             if url.len() > 2048 {

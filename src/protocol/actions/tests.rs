@@ -36,7 +36,11 @@ fn every_command_is_in_apples_catalogue() {
                 ..Circumstances::default()
             };
             for draft in action.drafts(&circumstances) {
-                assert!(catalogue::command(draft.request_type).is_some(), "{}", draft.request_type);
+                assert!(
+                    catalogue::command(draft.request_type).is_some(),
+                    "{}",
+                    draft.request_type
+                );
             }
         }
     }
@@ -59,7 +63,10 @@ fn bad_parameters_are_refused_by_name() {
     assert_eq!(field("rename", json!({ "name": "a\u{7}" })), "name");
     assert_eq!(field("install-app", json!({})), "manifest_url");
     assert_eq!(
-        field("install-app", json!({ "manifest_url": "http://apps.example/a.plist" })),
+        field(
+            "install-app",
+            json!({ "manifest_url": "http://apps.example/a.plist" })
+        ),
         "manifest_url"
     );
     assert_eq!(
@@ -82,7 +89,9 @@ fn a_pin_has_six_digits_and_stays_out_of_debug_and_failures() {
     let lock = action("lock", json!({ "pin": "314159" }));
     assert!(!format!("{lock:?}").contains("314159"));
     for bad in ["31415", "3141592", "31415a", "३१४१५९"] {
-        let error = Action::read("lock", json!({ "pin": bad })).unwrap_err().to_string();
+        let error = Action::read("lock", json!({ "pin": bad }))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("six digits") && !error.contains(bad), "{error}");
     }
     assert_eq!(Pin::from_random([0; 8]).reveal(), "000000");
@@ -111,7 +120,10 @@ fn a_wipe_has_the_keys_of_apples_reference() {
     let command = whole["Command"].as_dictionary().unwrap();
     assert_eq!(command["RequestType"].as_string(), Some("EraseDevice"));
     assert_eq!(command["PIN"].as_string(), Some("123456"));
-    assert_eq!(command["ObliterationBehavior"].as_string(), Some("DoNotObliterate"));
+    assert_eq!(
+        command["ObliterationBehavior"].as_string(),
+        Some("DoNotObliterate")
+    );
     assert_eq!(command["DisallowProximitySetup"].as_boolean(), Some(true));
     assert_eq!(command["PreserveDataPlan"].as_boolean(), Some(true));
     let service = command["ReturnToService"].as_dictionary().unwrap();
@@ -127,7 +139,10 @@ fn a_wipe_has_the_keys_of_apples_reference() {
 
 #[test]
 fn an_app_by_manifest_comes_to_another_command_on_a_mac() {
-    let app = action("install-app", json!({ "manifest_url": "https://apps.example/a.plist" }));
+    let app = action(
+        "install-app",
+        json!({ "manifest_url": "https://apps.example/a.plist" }),
+    );
     let type_on = |platform| {
         let circumstances = Circumstances {
             platform: Some(platform),
@@ -141,7 +156,11 @@ fn an_app_by_manifest_comes_to_another_command_on_a_mac() {
 
 fn payload(kind: &str, settings: &[(&str, Value)]) -> Value {
     let mut payload = Dictionary::from_iter([("PayloadType".to_owned(), Value::from(kind))]);
-    payload.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+    payload.extend(
+        settings
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone())),
+    );
     payload.into()
 }
 
@@ -166,11 +185,17 @@ fn what_is_no_profile_for_devices_is_refused() {
     );
     let mut without = profile(Vec::new());
     without.remove("PayloadIdentifier");
-    assert_eq!(read(&without).unwrap_err(), ProfileError::Missing("PayloadIdentifier"));
+    assert_eq!(
+        read(&without).unwrap_err(),
+        ProfileError::Missing("PayloadIdentifier")
+    );
     let mut other = profile(Vec::new());
     other.insert("PayloadType".into(), "Profile Service".into());
     assert_eq!(read(&other).unwrap_err(), ProfileError::NotConfiguration);
-    assert!(matches!(Mobileconfig::read(b"<html>"), Err(ProfileError::Plist(_))));
+    assert!(matches!(
+        Mobileconfig::read(b"<html>"),
+        Err(ProfileError::Plist(_))
+    ));
     assert_eq!(read(&profile(Vec::new())).unwrap().identifier, "org.example.p");
 }
 

@@ -142,7 +142,12 @@ impl Actions {
     }
 
     /// Forgets an enrollment.
-    pub(in crate::service) async fn delete(&self, id: &EnrollmentId, force: bool, now: Timestamp) -> Result<()> {
+    pub(in crate::service) async fn delete(
+        &self,
+        id: &EnrollmentId,
+        force: bool,
+        now: Timestamp,
+    ) -> Result<()> {
         match self.store.remove_enrollment(id, force, now).await? {
             EnrollmentRemoval::Removed => Ok(()),
             EnrollmentRemoval::StillEnrolled => Err(Error::with(Code::EnrollmentActive, id)),

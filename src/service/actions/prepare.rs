@@ -9,7 +9,7 @@ use super::{
     rules,
 };
 use crate::{
-    error::{Code, Error, FieldProblem, Result},
+    error::{Code, Error, Result},
     protocol::{
         actions::{Action, ActionError, Circumstances, Pin},
         catalogue::Platform,
@@ -54,13 +54,7 @@ impl Ready {
         let action = Action::read(verb, parameters).map_err(|error| match error {
             ActionError::Unknown(_) => Error::with(Code::ActionUnknown, error),
             ActionError::Unreadable(text) => Error::with(Code::BadBody, text),
-            ActionError::Field { field, problem } => Error::of_fields(
-                Code::ActionInvalid,
-                vec![FieldProblem {
-                    fields: vec![field.into()],
-                    problem: problem.into(),
-                }],
-            ),
+            ActionError::Field { field, problem } => Error::invalid(field, problem),
         })?;
         Self::new(action)
     }

@@ -1,7 +1,7 @@
 //! Configuration profiles that operators have installed, signed or not.
 
 use crate::{
-    error::{Code, Error, FieldProblem, Result},
+    error::{Code, Error, Result},
     pki::{ber, cms::SignedData},
     protocol::{
         actions::{
@@ -43,10 +43,7 @@ pub(super) fn of_action(action: &Action) -> Result<Option<CheckedProfile>> {
 }
 
 fn read(field: &str, profile: &Bytes) -> Result<CheckedProfile> {
-    let refuse = |problem: String| {
-        let fields = vec![field.to_owned()];
-        Error::of_fields(Code::ProfileRefused, vec![FieldProblem { fields, problem }])
-    };
+    let refuse = |problem: String| Error::of_field(Code::ProfileRefused, field, problem);
     let signed = is_signed(&profile.0);
     let content = if signed {
         content(&profile.0).ok_or_else(|| refuse("is signed in a way that can't be read".into()))?
@@ -76,7 +73,8 @@ impl CheckedProfile {
                 disobeyed.join(", ")
             ));
         }
-        if user_enrollment::asks_for_passcode(&self.content) && !user_enrollment::passcode_fits(&self.content) {
+        if user_enrollment::asks_for_passcode(&self.content) && !user_enrollment::passcode_fits(&self.content)
+        {
             if self.signed {
                 let detail = "it asks for more of a passcode than six digits that are not simple, and is signed; send it \
                               unsigned, or leave that out";
@@ -85,9 +83,10 @@ impl CheckedProfile {
             let mut reduced = self.content.clone();
             user_enrollment::reduce_passcode(&mut reduced);
             adapted.profile = Some(to_xml(&reduced.content).map_err(Error::internal)?);
-            adapted
-                .warnings
-                .push("of the passcode it is asked for six digits that are not simple; the rest was left out".into());
+            adapted.warnings.push(
+                "of the passcode it is asked for six digits that are not simple; the rest was left out"
+                    .into(),
+            );
         }
         Ok(adapted)
     }

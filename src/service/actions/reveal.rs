@@ -48,7 +48,12 @@ impl std::fmt::Debug for Revealed {
 
 impl Escrowed {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::BootstrapToken, Self::BypassCode, Self::Pin, Self::UnlockToken];
+    pub const ALL: [Self; 4] = [
+        Self::BootstrapToken,
+        Self::BypassCode,
+        Self::Pin,
+        Self::UnlockToken,
+    ];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {

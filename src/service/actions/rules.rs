@@ -68,7 +68,11 @@ pub(super) fn check(action: &Action, row: &EnrollmentRow, drafts: &mut Vec<Draft
         return Err(Error::with(Code::UserEnrollmentForbids, action.verb()));
     }
     if record.id.is_user_channel() && matches!(action, Action::Delete(_) | Action::Retire(_)) {
-        let detail = format!("{} names a user; name the device {}", record.id, record.id.device());
+        let detail = format!(
+            "{} names a user; name the device {}",
+            record.id,
+            record.id.device()
+        );
         return Err(Error::with(Code::ActionUnsupported, detail));
     }
     fields(action, platform(row))?;
@@ -95,11 +99,15 @@ pub(super) fn check(action: &Action, row: &EnrollmentRow, drafts: &mut Vec<Draft
             Err(Error::with(Code::UnlockTokenMissing, &record.id))
         }
         Action::InstallApp(app) if record.kind.is_user_enrollment() => personal_app(app),
-        Action::LogOut if !may_be_shared_ipad(row) => {
-            Err(Error::with(Code::ActionUnsupported, "only a Shared iPad has users that are logged out"))
-        }
+        Action::LogOut if !may_be_shared_ipad(row) => Err(Error::with(
+            Code::ActionUnsupported,
+            "only a Shared iPad has users that are logged out",
+        )),
         Action::Rename(_) if target.supervised == Some(false) && platform(row) != Some(Platform::Macos) => {
-            Err(Error::with(Code::SupervisionNeeded, "only a Mac is renamed without"))
+            Err(Error::with(
+                Code::SupervisionNeeded,
+                "only a Mac is renamed without",
+            ))
         }
         Action::Wipe(wipe) => check_return(wipe, row),
         _ => Ok(()),
@@ -118,7 +126,10 @@ fn fields(action: &Action, platform: Option<Platform>) -> Result<()> {
         ],
         Action::Wipe(wipe) => vec![
             ("pin", wipe.pin.is_some() && !mac),
-            ("obliteration_behavior", wipe.obliteration_behavior.is_some() && !mac),
+            (
+                "obliteration_behavior",
+                wipe.obliteration_behavior.is_some() && !mac,
+            ),
             ("disallow_proximity_setup", wipe.disallow_proximity_setup && !ios),
             ("preserve_data_plan", wipe.preserve_data_plan && !ios),
         ],
@@ -135,7 +146,7 @@ fn fields(action: &Action, platform: Option<Platform>) -> Result<()> {
     if wrong.is_empty() {
         Ok(())
     } else {
-        Err(Error::of_fields(Code::ActionInvalid, wrong))
+        Err(Error::of_fields(Code::FieldInvalid, wrong))
     }
 }
 

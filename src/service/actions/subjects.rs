@@ -85,7 +85,11 @@ pub async fn by_serial(
             let is_enrolled = |row: &EnrollmentRow| row.record.state == EnrollmentState::Enrolled;
             let any_enrolled = rows.iter().any(is_enrolled);
             let chosen = rows.iter().filter(|row| is_enrolled(row) || !any_enrolled);
-            ids.extend(chosen.map(|row| row.record.id.clone()).filter(|id| seen.insert(id.clone())));
+            ids.extend(
+                chosen
+                    .map(|row| row.record.id.clone())
+                    .filter(|id| seen.insert(id.clone())),
+            );
         }
     }
     Ok(ids)
@@ -115,7 +119,9 @@ pub async fn matching(
     };
     let mut ids = Vec::new();
     for_each(store, &wanted, |row| {
-        let fits = filter.platform.is_none_or(|wanted| platform(&row) == Some(wanted));
+        let fits = filter
+            .platform
+            .is_none_or(|wanted| platform(&row) == Some(wanted));
         if fits && !row.record.id.is_user_channel() && is_visible(operator, &row) {
             ids.push(row.record.id);
         }

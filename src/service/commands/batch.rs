@@ -111,7 +111,11 @@ impl Commands {
             return Ok(());
         }
         // Nothing is reserved by asking, so that it says no more than when all of the hour's will be free again.
-        Err(guard::over_limit(self.max_wipes_per_hour, now.plus(limit.window), now))
+        Err(guard::over_limit(
+            self.max_wipes_per_hour,
+            now.plus(limit.window),
+            now,
+        ))
     }
 
     /// Wakes these, without waiting for what becomes of it.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    error::{Code, Error, FieldProblem, Result},
+    error::{Code, Error, Result},
     protocol::time::Timestamp,
     service::access::{Operator, Scope},
     storage::TargetLimit,
@@ -28,13 +28,7 @@ pub fn confirm(operator: &Operator, devices: usize, confirmed: Option<u64>) -> R
         None => format!("is missing: {devices} devices would be wiped"),
         Some(confirmed) => format!("is {confirmed}, but {devices} devices would be wiped"),
     };
-    Err(Error::of_fields(
-        Code::BulkNotConfirmed,
-        vec![FieldProblem {
-            fields: vec!["confirm_count".into()],
-            problem,
-        }],
-    ))
+    Err(Error::of_field(Code::BulkNotConfirmed, "confirm_count", problem))
 }
 
 /// The bound on wipes, if that is what the command does.

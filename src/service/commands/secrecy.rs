@@ -103,14 +103,16 @@ impl Secrecy {
             .open(&purpose(&delivery.uuid), sealed)
             .map_err(Error::internal)?;
         let payload = self.with_profile(device, payload, now).await?;
-        Ok(Delivery {
-            payload,
-            ..delivery
-        })
+        Ok(Delivery { payload, ..delivery })
     }
 
     /// Puts an enrollment profile into the command, whose challenge is good for this device and from now on.
-    async fn with_profile(&self, device: &EnrollmentRecord, payload: Vec<u8>, now: Timestamp) -> Result<Vec<u8>> {
+    async fn with_profile(
+        &self,
+        device: &EnrollmentRecord,
+        payload: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<Vec<u8>> {
         // As the operator gave it, byte for byte, where there is no profile to be put in.
         let Ok(mut command) = parse(&payload) else {
             return Ok(payload);

@@ -15,7 +15,11 @@ pub(in crate::service) fn target(row: &EnrollmentRow) -> Target<'_> {
         platform: platform(row),
         os_version: row.device.os_version.as_deref().and_then(OsVersion::parse),
         // A User Enrollment is never supervised.
-        supervised: if personal { Some(false) } else { ade.map(|ade| ade.supervised) },
+        supervised: if personal {
+            Some(false)
+        } else {
+            ade.map(|ade| ade.supervised)
+        },
         automated_enrollment: ade.map(|_| true),
         shared_ipad: None,
         access_rights: None,

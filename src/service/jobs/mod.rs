@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    error::{Code, Error, FieldProblem, Result},
+    error::{Code, Error, Result},
     pki::seal::Sealer,
     protocol::{
         actions::Action,
@@ -93,13 +93,7 @@ fn purpose(id: &JobId) -> String {
 }
 
 fn invalid<T>(field: &str, problem: impl Into<String>) -> Result<T> {
-    Err(Error::of_fields(
-        Code::JobInvalid,
-        vec![FieldProblem {
-            fields: vec![field.into()],
-            problem: problem.into(),
-        }],
-    ))
+    Err(Error::invalid(field, problem))
 }
 
 impl Jobs {
@@ -209,7 +203,12 @@ impl Jobs {
 
     /// What a job does.
     async fn ready(&self, id: &JobId) -> Result<Arc<Ready>> {
-        let kept = self.ready.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let kept = self
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned();
         if let Some(ready) = kept {
             return Ok(ready);
         }
@@ -221,7 +220,10 @@ impl Jobs {
             .map_err(Error::internal)?;
         let mut asked: Value = serde_json::from_slice(&plain).map_err(Error::internal)?;
         let parameters = asked["parameters"].take();
-        let ready = Arc::new(Ready::read(asked["verb"].as_str().unwrap_or_default(), parameters)?);
+        let ready = Arc::new(Ready::read(
+            asked["verb"].as_str().unwrap_or_default(),
+            parameters,
+        )?);
         let mut kept = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MAX_KEPT {
             kept.clear();

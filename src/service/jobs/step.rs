@@ -44,7 +44,11 @@ impl Jobs {
     pub(super) async fn step(&self, job: &JobRecord, now: Timestamp) -> Result<bool> {
         let ready = self.ready(&job.id).await?;
         // A wipe at a time, so that as many go as are allowed.
-        let limit = if matches!(ready.action(), Action::Wipe(_)) { 1 } else { TARGETS };
+        let limit = if matches!(ready.action(), Action::Wipe(_)) {
+            1
+        } else {
+            TARGETS
+        };
         let targets = self.store.job_targets(&job.id, job.next, limit).await?;
         if targets.is_empty() {
             return Err(Error::internal("a running job has no target left"));

@@ -11,8 +11,9 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        Batch, BatchOutcome, CommandRecord, CommandState, CommandStatus, CommandStore, Delivery, EnqueueOutcome, Listing,
-        NewCommand, Page, QueuedCommand, Recorded, Report, ReportStatus, StoreResult,
+        Batch, BatchOutcome, CommandRecord, CommandState, CommandStatus, CommandStore, Delivery,
+        EnqueueOutcome, Listing, NewCommand, Page, QueuedCommand, Recorded, Report, ReportStatus,
+        StoreResult,
     },
 };
 
@@ -28,12 +29,7 @@ impl CommandStore for SledStorage {
             .await
     }
 
-    async fn recent_targets(
-        &self,
-        request_type: &str,
-        window: Duration,
-        now: Timestamp,
-    ) -> StoreResult<u64> {
+    async fn recent_targets(&self, request_type: &str, window: Duration, now: Timestamp) -> StoreResult<u64> {
         self.shared
             .read(|view, _| tallies::recent(&view, request_type, window, now))
     }

@@ -18,8 +18,7 @@ use crate::{
     },
     storage::{
         CertificateRecord, Change, EnrollmentFilter, EnrollmentRecord, EnrollmentRemoval, EnrollmentRow,
-        EnrollmentState,
-        EnrollmentStore, Listing, Page, Rule, Ruling, Situation, StoreResult, Users,
+        EnrollmentState, EnrollmentStore, Listing, Page, Rule, Ruling, Situation, StoreResult, Users,
     },
 };
 

@@ -282,9 +282,7 @@ impl Key {
             Self::JobTargets(number, chunk) => Writer::new(kind::JOB_TARGETS)
                 .number(*number)
                 .bytes(&chunk.to_be_bytes()),
-            Self::JobRefusal(number, index) => {
-                Writer::new(kind::JOB_REFUSAL).number(*number).number(*index)
-            }
+            Self::JobRefusal(number, index) => Writer::new(kind::JOB_REFUSAL).number(*number).number(*index),
             Self::JobRunning(number) => Writer::new(kind::JOB_RUNNING).number(*number),
             Self::JobEnded(at, number) => Writer::new(kind::JOB_ENDED).time(*at).number(*number),
             Self::Secret(id, kind, at, uuid) => Writer::new(kind::SECRET)
@@ -292,9 +290,7 @@ impl Key {
                 .bytes(&[*kind])
                 .time(*at)
                 .last(uuid.as_str()),
-            Self::Tally(request_type, minute) => {
-                Writer::new(kind::TALLY).text(request_type).number(*minute)
-            }
+            Self::Tally(request_type, minute) => Writer::new(kind::TALLY).text(request_type).number(*minute),
             Self::Keyed(key, chunk) => Writer::new(kind::KEYED)
                 .bytes(key.0.as_bytes())
                 .bytes(&chunk.to_be_bytes()),

@@ -22,8 +22,8 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        Batch, BatchOutcome, CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentState, NewCommand,
-        QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
+        Batch, BatchOutcome, CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued,
+        EnrollmentState, NewCommand, QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
     },
 };
 
@@ -102,7 +102,11 @@ pub(super) fn enqueue(
 pub(super) fn enqueue_all(transaction: &mut Transaction<'_>, batch: &Batch) -> StoreResult<BatchOutcome> {
     if let Some(limit) = &batch.limit {
         let (mut more, mut now) = (0, None);
-        for command in batch.commands.iter().filter(|one| one.request_type == limit.request_type) {
+        for command in batch
+            .commands
+            .iter()
+            .filter(|one| one.request_type == limit.request_type)
+        {
             if number(&transaction.view(), &command.uuid)?.is_none() {
                 more += command.targets.len();
                 now = Some(command.at);

@@ -49,7 +49,11 @@ pub(super) fn count(
     transaction.put(&key, &sum.to_be_bytes());
     let oldest = minute(at.minus(KEPT));
     let mut old = Vec::new();
-    for pair in transaction.view().scan(&Prefix::tallies(request_type)).take(FORGOTTEN_AT_ONCE) {
+    for pair in transaction
+        .view()
+        .scan(&Prefix::tallies(request_type))
+        .take(FORGOTTEN_AT_ONCE)
+    {
         match pair? {
             (key @ Key::Tally(_, minute), _) if minute < oldest => old.push(key),
             _ => break,

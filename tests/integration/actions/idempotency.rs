@@ -45,12 +45,19 @@ async fn a_repeated_request_gets_the_same_answer_and_changes_nothing() {
     for (index, (method, path, body)) in requests.into_iter().enumerate() {
         let key = format!("key {index}");
         let first = send(&server, &key, method.clone(), path, body.clone()).await;
-        assert!((200..300).contains(&first.status) && !first.replayed, "{}", first.body);
+        assert!(
+            (200..300).contains(&first.status) && !first.replayed,
+            "{}",
+            first.body
+        );
         let second = send(&server, &key, method.clone(), path, body.clone()).await;
         assert_eq!((second.status, &second.body), (first.status, &first.body));
         assert!(second.replayed);
         let other = send(&server, &key, method, path, b"{\"message\": \"x\"}".to_vec()).await;
-        assert_eq!((other.status, other.body["code"].as_str()), (422, Some("idempotency_key_reused")));
+        assert_eq!(
+            (other.status, other.body["code"].as_str()),
+            (422, Some("idempotency_key_reused"))
+        );
     }
     let jobs = server.ask(Method::GET, "/v1/jobs", Vec::new()).await;
     assert_eq!(jobs["jobs"].as_array().unwrap().len(), 1);
@@ -66,7 +73,10 @@ async fn a_refused_request_may_be_sent_again() {
         assert_eq!((refused.status, refused.replayed), (409, false));
     }
     let bad = send(&server, "", Method::POST, &path, "").await;
-    assert_eq!((bad.status, bad.body["code"].as_str()), (400, Some("bad_parameter")));
+    assert_eq!(
+        (bad.status, bad.body["code"].as_str()),
+        (400, Some("bad_parameter"))
+    );
 }
 
 #[tokio::test]
@@ -81,6 +91,9 @@ async fn a_key_is_forgotten_after_its_time() {
     server.store.purge_keyed(before, 100).await.unwrap();
     let second = send(&server, "k", Method::POST, &path, "{}").await;
     assert!(!second.replayed);
-    assert_ne!(first.body["commands"], second.body["commands"], "it is a new request");
+    assert_ne!(
+        first.body["commands"], second.body["commands"],
+        "it is a new request"
+    );
     assert_eq!(server.queue(&id).await.len(), 2);
 }

@@ -36,11 +36,18 @@ async fn a_job_does_the_same_to_all_and_says_who_could_not() {
         &other.hardware.udid,
         &mac.hardware.udid,
     ];
-    let job = json!({ "action": "lock", "parameters": { "message": "Fire drill" }, "targets": { "ids": ids } });
+    let job =
+        json!({ "action": "lock", "parameters": { "message": "Fire drill" }, "targets": { "ids": ids } });
     let id = begin(&server, job).await;
     let job = ended(&server, &id).await;
     assert_eq!(
-        (&job["state"], &job["total"], &job["done"], &job["refused"], &job["left"]),
+        (
+            &job["state"],
+            &job["total"],
+            &job["done"],
+            &job["refused"],
+            &job["left"]
+        ),
         (&json!("finished"), &json!(5), &json!(4), &json!(1), &json!(0)),
         "{job}"
     );
@@ -49,7 +56,10 @@ async fn a_job_does_the_same_to_all_and_says_who_could_not() {
     assert_eq!(job["refusals"][0]["code"], "action_unsupported");
     for device in [&mut phone, &mut mac, &mut other] {
         obeys(device, &["DeviceLock"]).await;
-        assert_eq!(device.state.locked.as_ref().unwrap().message.as_deref(), Some("Fire drill"));
+        assert_eq!(
+            device.state.locked.as_ref().unwrap().message.as_deref(),
+            Some("Fire drill")
+        );
     }
     let pin = |device: &russet_sim::Device| device.state.locked.clone().unwrap().pin.unwrap();
     assert_ne!(pin(&mac), pin(&other), "each Mac has a PIN of its own");
@@ -75,21 +85,27 @@ async fn k_w2_a_job_with_one_target_that_does_not_exist_does_nothing_at_all() {
         assert_eq!((refused.0, refused.1.as_str()), (404, "enrollment_unknown"));
     }
     for (job, code) in [
-        (json!({ "action": "restart", "targets": {} }), "job_invalid"),
-        (json!({ "action": "restart", "targets": { "ids": [] } }), "job_invalid"),
+        (json!({ "action": "restart", "targets": {} }), "field_invalid"),
+        (
+            json!({ "action": "restart", "targets": { "ids": [] } }),
+            "field_invalid",
+        ),
         (
             json!({ "action": "restart", "targets": { "ids": [udid], "serials": [serial] } }),
-            "job_invalid",
+            "field_invalid",
         ),
         (
             json!({ "action": "restart", "targets": { "matching": { "platform": "Windows" } } }),
-            "job_invalid",
+            "field_invalid",
         ),
         (
             json!({ "action": "restart", "parameters": { "fast": true }, "targets": { "ids": [udid] } }),
             "bad_body",
         ),
-        (json!({ "action": "explode", "targets": { "ids": [udid] } }), "action_unknown"),
+        (
+            json!({ "action": "explode", "targets": { "ids": [udid] } }),
+            "action_unknown",
+        ),
         (json!({ "action": "restart" }), "bad_body"),
     ] {
         assert_eq!(post(&server.operator, "/v1/jobs", job).await.unwrap_err().1, code);
@@ -126,12 +142,18 @@ async fn jobs_find_devices_by_serial_number_and_by_what_they_are() {
 async fn a_job_ends_once() {
     let server = TestServer::start().await;
     let phone = server.enrolled(Kind::IPhone).await;
-    let id = begin(&server, json!({ "action": "lock", "targets": { "ids": [phone.hardware.udid] } })).await;
+    let id = begin(
+        &server,
+        json!({ "action": "lock", "targets": { "ids": [phone.hardware.udid] } }),
+    )
+    .await;
     ended(&server, &id).await;
     let cancel = format!("/v1/jobs/{id}/cancel");
     let refused = post(&server.operator, &cancel, json!({})).await.unwrap_err();
     assert_eq!((refused.0, refused.1.as_str()), (409, "job_ended"));
-    let refused = post(&server.operator, "/v1/jobs/none/cancel", json!({})).await.unwrap_err();
+    let refused = post(&server.operator, "/v1/jobs/none/cancel", json!({}))
+        .await
+        .unwrap_err();
     assert_eq!((refused.0, refused.1.as_str()), (404, "job_unknown"));
 }
 

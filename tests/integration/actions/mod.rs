@@ -24,8 +24,18 @@ async fn act(server: &TestServer, id: &str, verb: &str, parameters: Value) -> Va
         .unwrap_or_else(|refusal| panic!("{verb}: {refusal:?}"))
 }
 
-async fn act_as(operator: &OperatorClient, id: &str, verb: &str, parameters: Value) -> Result<Value, Refusal> {
-    post(operator, &format!("/v1/enrollments/{id}/actions/{verb}"), parameters).await
+async fn act_as(
+    operator: &OperatorClient,
+    id: &str,
+    verb: &str,
+    parameters: Value,
+) -> Result<Value, Refusal> {
+    post(
+        operator,
+        &format!("/v1/enrollments/{id}/actions/{verb}"),
+        parameters,
+    )
+    .await
 }
 
 /// Why a device is not had to do something.
@@ -38,7 +48,10 @@ async fn refusal(server: &TestServer, id: &str, verb: &str, parameters: Value) -
 }
 
 async fn post(operator: &OperatorClient, path: &str, body: Value) -> Result<Value, Refusal> {
-    match operator.request(Method::POST, path, body.to_string().into()).await {
+    match operator
+        .request(Method::POST, path, body.to_string().into())
+        .await
+    {
         Ok(answer) => Ok(answer.body),
         Err(ClientError::Refused { status, body, .. }) => {
             Err((status, body["code"].as_str().unwrap_or_default().to_owned(), body))

@@ -17,7 +17,13 @@ async fn a_supervised_iphone_obeys_each_verb() {
     let server = TestServer::start().await;
     let mut phone = supervised(&server, Kind::IPhone).await;
     let id = phone.hardware.udid.clone();
-    act(&server, &id, "lock", json!({ "message": "Return me", "phone_number": "112" })).await;
+    act(
+        &server,
+        &id,
+        "lock",
+        json!({ "message": "Return me", "phone_number": "112" }),
+    )
+    .await;
     obeys(&mut phone, &["DeviceLock"]).await;
     let lock = phone.state.locked.clone().unwrap();
     assert_eq!((lock.message.as_deref(), lock.pin), (Some("Return me"), None));
@@ -26,12 +32,25 @@ async fn a_supervised_iphone_obeys_each_verb() {
     obeys(&mut phone, &["ClearPasscode"]).await;
     assert_eq!(phone.state.locked, None);
 
-    act(&server, &id, "lost-mode-on", json!({ "message": "Lost", "footnote": "Call" })).await;
+    act(
+        &server,
+        &id,
+        "lost-mode-on",
+        json!({ "message": "Lost", "footnote": "Call" }),
+    )
+    .await;
     act(&server, &id, "locate", json!({})).await;
     act(&server, &id, "play-sound", json!({})).await;
-    obeys(&mut phone, &["EnableLostMode", "DeviceLocation", "PlayLostModeSound"]).await;
+    obeys(
+        &mut phone,
+        &["EnableLostMode", "DeviceLocation", "PlayLostModeSound"],
+    )
+    .await;
     let lost = phone.state.lost_mode.clone().unwrap();
-    assert_eq!((lost.message.as_deref(), lost.footnote.as_deref(), lost.sounds), (Some("Lost"), Some("Call"), 1));
+    assert_eq!(
+        (lost.message.as_deref(), lost.footnote.as_deref(), lost.sounds),
+        (Some("Lost"), Some("Call"), 1)
+    );
     act(&server, &id, "lost-mode-off", json!({})).await;
     obeys(&mut phone, &["DisableLostMode"]).await;
     assert_eq!(phone.state.lost_mode, None);
@@ -39,21 +58,42 @@ async fn a_supervised_iphone_obeys_each_verb() {
     act(&server, &id, "rename", json!({ "name": "Lectern" })).await;
     act(&server, &id, "restart", json!({})).await;
     obeys(&mut phone, &["Settings", "RestartDevice"]).await;
-    assert_eq!((phone.state.device_name.as_str(), phone.state.restarts), ("Lectern", 1));
+    assert_eq!(
+        (phone.state.device_name.as_str(), phone.state.restarts),
+        ("Lectern", 1)
+    );
     act(&server, &id, "shutdown", json!({})).await;
     obeys(&mut phone, &["ShutDownDevice"]).await;
     assert_eq!(phone.state.shut_downs, 1);
 
     let wifi = profile("com.apple.wifi.managed", "");
-    act(&server, &id, "install-profile", json!({ "profile": STANDARD.encode(&wifi) })).await;
+    act(
+        &server,
+        &id,
+        "install-profile",
+        json!({ "profile": STANDARD.encode(&wifi) }),
+    )
+    .await;
     act(&server, &id, "list-profiles", json!({})).await;
     obeys(&mut phone, &["InstallProfile", "ProfileList"]).await;
     assert_eq!(phone.state.profiles[0].raw, wifi);
-    act(&server, &id, "remove-profile", json!({ "identifier": "org.example.profile" })).await;
+    act(
+        &server,
+        &id,
+        "remove-profile",
+        json!({ "identifier": "org.example.profile" }),
+    )
+    .await;
     obeys(&mut phone, &["RemoveProfile"]).await;
     assert!(phone.state.profiles.is_empty());
 
-    act(&server, &id, "install-app", json!({ "store_id": 361309726, "licensed": true })).await;
+    act(
+        &server,
+        &id,
+        "install-app",
+        json!({ "store_id": 361309726, "licensed": true }),
+    )
+    .await;
     obeys(&mut phone, &["InstallApplication"]).await;
     assert!(phone.state.managed_apps.contains("com.example.app361309726"));
 }
@@ -83,15 +123,24 @@ async fn a_retired_device_leaves_and_its_record_stays_until_it_is_deleted() {
     let server = TestServer::start().await;
     let mut phone = server.enrolled(Kind::IPhone).await;
     let id = phone.hardware.udid.clone();
-    assert_eq!(refusal(&server, &id, "delete", json!({})).await, (409, "enrollment_active".into()));
+    assert_eq!(
+        refusal(&server, &id, "delete", json!({})).await,
+        (409, "enrollment_active".into())
+    );
     act(&server, &id, "retire", json!({})).await;
     phone.connect().await.unwrap();
     assert!(!phone.is_enrolled());
     assert_eq!(server.enrollment(&id).await["state"], "checked_out");
-    assert_eq!(refusal(&server, &id, "lock", json!({})).await, (409, "enrollment_left".into()));
+    assert_eq!(
+        refusal(&server, &id, "lock", json!({})).await,
+        (409, "enrollment_left".into())
+    );
     act(&server, &id, "delete", json!({})).await;
     assert!(!server.knows(&id).await);
-    assert_eq!(refusal(&server, &id, "delete", json!({})).await, (404, "enrollment_unknown".into()));
+    assert_eq!(
+        refusal(&server, &id, "delete", json!({})).await,
+        (404, "enrollment_unknown".into())
+    );
 }
 
 #[tokio::test]
@@ -110,7 +159,10 @@ async fn an_enrolled_device_that_is_deleted_has_to_enroll_again() {
 #[tokio::test]
 async fn what_a_device_can_not_do_is_refused_before_it_is_queued() {
     let server = TestServer::start().await;
-    let (mac, tv) = (server.enrolled(Kind::Mac).await, server.enrolled(Kind::AppleTV).await);
+    let (mac, tv) = (
+        server.enrolled(Kind::Mac).await,
+        server.enrolled(Kind::AppleTV).await,
+    );
     let (mac_id, tv_id) = (mac.hardware.udid.clone(), tv.hardware.udid.clone());
     let phone = server.enrolled(Kind::IPhone).await;
     let phone_id = phone.hardware.udid.clone();
@@ -118,19 +170,43 @@ async fn what_a_device_can_not_do_is_refused_before_it_is_queued() {
         (&mac_id, "locate", json!({}), (409, "action_unsupported")),
         (&mac_id, "clear-passcode", json!({}), (409, "action_unsupported")),
         (&mac_id, "log-out", json!({}), (409, "action_unsupported")),
-        (&mac_id, "wipe", json!({ "return_to_service": {} }), (409, "action_unsupported")),
-        (&mac_id, "wipe", json!({ "preserve_data_plan": true }), (422, "action_invalid")),
+        (
+            &mac_id,
+            "wipe",
+            json!({ "return_to_service": {} }),
+            (409, "action_unsupported"),
+        ),
+        (
+            &mac_id,
+            "wipe",
+            json!({ "preserve_data_plan": true }),
+            (422, "field_invalid"),
+        ),
         (&tv_id, "lock", json!({}), (409, "action_unsupported")),
-        (&phone_id, "lock", json!({ "pin": "123456" }), (422, "action_invalid")),
+        (
+            &phone_id,
+            "lock",
+            json!({ "pin": "123456" }),
+            (422, "field_invalid"),
+        ),
         (&phone_id, "log-out", json!({}), (409, "action_unsupported")),
-        (&phone_id, "restart", json!({ "notify_user": true }), (422, "action_invalid")),
+        (
+            &phone_id,
+            "restart",
+            json!({ "notify_user": true }),
+            (422, "field_invalid"),
+        ),
         (&phone_id, "release", json!({}), (409, "not_held")),
-        (&phone_id, "rename", json!({ "name": "" }), (422, "action_invalid")),
+        (&phone_id, "rename", json!({ "name": "" }), (422, "field_invalid")),
         (&phone_id, "rename", json!({}), (400, "bad_body")),
         (&phone_id, "lock", json!({ "colour": "red" }), (400, "bad_body")),
     ] {
         let refused = refusal(&server, id, verb, parameters.clone()).await;
-        assert_eq!(refused, (expected.0, expected.1.to_owned()), "{verb} {parameters}");
+        assert_eq!(
+            refused,
+            (expected.0, expected.1.to_owned()),
+            "{verb} {parameters}"
+        );
     }
     let mac_user = mac.enrollment_id(&Channel::User("ada".into()));
     assert_eq!(

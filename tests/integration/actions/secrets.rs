@@ -43,7 +43,9 @@ async fn a_macs_pin_is_made_kept_and_shown_to_administrators_only() {
     let id = mac.hardware.udid.clone();
     let answer = act(&server, &id, "lock", json!({})).await;
     assert_eq!(answer["pin_kept"], true);
-    let queue = server.ask(Method::GET, &format!("/v1/queue/{id}"), Vec::new()).await;
+    let queue = server
+        .ask(Method::GET, &format!("/v1/queue/{id}"), Vec::new())
+        .await;
     assert_eq!(queue["commands"][0]["command"], Value::Null, "{queue}");
     let kept = reveal(&server, &id, "pin").await;
     let pin = kept[0]["value"].as_str().unwrap().to_owned();
@@ -51,9 +53,18 @@ async fn a_macs_pin_is_made_kept_and_shown_to_administrators_only() {
     let sealed_on_disk = !holds(&on_disk(&server), format!("<string>{pin}</string>").as_bytes());
     assert!(sealed_on_disk, "the PIN lies on the disk in the clear");
     obeys(&mut mac, &["DeviceLock"]).await;
-    assert_eq!(mac.state.locked.as_ref().unwrap().pin.as_deref(), Some(pin.as_str()));
+    assert_eq!(
+        mac.state.locked.as_ref().unwrap().pin.as_deref(),
+        Some(pin.as_str())
+    );
 
-    act(&server, &id, "wipe", json!({ "pin": "271828", "obliteration_behavior": "do_not_obliterate" })).await;
+    act(
+        &server,
+        &id,
+        "wipe",
+        json!({ "pin": "271828", "obliteration_behavior": "do_not_obliterate" }),
+    )
+    .await;
     obeys(&mut mac, &["EraseDevice"]).await;
     let erased = mac.state.erased.clone().unwrap();
     assert_eq!(erased.pin.as_deref(), Some("271828"));
@@ -61,7 +72,10 @@ async fn a_macs_pin_is_made_kept_and_shown_to_administrators_only() {
     // Also once the record is gone.
     act(&server, &id, "delete", json!({ "force": true })).await;
     let kept = reveal(&server, &id, "pin").await;
-    assert_eq!((kept[0]["value"].as_str(), kept[1]["value"].as_str()), (Some("271828"), Some(&*pin)));
+    assert_eq!(
+        (kept[0]["value"].as_str(), kept[1]["value"].as_str()),
+        (Some("271828"), Some(&*pin))
+    );
 }
 
 #[tokio::test]
@@ -94,10 +108,19 @@ async fn escrowed_tokens_are_revealed_as_they_were_escrowed() {
     let token = mac.set_bootstrap_token().await.unwrap();
     let revealed = reveal(&server, &mac.hardware.udid, "bootstrap-token").await;
     assert_eq!(revealed[0]["value"], STANDARD.encode(&token));
-    for (id, secret) in [(&id, "pin"), (&id, "bypass-code"), (&id, "bootstrap-token"), (&id, "diary")] {
+    for (id, secret) in [
+        (&id, "pin"),
+        (&id, "bypass-code"),
+        (&id, "bootstrap-token"),
+        (&id, "diary"),
+    ] {
         let path = format!("/v1/enrollments/{id}/reveal/{secret}");
         let refused = post(&server.operator, &path, json!({})).await.unwrap_err();
-        assert_eq!((refused.0, refused.1.as_str()), (404, "nothing_escrowed"), "{secret}");
+        assert_eq!(
+            (refused.0, refused.1.as_str()),
+            (404, "nothing_escrowed"),
+            "{secret}"
+        );
     }
     let path = "/v1/enrollments/NOBODY/reveal/pin";
     let refused = post(&server.operator, path, json!({})).await.unwrap_err();
@@ -114,7 +137,10 @@ async fn a_bypass_code_is_kept_and_not_shown_with_the_answer() {
     let handled = phone.connect().await.unwrap();
     let code = handled[0].result["ActivationLockBypassCode"].as_string().unwrap();
     let kept = reveal(&server, &id, "bypass-code").await;
-    assert_eq!((kept[0]["value"].as_str(), &kept[0]["command_uuid"]), (Some(code), &json!(command)));
+    assert_eq!(
+        (kept[0]["value"].as_str(), &kept[0]["command_uuid"]),
+        (Some(code), &json!(command))
+    );
     let shown = server
         .ask(Method::GET, &format!("/v1/commands/{command}"), Vec::new())
         .await;
@@ -122,5 +148,8 @@ async fn a_bypass_code_is_kept_and_not_shown_with_the_answer() {
     let raw = shown["enrollments"][0]["result_plist"].as_str().unwrap();
     assert!(!holds(&STANDARD.decode(raw).unwrap(), code.as_bytes()));
     assert!(!holds(&on_disk(&server), code.as_bytes()));
-    assert!(!matches!(handled[0].result.get("UDID"), None | Some(Plist::Data(_))));
+    assert!(!matches!(
+        handled[0].result.get("UDID"),
+        None | Some(Plist::Data(_))
+    ));
 }

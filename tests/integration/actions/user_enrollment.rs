@@ -53,7 +53,11 @@ async fn u1_u7_raw_commands_that_are_forbidden_are_refused_before_queueing() {
         for ids in [id.clone(), format!("{other},{id}")] {
             let path = format!("/v1/enqueue/{ids}?nopush=1&confirm_count=2");
             let body = command(&uuid(), request_type);
-            assert_eq!(server.refusal(Method::PUT, &path, body).await, 409, "{request_type}");
+            assert_eq!(
+                server.refusal(Method::PUT, &path, body).await,
+                409,
+                "{request_type}"
+            );
         }
     }
     assert_eq!(server.queue(&id).await, [""; 0]);
@@ -70,8 +74,17 @@ async fn u3_a_passcode_profile_becomes_six_digits_that_are_not_simple() {
         "com.apple.mobiledevice.passwordpolicy",
         "<key>maxPINAgeInDays</key><integer>90</integer><key>minLength</key><integer>12</integer>",
     );
-    let answer = act(&server, &id, "install-profile", json!({ "profile": STANDARD.encode(asked) })).await;
-    assert!(answer["warnings"][0].as_str().unwrap().contains("six digits"), "{answer}");
+    let answer = act(
+        &server,
+        &id,
+        "install-profile",
+        json!({ "profile": STANDARD.encode(asked) }),
+    )
+    .await;
+    assert!(
+        answer["warnings"][0].as_str().unwrap().contains("six digits"),
+        "{answer}"
+    );
     obeys(&mut phone, &["InstallProfile"]).await;
     let installed = plists::decode(&phone.state.profiles[0].raw).unwrap();
     let payload = installed["PayloadContent"].as_array().unwrap()[0]
@@ -92,8 +105,20 @@ async fn u3_a_passcode_profile_becomes_six_digits_that_are_not_simple() {
 async fn u5_apps_by_manifest_and_licensed_ones_go_and_others_do_not() {
     let server = TestServer::start().await;
     let (mut phone, id) = personal(&server).await;
-    act(&server, &id, "install-app", json!({ "manifest_url": "https://apps.example/a.plist" })).await;
-    act(&server, &id, "install-app", json!({ "store_id": 1, "licensed": true })).await;
+    act(
+        &server,
+        &id,
+        "install-app",
+        json!({ "manifest_url": "https://apps.example/a.plist" }),
+    )
+    .await;
+    act(
+        &server,
+        &id,
+        "install-app",
+        json!({ "store_id": 1, "licensed": true }),
+    )
+    .await;
     obeys(&mut phone, &["InstallApplication", "InstallApplication"]).await;
     for parameters in [
         json!({ "store_id": 1 }),
@@ -115,10 +140,25 @@ async fn u6_restrictions_that_are_not_obeyed_are_named() {
         "com.apple.applicationaccess",
         "<key>allowScreenShot</key><false/><key>allowCamera</key><false/>",
     );
-    let answer = act(&server, &id, "install-profile", json!({ "profile": STANDARD.encode(&asked) })).await;
+    let answer = act(
+        &server,
+        &id,
+        "install-profile",
+        json!({ "profile": STANDARD.encode(&asked) }),
+    )
+    .await;
     let warning = answer["warnings"][0].as_str().unwrap();
-    assert!(warning.contains("allowCamera") && !warning.contains("allowScreenShot"), "{warning}");
+    assert!(
+        warning.contains("allowCamera") && !warning.contains("allowScreenShot"),
+        "{warning}"
+    );
     let whole = server.enrolled(russet_sim::Kind::IPhone).await.hardware.udid;
-    let answer = act(&server, &whole, "install-profile", json!({ "profile": STANDARD.encode(&asked) })).await;
+    let answer = act(
+        &server,
+        &whole,
+        "install-profile",
+        json!({ "profile": STANDARD.encode(&asked) }),
+    )
+    .await;
     assert_eq!(answer["warnings"], Value::Array(Vec::new()));
 }

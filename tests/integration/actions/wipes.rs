@@ -44,7 +44,10 @@ async fn k_w11_no_more_devices_are_wiped_in_an_hour_than_may_be_whichever_way() 
     }
     act(&server, &ids[0], "wipe", json!({})).await;
     server.enqueue(&ids[1], "EraseDevice").await;
-    assert_eq!(refusal(&server, &ids[2], "wipe", json!({})).await, (429, "wipe_limit".into()));
+    assert_eq!(
+        refusal(&server, &ids[2], "wipe", json!({})).await,
+        (429, "wipe_limit".into())
+    );
     let url = format!("http://{}/v1/enqueue/{}", server.operator_authority, ids[2]);
     let request = Request::new(Method::PUT, &url).body(command(&uuid(), "EraseDevice"));
     let request = request
@@ -71,7 +74,8 @@ async fn k_w11_several_wipes_need_an_administrator_who_has_counted_them() {
         ids.push(server.enrolled(Kind::IPhone).await.hardware.udid);
     }
     let commander = operator(&server, "commander", &["command"]).await;
-    let job = |count: Option<u64>| json!({ "action": "wipe", "targets": { "ids": ids }, "confirm_count": count });
+    let job =
+        |count: Option<u64>| json!({ "action": "wipe", "targets": { "ids": ids }, "confirm_count": count });
     let forbidden = post(&commander, "/v1/jobs", job(Some(3))).await.unwrap_err();
     assert_eq!((forbidden.0, forbidden.1.as_str()), (403, "key_scope"));
     for count in [None, Some(2), Some(4)] {
@@ -81,7 +85,11 @@ async fn k_w11_several_wipes_need_an_administrator_who_has_counted_them() {
     }
     // The other way around the same fence.
     let path = format!("/v1/enqueue/{}?nopush=1", ids.join(","));
-    let raw = async |path: &str| server.refusal(Method::PUT, path, command(&uuid(), "EraseDevice")).await;
+    let raw = async |path: &str| {
+        server
+            .refusal(Method::PUT, path, command(&uuid(), "EraseDevice"))
+            .await
+    };
     assert_eq!(raw(&path).await, 422);
     assert_eq!(raw(&format!("{path}&confirm_count=2")).await, 422);
     for id in &ids {
@@ -116,5 +124,11 @@ async fn k_w11_a_job_that_meets_the_limit_waits_and_goes_on() {
     let job = json!({ "action": "wipe", "targets": { "ids": &ids[2..] } });
     assert_eq!(post(&server.operator, "/v1/jobs", job).await.unwrap_err().0, 429);
     let everything = json!({ "action": "wipe", "targets": { "ids": ids }, "confirm_count": 3 });
-    assert_eq!(post(&server.operator, "/v1/jobs", everything).await.unwrap_err().0, 429);
+    assert_eq!(
+        post(&server.operator, "/v1/jobs", everything)
+            .await
+            .unwrap_err()
+            .0,
+        429
+    );
 }

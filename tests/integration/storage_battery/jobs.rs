@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use russet::storage::{
     Batch, BatchOutcome, EnqueueOutcome, Enqueued, EnrollmentRemoval, Idempotency, JobAdvance, JobId,
-    JobRecord, JobRefusal, JobState, JobStep, KeptAnswer, KeyedRequest, MAX_SECRETS, NewCommand, NewJob, Page,
-    Sealed, SecretKind, SecretRecord, Storage, TargetLimit,
+    JobRecord, JobRefusal, JobState, JobStep, KeptAnswer, KeyedRequest, MAX_SECRETS, NewCommand, NewJob,
+    Page, Sealed, SecretKind, SecretRecord, Storage, TargetLimit,
 };
 
 use super::{Place, samples::*};
@@ -68,7 +68,11 @@ pub(super) async fn commands_of_a_batch_are_queued_together_with_their_secrets(p
         BatchOutcome::Done(vec![EnqueueOutcome::Duplicate, EnqueueOutcome::Duplicate])
     );
     let secrets = store.secrets(&id("A"), SecretKind::Pin).await.unwrap();
-    assert_eq!(secrets, [pin("A", "1", 0)], "what goes with a duplicate is passed over");
+    assert_eq!(
+        secrets,
+        [pin("A", "1", 0)],
+        "what goes with a duplicate is passed over"
+    );
     assert_eq!(drain(&*store, "A").await, ["1", "2"]);
 }
 
@@ -77,7 +81,12 @@ pub(super) async fn k_w11_targets_are_counted_however_they_come_and_bounded(plac
     enroll(&*store, &["A", "B", "C"]).await;
     enqueue(&*store, wipe("raw", &["A"], 0)).await;
     let hour = Duration::from_secs(3600);
-    let recent = async |seconds| store.recent_targets("EraseDevice", hour, at(seconds)).await.unwrap();
+    let recent = async |seconds| {
+        store
+            .recent_targets("EraseDevice", hour, at(seconds))
+            .await
+            .unwrap()
+    };
     assert_eq!(recent(1).await, 1);
     let two = limited(vec![wipe("two", &["B", "C"], 1)], 2);
     let BatchOutcome::OverLimit { retry_at } = store.enqueue_all(two.clone()).await.unwrap() else {
@@ -89,7 +98,10 @@ pub(super) async fn k_w11_targets_are_counted_however_they_come_and_bounded(plac
     assert!(matches!(one.unwrap(), BatchOutcome::Done(_)));
     // The same command again is no second wipe.
     let again = store.enqueue_all(limited(vec![wipe("one", &["B"], 1)], 2)).await;
-    assert_eq!(again.unwrap(), BatchOutcome::Done(vec![EnqueueOutcome::Duplicate]));
+    assert_eq!(
+        again.unwrap(),
+        BatchOutcome::Done(vec![EnqueueOutcome::Duplicate])
+    );
     let mut later = two;
     later.commands[0].at = retry_at;
     assert!(matches!(
@@ -114,12 +126,12 @@ pub(super) async fn secrets_outlive_their_enrollment_and_the_latest_are_kept(pla
     store.keep_secret(pin("AB", "other", 0)).await.unwrap();
     let removed = store.remove_enrollment(&id("A"), true, at(50)).await.unwrap();
     assert_eq!(removed, EnrollmentRemoval::Removed);
-    let expected: Vec<String> = (2..MAX_SECRETS + 2).rev().map(|number| number.to_string()).collect();
+    let expected: Vec<String> = (2..MAX_SECRETS + 2)
+        .rev()
+        .map(|number| number.to_string())
+        .collect();
     assert_eq!(kept(&*store, "A").await, expected);
-    assert_eq!(
-        store.secrets(&id("A"), SecretKind::BypassCode).await.unwrap(),
-        []
-    );
+    assert_eq!(store.secrets(&id("A"), SecretKind::BypassCode).await.unwrap(), []);
 }
 
 pub(super) async fn a_removed_enrollment_is_gone_with_its_users_and_queues(place: &dyn Place) {
@@ -134,7 +146,10 @@ pub(super) async fn a_removed_enrollment_is_gone_with_its_users_and_queues(place
     assert_eq!(next(&*store, "A").await, None);
     assert_eq!(next(&*store, "AB").await.as_deref(), Some("1"));
     let figures = store.figures().await.unwrap();
-    assert_eq!((figures.enrollments, figures.enrolled, figures.queued_commands), (1, 1, 1));
+    assert_eq!(
+        (figures.enrollments, figures.enrolled, figures.queued_commands),
+        (1, 1, 1)
+    );
     assert!(store.push_target(&id("A"), at(20)).await.unwrap().is_none());
 }
 
@@ -217,7 +232,10 @@ pub(super) async fn a_step_queues_and_advances_together_and_only_once(place: &dy
         ..page
     };
     let listing = store.job_refusals(&made.id, &page).await.unwrap();
-    assert_eq!((listing.rows[0].index, listing.rows[0].code.as_str()), (2, "supervision_needed"));
+    assert_eq!(
+        (listing.rows[0].index, listing.rows[0].code.as_str()),
+        (2, "supervision_needed")
+    );
     let last = step(&record, &["C"], Vec::new(), 9);
     let JobAdvance::Done(record, _) = store.advance_job(last).await.unwrap() else {
         panic!("the step was not made");
@@ -260,8 +278,13 @@ pub(super) async fn a_cancelled_job_takes_no_further_step(place: &dyn Place) {
     enroll(&*store, &["A"]).await;
     let made = job(&*store, "j", &["A".to_owned()]).await;
     let cancelled = store.cancel_job(&made.id, at(3)).await.unwrap().unwrap();
-    assert_eq!((cancelled.state, cancelled.ended_at), (JobState::Cancelled, Some(at(3))));
-    let late = store.advance_job(step(&made, &["A"], vec![command("1", &["A"])], 4)).await;
+    assert_eq!(
+        (cancelled.state, cancelled.ended_at),
+        (JobState::Cancelled, Some(at(3)))
+    );
+    let late = store
+        .advance_job(step(&made, &["A"], vec![command("1", &["A"])], 4))
+        .await;
     assert_eq!(late.unwrap(), JobAdvance::Stale);
     assert_eq!(next(&*store, "A").await, None);
     assert_eq!(store.cancel_job(&job_id("no"), at(3)).await.unwrap(), None);
