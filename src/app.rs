@@ -43,19 +43,22 @@ use crate::{
     },
     protocol::profile::Anchor,
     service::{
+        actions::{ActionSettings, Actions},
         ade::{
             accounts::Accounts, door::Door, settings_commands::EnrollmentSettings, sync::AdeSync,
             tokens::AdeTokens,
         },
         audit::Audit,
         checkin::{CheckInSettings, CheckIns},
-        commands::Commands,
+        commands::{Commands, secrecy::Secrecy},
         contacts::Contacts,
         enrollment::{Enrollments, ProfileTemplate},
         events::Events,
         holds::Holds,
+        idempotency::Idempotence,
         identity::Identities,
         issuance::{Issuer, IssuerSettings},
+        jobs::Jobs,
         keys::Keys,
         push::Pushes,
         push_certificates::PushCertificates,
@@ -108,6 +111,7 @@ pub struct App {
     audit: Audit,
     ends: Ends,
     events: Arc<Events>,
+    jobs: Arc<Jobs>,
     upkeep: Upkeep,
     pushes: Arc<Pushes>,
     ade: Arc<Door>,
@@ -185,6 +189,13 @@ impl App {
             Arc::clone(&attempts),
             check_in_settings(data_dir, config)?,
         ));
+        let enrollments = Arc::new(Enrollments::new(
+            Arc::clone(&store),
+            profile_signer(data_dir, config, &ca)?,
+            Arc::clone(&attempts),
+            profile_template(data_dir, config, &ca, device_address)?,
+        ));
+        let secrecy = Secrecy::new(Arc::clone(&sealer), Arc::clone(&enrollments));
         let commands = Arc::new(Commands::new(
             Arc::clone(&store),
             identities,
@@ -193,12 +204,23 @@ impl App {
             Arc::clone(&events),
             (Arc::clone(&ade_settings), holds.clone()),
             Arc::clone(&attempts),
+            (secrecy, config.actions.max_wipes_per_hour),
         ));
-        let enrollments = Arc::new(Enrollments::new(
+        let actions = Arc::new(Actions::new(
             Arc::clone(&store),
-            profile_signer(data_dir, config, &ca)?,
-            Arc::clone(&attempts),
-            profile_template(data_dir, config, &ca, device_address)?,
+            Arc::clone(&commands),
+            holds.clone(),
+            Arc::clone(&sealer),
+            ActionSettings {
+                enrollment_profile: config.enroll.profile_identifier.clone(),
+                wifi_profile: return_to_service_wifi(data_dir, config)?,
+            },
+        ));
+        let jobs = Arc::new(Jobs::new(
+            Arc::clone(&store),
+            Arc::clone(&actions),
+            Arc::clone(&commands),
+            Arc::clone(&sealer),
         ));
 
         let accounts = Arc::new(Accounts::new(Arc::clone(&store)));
@@ -239,6 +261,7 @@ impl App {
             development: config.dev.enabled,
         };
         let operator_door = OperatorDoor {
+            actions,
             ade_devices: ade_parts.devices,
             ade_sync: Arc::clone(&ade_parts.sync),
             ade_tokens: ade_tokens.clone(),
@@ -253,6 +276,8 @@ impl App {
             ade: Arc::clone(&ade),
             accounts,
             holds: holds.clone(),
+            idempotence: Idempotence::new(Arc::clone(&store)),
+            jobs: Arc::clone(&jobs),
             events: Arc::clone(&events),
             keys: Keys::new(Arc::clone(&store)),
             pushes: Arc::clone(&pushes),
@@ -276,11 +301,12 @@ impl App {
             audit,
             ends,
             events,
+            jobs,
             upkeep: Upkeep::new(
                 Arc::clone(&store),
                 contacts,
                 push_certificates,
-                results_kept,
+                (results_kept, config.actions.idempotency_window),
                 timeouts(config),
             ),
             limits: Limits {
@@ -390,6 +416,9 @@ impl App {
         let clock = self.clock.clone();
         let now = Arc::new(move || clock.now());
         servers.spawn(Arc::clone(&self.pushes).run(now, stop.clone()));
+        let clock = self.clock.clone();
+        let now = Arc::new(move || clock.now());
+        servers.spawn(Arc::clone(&self.jobs).run(now, stop.clone()));
         servers.spawn(Arc::clone(&self.ade_sync).run(stop.clone()));
         let mut upkeep = tokio::time::interval(Upkeep::INTERVAL);
         let mut often = tokio::time::interval(Duration::from_secs(5));
@@ -514,7 +543,8 @@ fn anchors(data_dir: &DataDir, config: &Config, ca: &DeviceAuthority) -> Result<
         .map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
 }
 
-fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
+/// The Wi-Fi profile for devices that return to service.
+fn return_to_service_wifi(data_dir: &DataDir, config: &Config) -> Result<Option<Vec<u8>>, StartError> {
     let read = |path: &PathBuf| {
         let path = data_dir.path(path);
         fs::read(&path).map_err(|error| {
@@ -524,15 +554,19 @@ fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSetti
             ))
         })
     };
+    config
+        .checkin
+        .return_to_service_wifi
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
     Ok(CheckInSettings {
         user_authenticate: config.checkin.user_authenticate,
         return_to_service: config.checkin.return_to_service,
-        return_to_service_wifi: config
-            .checkin
-            .return_to_service_wifi
-            .as_ref()
-            .map(read)
-            .transpose()?,
+        return_to_service_wifi: return_to_service_wifi(data_dir, config)?,
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `RUSSET_SERVER__DEVICE_LISTEN` sets `device_listen` of `[server]`: two underscores between the section and the key.
 
+mod actions;
 mod ade;
 mod ade_door;
 mod apns;
@@ -23,6 +24,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use actions::Actions;
 pub use ade::Ade;
 pub use ade_door::{BelowMinimumOs, PlatformSso, Release};
 pub use apns::Apns;
@@ -75,6 +77,8 @@ pub struct Config {
     pub enroll: Enroll,
     /// Answers to check-ins.
     pub checkin: CheckIn,
+    /// What operators have devices do.
+    pub actions: Actions,
     /// Automated Device Enrollment.
     pub ade: Ade,
     /// Push.
@@ -446,6 +450,7 @@ impl Config {
         {
             return invalid("scep.static_challenge", "at least 16 characters");
         }
+        self.actions.check()?;
         self.ade.check(self.dev.enabled)?;
         self.apns.check()?;
         self.reports.check()?;

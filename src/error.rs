@@ -70,6 +70,10 @@ codes! {
         "There is an account of that name.", "Choose another name, or remove the old account with `russet ade account remove`.";
     AccountUnknown = "account_unknown", NotFound,
         "There is no account of that name.", "List them with `russet ade account list`.";
+    ActionUnknown = "action_unknown", NotFound,
+        "There is no such action.", "See /openapi.json, or `russet device --help`, for the list.";
+    ActionUnsupported = "action_unsupported", Conflict,
+        "The device can't do that.", "The message says what it would need; nothing was queued.";
     AdeAppleFailed = "ade_apple_failed", Unavailable,
         "Apple's Device Assignment Services did not do it.", "What Apple said is in the message; `russet ade token show` tells how the token stands.";
     AdeDeviceUnknown = "ade_device_unknown", NotFound,
@@ -144,6 +148,8 @@ codes! {
         "The body did not arrive in time.", "Send it faster, or raise server.body_timeout.";
     BodyTooLarge = "body_too_large", TooLarge,
         "The body is larger than this endpoint takes.", "Send less; check-ins hold 1 MiB, command results 16 MiB, SCEP messages 2 MiB.";
+    BulkNotConfirmed = "bulk_not_confirmed", Invalid,
+        "Several devices would be wiped, and their number was not confirmed.", "Set confirm_count (`--confirm-count`) to the number of devices, if you mean all of them.";
     CertificateNotBound = "certificate_not_bound", IdentityMismatch,
         "The certificate does not speak for this enrollment.", "Enroll the device again with a profile made for it.";
     CertificateNotTrusted = "certificate_not_trusted", Forbidden,
@@ -158,6 +164,8 @@ codes! {
         "The program that answers declarative management can't be reached, or did not answer well.", "Look at it: declarative_management.forward_url names it, and the log says what it answered.";
     EnrollLinkSpent = "enroll_link_spent", Forbidden,
         "This enrollment link is not valid: it was used, it is too old, or it never existed.", "Ask for a new link (`russet enroll url`).";
+    EnrollmentActive = "enrollment_active", Conflict,
+        "The device is enrolled.", "Retire it first (`russet device retire`); to forget it all the same: `--force` (`force` in the API), and it has to enroll again.";
     EnrollmentAlive = "enrollment_alive", IdentityMismatch,
         "The device is enrolled, and this certificate was not made for it.", "Use a link bound to its serial number or UDID (`russet enroll url --serial …`), or `russet device allow-reenroll`.";
     EnrollmentClosed = "enrollment_closed", Forbidden,
@@ -178,10 +186,18 @@ codes! {
         "There are as many hooks as there may be.", "Remove one that is not used any more with `russet hook remove`.";
     HookUnknown = "hook_unknown", NotFound,
         "There is no hook of that name.", "List them with `russet hook list`.";
+    IdempotencyKeyBusy = "idempotency_key_busy", Conflict,
+        "A request with this Idempotency-Key is being carried out.", "Wait a moment, then send it again to get its answer.";
+    IdempotencyKeyReused = "idempotency_key_reused", Invalid,
+        "This Idempotency-Key was sent with another request.", "Use a new key for each request; repeat one only with the very same method, address and body.";
     IdentityMissing = "identity_missing", Forbidden,
         "The request carries no device identity.", "Present the client certificate in TLS, or send an Mdm-Signature.";
     Internal = "internal", Internal,
         "Something went wrong in the server.", "See the server's log under the request id.";
+    JobEnded = "job_ended", Conflict,
+        "The job has ended.", "Nothing; `russet job show` tells what it has done.";
+    JobUnknown = "job_unknown", NotFound,
+        "There is no such job.", "List them with `russet job list`; ended ones are kept for retention.results_days.";
     KeyMissing = "key_missing", Unauthenticated,
         "No API key, or not a valid one.", "Send it as the password of HTTP Basic (any user name) or as a Bearer token; make one with `russet apikey create`.";
     KeyScope = "key_scope", Forbidden,
@@ -210,10 +226,14 @@ codes! {
         "The device is not held in Setup Assistant.", "Nothing; `russet device show` tells where it stands.";
     NotFound = "not_found", NotFound,
         "There is nothing at this address.", "See the README for the list of endpoints.";
+    NothingEscrowed = "nothing_escrowed", NotFound,
+        "No such secret of this device is kept.", "`russet device show` tells what is; a device escrows tokens after it has enrolled, and bypass codes are asked for with `russet device bypass-code`.";
     OsTooOld = "os_too_old", Forbidden,
         "The device's system is older than this server enrolls.", "Update the device, then enroll it again; ade.minimum_os has the versions.";
     PreconditionFailed = "precondition_failed", Conflict,
         "Somebody else has changed it since you looked.", "Look at it again, and repeat the change with its new ETag if it is still meant.";
+    ProfileRefused = "profile_refused", Invalid,
+        "The configuration profile can't be installed by a command.", "Correct what the message names.";
     PushCertificateExpired = "push_certificate_expired", Malformed,
         "The push certificate has expired.", "Renew it at identity.apple.com/pushcert (`russet push-cert renew` says how) and import the new file.";
     PushCertificateNotYetValid = "push_certificate_not_yet_valid", Malformed,
@@ -248,6 +268,8 @@ codes! {
         "The device can't become the Shared iPad that its profile asks for.", "Wipe it, and give it a profile without shared_ipad first.";
     StoreUnavailable = "store_unavailable", Unavailable,
         "The server can't reach its store at present.", "Try again; check the disk's free space and the server's log.";
+    SupervisionNeeded = "supervision_needed", Conflict,
+        "Only a supervised device does that.", "Supervise it: erase it, and enroll it by Automated Device Enrollment or with Apple Configurator.";
     TermsNotSigned = "terms_not_signed", Unavailable,
         "New terms of Apple wait to be accepted.", "Have an administrator sign in at business.apple.com or school.apple.com and accept them; it goes on by itself then.";
     TokenAccessDenied = "token_access_denied", Unavailable,
@@ -278,12 +300,18 @@ codes! {
         "Too many requests from this address were refused.", "Try again after the time that Retry-After names.";
     Unassigned = "unassigned", Forbidden,
         "This device is not assigned to this server.", "Assign it in Apple Business Manager, then `russet ade sync`; `russet ade why` tells more of one device.";
+    UnlockTokenMissing = "unlock_token_missing", Conflict,
+        "The device has escrowed no unlock token, without which its passcode can't be cleared.", "It sends one when it enrolls while it has no passcode; otherwise erase it with `russet device wipe`.";
     UserCancelled = "user_cancelled", Forbidden,
         "The user cancelled the enrollment.", "Ask the user to enroll again, and to keep the profile.";
     UserDeclined = "user_declined", Forbidden,
         "This server does not manage that user.", "Nothing; the device asks again at the next login.";
+    UserEnrollmentForbids = "user_enrollment_forbids", Conflict,
+        "A device of a person's own does not take that.", "User Enrollment takes lock, refresh, retire and delete, profiles, and apps that are licensed to users or come by manifest; for more, enroll the device as a whole.";
     WebAuthenticationRequired = "web_authentication_required", Forbidden,
         "On this device its user has to log in first.", "Enroll it from Setup Assistant, which shows the login page.";
+    WipeLimit = "wipe_limit", TooSoon,
+        "As many devices were wiped within an hour as may be.", "Wait as long as Retry-After says, or raise actions.max_wipes_per_hour; a job goes on by itself.";
 }
 
 /// A failure with its code, what exactly is wrong, and for the log only its cause.

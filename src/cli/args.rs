@@ -5,7 +5,11 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    ade::AdeVerb, audit::args::AuditVerb, command::args::CommandVerb, hook::args::HookVerb,
+    actions::args::{ActionVerb, JobVerb},
+    ade::AdeVerb,
+    audit::args::AuditVerb,
+    command::args::CommandVerb,
+    hook::args::HookVerb,
     report::ReportVerb,
 };
 use crate::service::access::Scope;
@@ -104,6 +108,13 @@ pub enum Verb {
     /// Sets up a data directory. Nothing that exists is overwritten.
     #[command(after_help = EXIT_CODES)]
     Init(InitArgs),
+    /// Actions for many devices.
+    #[command(after_help = EXIT_CODES)]
+    Job {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: JobVerb,
+    },
     /// What Prometheus and Grafana need to watch this server.
     Metrics {
         /// What of it.
@@ -203,6 +214,9 @@ pub enum ConfigVerb {
 /// `russet device …`
 #[derive(Debug, Subcommand)]
 pub enum DeviceVerb {
+    /// What devices do.
+    #[command(flatten)]
+    Action(ActionVerb),
     /// Lets a device that was wiped enroll again with any profile.
     AllowReenroll {
         /// Enrollment id, or serial number.

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and how answers look.
 
+mod actions;
 mod ade;
 mod args;
 mod audit;
@@ -76,6 +77,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Enroll { verb } => remote::enroll(cli, output, verb).await,
         Verb::Hook { verb } => hook::run(cli, output, verb).await,
         Verb::Init(args) => init::run(args, output, &data_dir).await,
+        Verb::Job { verb } => actions::job::run(cli, output, verb).await,
         Verb::Metrics { verb } => {
             print!(
                 "{}",

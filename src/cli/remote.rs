@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{
+    actions,
     args::{Cli, DeviceVerb, EnrollVerb},
     output::{CliError, EXIT_FAILED, EXIT_REFUSED, Output},
     report,
@@ -154,6 +155,7 @@ pub(super) async fn enroll(cli: &Cli, output: Output, verb: &EnrollVerb) -> Resu
 pub(super) async fn device(cli: &Cli, output: Output, verb: &DeviceVerb) -> Result<(), CliError> {
     let client = client(cli).await?;
     match verb {
+        DeviceVerb::Action(verb) => actions::run(&client, output, verb).await?,
         DeviceVerb::AllowReenroll { id } => {
             let id = resolve(&client, id).await?;
             let answer = client
@@ -332,7 +334,7 @@ fn xml(dictionary: &plist::Dictionary) -> Result<Vec<u8>, CliError> {
     crate::protocol::plist::to_xml(dictionary).map_err(CliError::usage)
 }
 
-async fn wait_for(
+pub(super) async fn wait_for(
     client: &Client,
     output: Output,
     uuid: &str,
@@ -382,7 +384,7 @@ async fn wait_for(
     }
 }
 
-fn enrollment_path(id: &str, rest: &str) -> String {
+pub(super) fn enrollment_path(id: &str, rest: &str) -> String {
     format!("/v1/enrollments/{}{rest}", segment(id))
 }
 

@@ -202,7 +202,7 @@ pub(super) async fn retry(
     let Retry { ids } = door.json(&headers, body).await?;
     let report = door
         .commands
-        .retry(&uuid, ids, Some(trail.ride()), door.clock.now())
+        .retry(&operator, &uuid, ids, Some(trail.ride()), door.clock.now())
         .await;
     trail.rode(&report);
     let report = report?;

@@ -211,7 +211,13 @@ pub(super) async fn renew_identity(
     let command = to_xml(&command).map_err(Error::internal)?;
     let report = door
         .commands
-        .enqueue(vec![id.clone()], command, EnqueueOptions::default(), now)
+        .enqueue(
+            &operator,
+            vec![id.clone()],
+            command,
+            EnqueueOptions::default(),
+            now,
+        )
         .await?;
     if let Some(code) = report.targets.first().and_then(|target| target.outcome.err()) {
         return Err(Error::with(code, id).into());

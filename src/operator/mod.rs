@@ -15,6 +15,7 @@
 //!   `contract.rs` refuses parameters that the document does not name, and bodies of another media type.
 //! * Where edits race, answers carry an `ETag` and changes heed `If-Match` (`etag.rs`).
 
+mod actions;
 mod ade;
 mod audit;
 pub mod auth;
@@ -27,7 +28,9 @@ mod etag;
 mod figures;
 mod health;
 mod hooks;
+mod idempotency;
 mod input;
+mod jobs;
 mod keys;
 mod links;
 mod nanomdm;
@@ -57,6 +60,7 @@ use crate::{
     clock::Clock,
     net::{body::Bodies, log},
     service::{
+        actions::Actions,
         ade::{
             accounts::Accounts, devices::AdeDevices, door::Door, profiles::Profiles, sync::AdeSync,
             tokens::AdeTokens, why::Explainer,
@@ -67,6 +71,8 @@ use crate::{
         enrollment::Enrollments,
         events::Events,
         holds::Holds,
+        idempotency::Idempotence,
+        jobs::Jobs,
         keys::Keys,
         push::Pushes,
         push_certificates::PushCertificates,
@@ -84,6 +90,8 @@ pub type DeviceClass = (&'static str, &'static str, &'static str);
 /// All that the operator-facing handlers need.
 #[derive(Debug)]
 pub struct OperatorDoor {
+    /// What devices are had to do.
+    pub actions: Arc<Actions>,
     /// Devices of Apple's list.
     pub ade_devices: Arc<AdeDevices>,
     /// Keeping up with that list.
@@ -112,6 +120,10 @@ pub struct OperatorDoor {
     pub accounts: Arc<Accounts>,
     /// Holds in Setup Assistant.
     pub holds: Holds,
+    /// Answers to repeat.
+    pub idempotence: Idempotence,
+    /// Actions for many devices.
+    pub jobs: Arc<Jobs>,
     /// Events, and the hooks that get them.
     pub events: Arc<Events>,
     /// API keys.
@@ -142,7 +154,12 @@ type Routes = OpenApiRouter<Arc<OperatorDoor>>;
 /// The operator-facing routes.
 pub fn router(door: Arc<OperatorDoor>) -> Router {
     let contract = Arc::new(Contract::of(&document()));
+    let repeatable = repeatable().route_layer(middleware::from_fn_with_state(
+        Arc::clone(&door),
+        idempotency::keyed,
+    ));
     let guarded = guarded()
+        .merge(repeatable)
         .route_layer(middleware::from_fn_with_state(contract, contract::hold))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), audit::layer))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
@@ -159,6 +176,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     let (_, document) = OpenApiRouter::with_openapi(openapi::base())
         .merge(open())
         .merge(guarded())
+        .merge(repeatable())
         .split_for_parts();
     openapi::complete(document)
 }
@@ -173,9 +191,17 @@ fn open() -> Routes {
         .routes(routes!(openapi::show))
 }
 
+/// Those of them that take an `Idempotency-Key`.
+fn repeatable() -> Routes {
+    actions::routes()
+        .routes(routes!(jobs::list, jobs::create))
+        .merge(nanomdm::repeatable())
+}
+
 /// The routes that ask who it is.
 fn guarded() -> Routes {
     OpenApiRouter::new()
+        .routes(routes!(actions::reveal))
         .routes(routes!(commands::show))
         .routes(routes!(commands::cancel))
         .routes(routes!(enrollments::list))
@@ -188,6 +214,8 @@ fn guarded() -> Routes {
         .routes(routes!(hooks::letters::list, hooks::letters::forget))
         .routes(routes!(hooks::letters::replay))
         .routes(routes!(hooks::test))
+        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::cancel))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::remove))
         .routes(routes!(links::create))

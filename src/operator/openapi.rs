@@ -69,6 +69,7 @@ pub(super) struct NanoProblem {
     components(schemas(NanoProblem, Problem, ProblemField)),
     tags(
         (name = "access", description = "Who may use this API, and for what."),
+        (name = "actions", description = "What devices are had to do, one by one or many at once."),
         (name = "ade", description = "Automated Device Enrollment."),
         (name = "audit", description = "Who did what to which device."),
         (name = "commands", description = "Commands, their queues and results."),

@@ -1,7 +1,9 @@
 //! Wire types: what devices and operators send, and what they get. Pure: no async, no I/O, no clock.
 
+pub mod actions;
 pub mod ade;
 pub mod catalogue;
+pub mod command;
 pub mod ids;
 pub mod machine_info;
 pub mod mdm;

@@ -32,8 +32,8 @@ use crate::{
 };
 
 /// What a secret is sealed for, so that one can't be passed off as another.
-const BOOTSTRAP_TOKEN: &str = "bootstrap-token";
-const UNLOCK_TOKEN: &str = "unlock-token";
+pub(in crate::service) const BOOTSTRAP_TOKEN: &str = "bootstrap-token";
+pub(in crate::service) const UNLOCK_TOKEN: &str = "unlock-token";
 
 /// How check-ins are answered where the operator has a say.
 #[derive(Clone, Debug)]

@@ -1,7 +1,11 @@
 //! The command queue: what operators enqueue, what devices fetch and answer.
 
+mod batch;
+pub mod guard;
 mod retry;
+pub mod secrecy;
 mod tally;
+mod target;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,13 +18,14 @@ use crate::{
     error::{Code, Error, Result},
     pki::identity::ClientCertificate,
     protocol::{
-        catalogue::{self, OsVersion, Platform, Target},
+        catalogue::{self, Reason},
         ids::{CommandUuid, EnrollmentId},
         mdm::{CommandReport, ReportStatus, Sender},
         plist::decode,
         time::Timestamp,
     },
     service::{
+        access::Operator,
         ade::settings_commands::EnrollmentSettings,
         admission,
         contacts::Contacts,
@@ -36,6 +41,10 @@ use crate::{
     },
 };
 
+pub(in crate::service) use batch::Ordered;
+use secrecy::Secrecy;
+pub(in crate::service) use target::{platform, target};
+
 /// When and in which order a command shall be offered.
 #[derive(Clone, Copy, Debug)]
 pub struct EnqueueOptions {
@@ -47,6 +56,8 @@ pub struct EnqueueOptions {
     pub not_before: Option<Timestamp>,
     /// Not offered from here on.
     pub expires_at: Option<Timestamp>,
+    /// How many devices the operator says are wiped, if that is what the command does.
+    pub confirm_count: Option<u64>,
 }
 
 impl Default for EnqueueOptions {
@@ -56,6 +67,7 @@ impl Default for EnqueueOptions {
             priority: 0,
             not_before: None,
             expires_at: None,
+            confirm_count: None,
         }
     }
 }
@@ -95,10 +107,9 @@ pub struct Commands {
     ade_settings: Arc<EnrollmentSettings>,
     holds: Holds,
     attempts: Arc<Attempts>,
+    secrecy: Secrecy,
+    max_wipes_per_hour: u64,
 }
-
-/// How many targets get their warnings worked out; a fleet's worth of look-ups would cost more than it tells.
-const MAX_WARNED_TARGETS: usize = 1_000;
 
 impl Commands {
     /// Puts the parts together.
@@ -110,6 +121,7 @@ impl Commands {
         events: Arc<Events>,
         (ade_settings, holds): (Arc<EnrollmentSettings>, Holds),
         attempts: Arc<Attempts>,
+        (secrecy, max_wipes_per_hour): (Secrecy, u64),
     ) -> Self {
         Self {
             store,
@@ -120,6 +132,8 @@ impl Commands {
             ade_settings,
             holds,
             attempts,
+            secrecy,
+            max_wipes_per_hour,
         }
     }
 
@@ -160,7 +174,7 @@ impl Commands {
                 status,
                 user_approved,
             } => {
-                let report = Report {
+                let mut report = Report {
                     enrollment: sender.id.clone(),
                     uuid,
                     status,
@@ -168,6 +182,7 @@ impl Commands {
                     at: now,
                     event,
                 };
+                self.secrecy.keep(self.store.as_ref(), &mut report).await?;
                 let next = self.answer(sender, report, &device).await?;
                 if user_approved.is_some() {
                     self.approved(sender, &device, user_approved).await?;
@@ -187,7 +202,10 @@ impl Commands {
         if next.is_none() {
             self.pushes.drained(&sender.id, now);
         }
-        Ok(next)
+        match next {
+            Some(next) => self.secrecy.open(&device, next, now).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// What a held device with an empty queue gets: the command that releases it. Whatever fails here is tried again at
@@ -279,21 +297,24 @@ impl Commands {
                 .is_some_and(|command| command.request_type == request_type))
     }
 
-    /// Queues one command for many enrollments.
+    /// Queues one command for many enrollments, on an operator's behalf.
     pub async fn enqueue(
         &self,
+        operator: &Operator,
         ids: Vec<EnrollmentId>,
         payload: Vec<u8>,
         options: EnqueueOptions,
         now: Timestamp,
     ) -> Result<EnqueueReport> {
-        self.enqueue_audited(ids, payload, options, None, now).await
+        self.enqueue_audited(operator, ids, payload, options, None, now)
+            .await
     }
 
     /// The same, with the audit entry that tells of it, which is stored in the same step: there is none without a
     /// command or a refusal ([`Code::CommandExists`]), and no command without it.
     pub async fn enqueue_audited(
         &self,
+        operator: &Operator,
         ids: Vec<EnrollmentId>,
         payload: Vec<u8>,
         options: EnqueueOptions,
@@ -310,8 +331,11 @@ impl Commands {
                 "expires lies before the command could be offered",
             ));
         }
+        if request_type == guard::ERASE_DEVICE {
+            guard::confirm(operator, ids.len(), options.confirm_count)?;
+        }
         let mut warnings = Vec::with_capacity(ids.len());
-        for id in ids.iter().take(MAX_WARNED_TARGETS) {
+        for id in &ids {
             warnings.push(self.warnings(id, &request_type).await?);
         }
         if let Some(entry) = &mut audit {
@@ -322,7 +346,7 @@ impl Commands {
             let details = details.map(|(key, text)| (key.to_owned(), text.to_owned()));
             entry.details.extend(details);
         }
-        let command = NewCommand {
+        let mut command = NewCommand {
             uuid: command_uuid.clone(),
             request_type: request_type.clone(),
             payload,
@@ -334,7 +358,9 @@ impl Commands {
             at: now,
             audit,
         };
-        let EnqueueOutcome::Done(outcomes) = self.store.enqueue(command).await? else {
+        self.secrecy.seal(&mut command)?;
+        let outcome = self.queue_all(vec![command], Vec::new(), now).await?.pop();
+        let Some(EnqueueOutcome::Done(outcomes)) = outcome else {
             return Err(Error::with(Code::CommandExists, command_uuid));
         };
         let queued: Vec<_> = outcomes
@@ -354,11 +380,7 @@ impl Commands {
             .into_iter()
             .map(|(id, outcome)| TargetReport {
                 id,
-                outcome: match outcome {
-                    Enqueued::CheckedOut => Err(Code::EnrollmentLeft),
-                    Enqueued::Queued => Ok(()),
-                    Enqueued::Unknown => Err(Code::EnrollmentUnknown),
-                },
+                outcome: batch::refused(outcome).map_or(Ok(()), Err),
                 push: match outcome {
                     Enqueued::Queued if options.wake => pushes.next(),
                     _ => None,
@@ -378,21 +400,16 @@ impl Commands {
         let Some(row) = self.store.enrollment(id).await? else {
             return Ok(Vec::new());
         };
-        let product = row.device.product_name.as_deref().or(row.device.model.as_deref());
-        let target = Target {
-            enrollment: id,
-            kind: row.record.kind,
-            platform: product.and_then(Platform::from_product_name),
-            os_version: row.device.os_version.as_deref().and_then(OsVersion::parse),
-            supervised: row.record.ade.as_ref().map(|ade| ade.supervised),
-            automated_enrollment: row.record.ade.as_ref().map(|_| true),
-            shared_ipad: None,
-            access_rights: None,
-        };
-        Ok(catalogue::objections(request_type, &target)
-            .iter()
-            .map(ToString::to_string)
-            .collect())
+        let objections = catalogue::objections(request_type, &target(&row));
+        // What a device of a person's own must not be asked for is not asked (requirements U1, U7).
+        let forbidden = objections.iter().find(|objection| {
+            row.record.kind.is_user_enrollment()
+                && matches!(objection.reason, Reason::Supervision | Reason::UserEnrollment)
+        });
+        if let Some(objection) = forbidden {
+            return Err(Error::with(Code::UserEnrollmentForbids, objection));
+        }
+        Ok(objections.iter().map(ToString::to_string).collect())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rules. Async; knows the storage traits, `pki` and what requests it may have sent, never HTTP or a database.
 
 pub mod access;
+pub mod actions;
 pub mod ade;
 pub mod admission;
 pub mod audit;
@@ -12,8 +13,10 @@ pub mod declarations;
 pub mod enrollment;
 pub mod events;
 pub mod holds;
+pub mod idempotency;
 pub mod identity;
 pub mod issuance;
+pub mod jobs;
 pub mod keys;
 pub mod push;
 pub mod push_certificates;

@@ -28,6 +28,7 @@ pub struct Upkeep {
     push_certificates: PushCertificates,
     results_kept: Duration,
     timeouts: Timeouts,
+    keys_kept: Duration,
 }
 
 impl Upkeep {
@@ -39,7 +40,7 @@ impl Upkeep {
         store: Arc<dyn Storage>,
         contacts: Arc<Contacts>,
         push_certificates: PushCertificates,
-        results_kept: Duration,
+        (results_kept, keys_kept): (Duration, Duration),
         timeouts: Timeouts,
     ) -> Self {
         Self {
@@ -48,6 +49,7 @@ impl Upkeep {
             push_certificates,
             results_kept,
             timeouts,
+            keys_kept,
         }
     }
 
@@ -70,6 +72,8 @@ impl Upkeep {
         // A spent challenge is kept for a day: it answers a device that repeats its request.
         let spent = now.minus(Duration::from_secs(24 * 3600));
         while self.store.purge_challenges(spent, BATCH).await? == BATCH {}
+        while self.store.purge_jobs(now.minus(self.results_kept), BATCH).await? >= BATCH {}
+        while self.store.purge_keyed(now.minus(self.keys_kept), BATCH).await? == BATCH {}
         while self.store.purge_removed_ade_tokens(BATCH).await? == BATCH {}
         // After the contacts: they tell who is still there.
         self.timeouts.run(&self.store, now).await?;

@@ -10,10 +10,14 @@
 mod ade;
 mod attempts;
 mod audit;
+mod batches;
 mod events;
+mod idempotency;
+mod jobs;
 mod pushes;
 mod records;
 mod reports;
+mod secrets;
 pub mod sled;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -23,10 +27,14 @@ use async_trait::async_trait;
 pub use ade::*;
 pub use attempts::*;
 pub use audit::*;
+pub use batches::*;
 pub use events::*;
+pub use idempotency::*;
+pub use jobs::*;
 pub use pushes::*;
 pub use records::*;
 pub use reports::*;
+pub use secrets::*;
 
 use crate::{
     error::{Code, Error},
@@ -203,6 +211,17 @@ pub struct EnrollmentRow {
     pub last_seen: Option<Timestamp>,
 }
 
+/// What became of the removal of an enrollment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnrollmentRemoval {
+    /// It is gone.
+    Removed,
+    /// It is enrolled, and stays.
+    StillEnrolled,
+    /// No such enrollment.
+    Unknown,
+}
+
 /// Enrollments.
 #[async_trait]
 pub trait EnrollmentStore: Send + Sync {
@@ -240,6 +259,16 @@ pub trait EnrollmentStore: Send + Sync {
     /// Writes down the latest contact of each. An older time than the stored one changes nothing; an unknown
     /// enrollment is passed over.
     async fn seen(&self, contacts: Vec<(EnrollmentId, Timestamp)>) -> StoreResult<()>;
+
+    /// Forgets an enrollment, and a device channel's user channels with it; their unfinished commands are closed as
+    /// cancelled. Unless `also_enrolled`, one that is [`EnrollmentState::Enrolled`] stays. Its secrets stay, and results
+    /// until they are purged.
+    async fn remove_enrollment(
+        &self,
+        id: &EnrollmentId,
+        also_enrolled: bool,
+        at: Timestamp,
+    ) -> StoreResult<EnrollmentRemoval>;
 }
 
 /// What became of an enqueue for one target.
@@ -321,6 +350,17 @@ pub trait CommandStore: Send + Sync {
     /// Queues one command for all its targets, in one step. Its audit entry is stored in the same step, with the targets
     /// that were queued; also where nothing else is stored, and then as refused.
     async fn enqueue(&self, command: NewCommand) -> StoreResult<EnqueueOutcome>;
+
+    /// Queues several commands, each for all its targets, in one step, unless that would exceed their limit.
+    async fn enqueue_all(&self, batch: Batch) -> StoreResult<BatchOutcome>;
+
+    /// How many targets commands of a [`COUNTED`] request type had over the `window` before `now`.
+    async fn recent_targets(
+        &self,
+        request_type: &str,
+        window: std::time::Duration,
+        now: Timestamp,
+    ) -> StoreResult<u64>;
 
     /// The command to offer now: the first in order whose `not_before` has come and whose `expires_at` has not,
     /// and which has not been answered `NotNow` if `skip_not_now`. Changes nothing: the same command is offered
@@ -552,6 +592,9 @@ pub trait Storage:
     + AdeStore
     + AuditStore
     + ReportStore
+    + IdempotencyStore
+    + JobStore
+    + SecretStore
     + fmt::Debug
 {
     /// Succeeds when the store can be read and written.

@@ -1,7 +1,7 @@
 //! Commands that change the device.
 
 use super::connect::Status;
-use super::{Channel, Device, InstalledProfile, Lock};
+use super::{Channel, Device, Erasure, InstalledProfile, Lock, LostMode};
 use crate::error::{At, Problem, Result, Step};
 use crate::messages::{MCMDM_ERROR_DOMAIN, error_item};
 use crate::plists::{Dictionary, Keys, Value, dictionary, missing};
@@ -20,6 +20,7 @@ pub(super) enum After {
     Nothing,
     Erase,
     Restart,
+    ShutDown,
     Synchronise(Option<Vec<u8>>),
     Unenroll,
 }
@@ -104,16 +105,18 @@ impl Device {
             "DeleteUser" => return self.delete_user(command),
             "DeviceConfigured" => self.state.awaiting_configuration = false,
             "DeviceLock" => return self.lock(command),
-            "DisableLostMode" => self.state.lost_mode = false,
+            "DisableLostMode" => self.state.lost_mode = None,
             "EnableLostMode" => {
-                if command
-                    .string("Message")?
-                    .or(command.string("PhoneNumber")?)
-                    .is_none()
-                {
+                let lost = LostMode {
+                    message: command.string("Message")?,
+                    phone_number: command.string("PhoneNumber")?,
+                    footnote: command.string("Footnote")?,
+                    sounds: 0,
+                };
+                if lost.message.is_none() && lost.phone_number.is_none() {
                     return Err(missing("Message"));
                 }
-                self.state.lost_mode = true;
+                self.state.lost_mode = Some(lost);
             }
             "EraseDevice" => return self.erase(command),
             "InstallApplication" => return self.install_application(command),
@@ -128,7 +131,22 @@ impl Device {
                 }
             }
             "RemoveProfile" => return self.remove_profile(channel, command),
-            "RestartDevice" | "ShutDownDevice" => return Ok(Answer::then(After::Restart)),
+            "LogOutUser" => {
+                if !self.options.shared_ipad {
+                    return Ok(Answer::refused(
+                        MCMDM_ERROR_DOMAIN,
+                        12008,
+                        "Only a Shared iPad logs its user out.",
+                    ));
+                }
+                self.state.log_outs += 1;
+            }
+            "PlayLostModeSound" => match &mut self.state.lost_mode {
+                Some(lost) => lost.sounds += 1,
+                None => return Ok(not_lost()),
+            },
+            "RestartDevice" => return Ok(Answer::then(After::Restart)),
+            "ShutDownDevice" => return Ok(Answer::then(After::ShutDown)),
             "Settings" => return self.change_settings(command),
             _ => {}
         }
@@ -145,6 +163,10 @@ impl Device {
             }
             After::Restart => {
                 self.state.restarts += 1;
+                self.client.disconnect();
+            }
+            After::ShutDown => {
+                self.state.shut_downs += 1;
                 self.client.disconnect();
             }
         }
@@ -228,11 +250,21 @@ impl Device {
 
     fn erase(&mut self, command: &Dictionary) -> Result<Answer, Problem> {
         self.state.return_to_service = None;
+        let mut erasure = Erasure {
+            pin: command.string("PIN")?,
+            preserve_data_plan: command.boolean("PreserveDataPlan")?.unwrap_or(false),
+            disallow_proximity_setup: command.boolean("DisallowProximitySetup")?.unwrap_or(false),
+            obliteration_behavior: command.string("ObliterationBehavior")?,
+            ..Erasure::default()
+        };
         if let Some(service) = command.dictionary("ReturnToService")?
             && service.boolean("Enabled")?.ok_or_else(|| missing("Enabled"))?
         {
+            erasure.returns_to_service = true;
+            erasure.wifi_profile = service.data("WiFiProfileData")?.map(|p| encode::base64(&p));
             self.state.return_to_service = service.data("MDMProfileData")?.map(|p| encode::base64(&p));
         }
+        self.state.erased = Some(erasure);
         Ok(Answer::then(After::Erase))
     }
 
@@ -314,6 +346,10 @@ impl Device {
             let text = format!("The setting “{name}” is not supported.");
             return Ok(Some(error_item(MCMDM_ERROR_DOMAIN, 12050, &text)));
         }
+        if name == "DeviceName" && !is_mac && !self.state.supervised {
+            let text = "Only a supervised device is renamed.";
+            return Ok(Some(error_item(MCMDM_ERROR_DOMAIN, 12009, text)));
+        }
         if name == "DeviceName" {
             self.state.device_name = item.required_string("DeviceName")?;
         }
@@ -321,6 +357,11 @@ impl Device {
         self.state.settings.insert(name.into(), value);
         Ok(None)
     }
+}
+
+/// What a device answers that is not in Lost Mode.
+pub(super) fn not_lost() -> Answer {
+    Answer::refused(MCMDM_ERROR_DOMAIN, 12067, "The device is not in Lost Mode.")
 }
 
 fn required_data(command: &Dictionary, key: &str) -> Result<Vec<u8>, Problem> {

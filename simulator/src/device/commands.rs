@@ -11,6 +11,18 @@ const TV: u8 = 4;
 const VISION: u8 = 8;
 const ALL: u8 = IOS | MAC | TV | VISION;
 
+/// What an iPhone or iPad does only while it is supervised.
+const SUPERVISED: &[&str] = &[
+    "ActivationLockBypassCode",
+    "ClearActivationLockBypassCode",
+    "DeviceLocation",
+    "DisableLostMode",
+    "EnableLostMode",
+    "PlayLostModeSound",
+    "RestartDevice",
+    "ShutDownDevice",
+];
+
 /// Request type, kinds of devices, access right (0 for none), whether a Mac's user channel takes it.
 const COMMANDS: &[(&str, u8, i64, bool)] = &[
     ("AccountConfiguration", MAC, 0, false),
@@ -37,6 +49,7 @@ const COMMANDS: &[(&str, u8, i64, bool)] = &[
     ("InstallProfile", ALL, 2, true),
     ("InstallProvisioningProfile", ALL, 128, false),
     ("InstalledApplicationList", ALL, 256, true),
+    ("LogOutUser", IOS, 0, false),
     ("ManagedApplicationAttributes", IOS | TV | VISION, 4096, false),
     ("ManagedApplicationConfiguration", ALL, 4096, false),
     ("ManagedApplicationFeedback", ALL, 4096, true),
@@ -92,6 +105,12 @@ impl Device {
             return refuse(
                 12021,
                 format!("“{request_type}” is not supported on the user channel."),
+            );
+        }
+        if kind == IOS && !self.state.supervised && SUPERVISED.contains(&request_type) {
+            return refuse(
+                12009,
+                format!("“{request_type}” needs a device that is supervised."),
             );
         }
         let rights = self

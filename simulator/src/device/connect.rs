@@ -67,7 +67,13 @@ impl Device {
         if *channel != Channel::Device {
             self.past_setup_assistant().at(Step::Command)?;
         }
+        let erasures = self.state.erasures;
         let wants_declarations = self.converse(channel).await?;
+        if self.state.erasures > erasures
+            && let Some(profile) = self.state.return_to_service.take()
+        {
+            return self.return_with(&profile).await;
+        }
         if let Some(data) = wants_declarations {
             self.synchronise_after(channel, data).await;
         }
@@ -75,6 +81,14 @@ impl Device {
             self.leave_setup_assistant().await?;
         }
         Ok(self.handled.clone())
+    }
+
+    /// Comes back from an erasure by itself, with the profile that it was given on its way.
+    async fn return_with(&mut self, profile: &str) -> Result<Vec<Handled>> {
+        let handled = self.handled.clone();
+        let profile = openssl::base64::decode_block(profile).at(Step::InstallProfile)?;
+        self.enroll_with(&profile).await?;
+        Ok(handled)
     }
 
     /// The conversation; answers the data of a `DeclarativeManagement` command that was among the commands.
@@ -113,7 +127,7 @@ impl Device {
                     let _ = self.check_out().await;
                     return Ok(declarations);
                 }
-                After::Nothing | After::Erase | After::Restart => {
+                After::Nothing | After::Erase | After::Restart | After::ShutDown => {
                     if self.finish(after) {
                         return Ok(declarations);
                     }

@@ -101,7 +101,7 @@ impl Device {
             ("IsCloudBackupEnabled", false.into()),
             ("IsDeviceLocatorServiceEnabled", false.into()),
             ("IsDoNotDisturbInEffect", false.into()),
-            ("IsMDMLostModeEnabled", self.state.lost_mode.into()),
+            ("IsMDMLostModeEnabled", self.state.lost_mode.is_some().into()),
             ("IsMultiUser", self.options.shared_ipad.into()),
             ("IsRoaming", false.into()),
             ("PersonalHotspotEnabled", false.into()),

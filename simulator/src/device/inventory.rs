@@ -1,6 +1,6 @@
 //! The lists a device answers with: profiles, certificates, apps, users, updates, restrictions.
 
-use super::apply::Answer;
+use super::apply::{Answer, not_lost};
 use super::{Channel, Device};
 use crate::error::Problem;
 use crate::plists::{Dictionary, Keys, Value, dictionary};
@@ -57,6 +57,7 @@ impl Device {
                 }
             }
             "UserList" => Answer::with("Users", self.users()),
+            "DeviceLocation" if self.state.lost_mode.is_none() => not_lost(),
             "DeviceLocation" => Answer {
                 keys: location(),
                 ..Answer::acknowledged()

@@ -29,7 +29,9 @@ pub use declarations::Synchronised;
 pub use enroll::{Enrolled, StepReport};
 pub use interrupt::{Interruption, Stage, Then};
 pub use options::{Behaviour, Credentials, Options, Present};
-pub use state::{Channel, ChannelState, Declaration, InstalledProfile, Lock, Push, Saved, State, User};
+pub use state::{
+    Channel, ChannelState, Declaration, Erasure, InstalledProfile, Lock, LostMode, Push, Saved, State, User,
+};
 pub use transport::Endpoint;
 
 use crate::error::{At, Error, Problem, Result, Step};
@@ -245,6 +247,8 @@ impl Device {
         let old = std::mem::take(&mut self.state);
         self.state.erasures = old.erasures;
         self.state.restarts = old.restarts;
+        self.state.shut_downs = old.shut_downs;
+        self.state.erased = old.erased;
         self.state.wrong_magics = old.wrong_magics;
         self.state.return_to_service = old.return_to_service;
         self.state.unenrolled = old.unenrolled;

@@ -96,6 +96,36 @@ pub struct Lock {
     pub pin: Option<String>,
 }
 
+/// Managed Lost Mode, as `EnableLostMode` has set it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LostMode {
+    /// `Message`
+    pub message: Option<String>,
+    /// `PhoneNumber`
+    pub phone_number: Option<String>,
+    /// `Footnote`
+    pub footnote: Option<String>,
+    /// How often it has made itself heard.
+    pub sounds: u32,
+}
+
+/// An erasure, as `EraseDevice` asked for it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Erasure {
+    /// `PIN`, on Macs.
+    pub pin: Option<String>,
+    /// `PreserveDataPlan`
+    pub preserve_data_plan: bool,
+    /// `DisallowProximitySetup`
+    pub disallow_proximity_setup: bool,
+    /// `ObliterationBehavior`, on Macs.
+    pub obliteration_behavior: Option<String>,
+    /// `ReturnToService.Enabled`
+    pub returns_to_service: bool,
+    /// `ReturnToService.WiFiProfileData`, in base64.
+    pub wifi_profile: Option<String>,
+}
+
 /// The changing part of a device.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct State {
@@ -120,11 +150,21 @@ pub struct State {
     pub passcode_present: bool,
     /// The lock in force.
     pub locked: Option<Lock>,
-    /// Whether the device is in managed Lost Mode.
-    pub lost_mode: bool,
+    /// Managed Lost Mode, if the device is in it.
+    #[serde(default)]
+    pub lost_mode: Option<LostMode>,
+    /// How the device was erased last by command; outlives the erasure.
+    #[serde(default)]
+    pub erased: Option<Erasure>,
+    /// How often users were logged out by command.
+    #[serde(default)]
+    pub log_outs: u32,
+    /// How often the device was shut down by command.
+    #[serde(default)]
+    pub shut_downs: u32,
     /// How often the device was erased.
     pub erasures: u32,
-    /// How often the device was restarted or shut down by command.
+    /// How often the device was restarted by command.
     pub restarts: u32,
     /// How many pushes came with another PushMagic than the channel's.
     #[serde(default)]

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     error::{Code, Error},
-    operator::render::{json_response, status},
+    operator::render::{json_response, respond, status},
     service::push::PushOutcome,
 };
 
@@ -90,7 +90,7 @@ impl ApiResult {
     }
 
     /// A failure of the whole: bad input is the caller's fault and says so in its status.
-    pub(super) fn refuse(error: &Error, no_push: bool) -> Response {
+    pub(super) fn refuse(error: Error, no_push: bool) -> Response {
         let result = Self {
             command_error: Some(error.message()),
             code: Some(error.code().as_str()),
@@ -100,8 +100,8 @@ impl ApiResult {
         };
         let code = match error.code() {
             Code::CommandExists => StatusCode::INTERNAL_SERVER_ERROR,
-            _ => status(error),
+            _ => status(&error),
         };
-        json_response(code, &result)
+        respond(code, &result, Some(error))
     }
 }

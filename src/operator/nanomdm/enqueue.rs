@@ -24,6 +24,7 @@ use crate::{
     protocol::ids::EnrollmentId,
     service::{
         access::{Operator, Scope},
+        actions::subjects,
         commands::EnqueueOptions,
     },
 };
@@ -43,6 +44,8 @@ pub(in crate::operator) struct EnqueueQuery {
     /// Ours: not offered from here on (RFC 3339).
     #[param(format = DateTime)]
     expires: Option<String>,
+    /// Ours: for an `EraseDevice` to several devices, how many they are.
+    confirm_count: Option<u64>,
 }
 
 /// Wakes enrollments.
@@ -73,7 +76,11 @@ pub(in crate::operator) async fn push(
 /// Without a body it only wakes them.
 #[utoipa::path(
     method(put, get, post), path = "/v1/enqueue/{ids}", tag = "nanomdm", operation_id = "nanomdm_enqueue",
-    params(("ids" = String, Path, description = "Enrollment ids, separated by commas."), EnqueueQuery),
+    params(
+        ("ids" = String, Path, description = "Enrollment ids, separated by commas."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Ours: the same request under the same key is done once."),
+        EnqueueQuery,
+    ),
     request_body(
         content = String, content_type = "application/xml",
         description = "The command as a plist, with `CommandUUID` and `Command`/`RequestType`.",
@@ -82,6 +89,8 @@ pub(in crate::operator) async fn push(
         (status = 200, description = "Queued for all, and all woken.", body = ApiResult),
         (status = 207, description = "Something failed for some.", body = ApiResult),
         (status = 400, description = "The command or a parameter can't be read.", body = ApiResult),
+        (status = 409, description = "A device of a person's own does not take the command; nothing was queued.", body = ApiResult),
+        (status = 422, description = "Several devices would be wiped, and their number was not confirmed; or the Idempotency-Key was sent with another request.", body = ApiResult),
         (status = 500, description = "It failed for all, or there is a command of that CommandUUID.", body = ApiResult),
     ),
     security(("bearer" = ["command"]))
@@ -94,6 +103,10 @@ pub(in crate::operator) async fn enqueue(
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Command)?;
     let ids = ids(last_segment(&request))?;
+    // Who is confined is told of no enrollment beyond (K-W2).
+    if operator.tags.is_some() {
+        subjects::all(door.store.as_ref(), &operator, &ids).await?;
+    }
     let params = Params::parse(request.uri().query());
     let no_push = params.get("nopush").is_some();
     let (parts, body) = request.into_parts();
@@ -117,15 +130,23 @@ pub(in crate::operator) async fn enqueue(
         priority: params.number("priority")?.unwrap_or(0),
         not_before: params.time("not_before")?,
         expires_at: params.time("expires")?,
+        confirm_count: params.number("confirm_count")?,
     };
     let report = door
         .commands
-        .enqueue_audited(ids, command, options, Some(trail.ride()), door.clock.now())
+        .enqueue_audited(
+            &operator,
+            ids,
+            command,
+            options,
+            Some(trail.ride()),
+            door.clock.now(),
+        )
         .await;
     trail.rode(&report);
     let report = match report {
         Ok(report) => report,
-        Err(error) => return Ok(ApiResult::refuse(&error, no_push)),
+        Err(error) => return Ok(ApiResult::refuse(error, no_push)),
     };
     let mut result = ApiResult {
         no_push,

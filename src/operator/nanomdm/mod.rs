@@ -17,12 +17,16 @@ use super::Routes;
 pub(super) fn routes() -> Routes {
     OpenApiRouter::new()
         .routes(routes!(migration::migration))
-        .routes(routes!(enqueue::enqueue))
         .routes(routes!(query::query))
         .routes(routes!(enqueue::push))
         .routes(routes!(push_certificates::show, push_certificates::store))
         .routes(routes!(push_certificates::list))
         .routes(routes!(queue::show, queue::clear))
+}
+
+/// Those of them that take an `Idempotency-Key`.
+pub(super) fn repeatable() -> Routes {
+    OpenApiRouter::new().routes(routes!(enqueue::enqueue))
 }
 
 /// The raw last segment of the path: axum's `Path` would decode it before it is split.

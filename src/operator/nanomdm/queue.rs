@@ -22,7 +22,7 @@ use crate::{
     protocol::ids::{CommandUuid, EnrollmentId},
     service::{
         access::{Operator, Scope},
-        commands::count,
+        commands::{count, secrecy::is_sealed},
     },
     storage::CommandState,
 };
@@ -44,7 +44,7 @@ struct QueuedCommand {
     command_uuid: CommandUuid,
     /// Its RequestType.
     request_type: String,
-    /// The plist in base64; null without the scope `command`, for it may hold secrets.
+    /// The plist in base64; null without the scope `command`, and for commands that hold PINs, passwords or tokens.
     command: Option<String>,
     /// Ours: where it stands.
     state: CommandState,
@@ -81,7 +81,8 @@ pub(in crate::operator) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Read)?;
-    // A command may hold secrets, such as a challenge that makes its bearer this device.
+    // A command may hold secrets, such as a challenge that makes its bearer this device. Those that are sealed are
+    // shown to nobody.
     let with_payload = operator.require(Scope::Command).is_ok();
     let page = Params::parse(query.as_deref()).page_of(MAX_PAGE)?;
     if door.store.enrollment(&id).await?.is_none() {
@@ -91,7 +92,7 @@ pub(in crate::operator) async fn show(
     let commands = listing.rows.into_iter().map(|row| QueuedCommand {
         command_uuid: row.record.uuid,
         request_type: row.record.request_type,
-        command: with_payload.then(|| STANDARD.encode(row.payload)),
+        command: (with_payload && !is_sealed(&row.payload)).then(|| STANDARD.encode(row.payload)),
         state: row.state,
         priority: row.record.priority,
         enqueued_at: row.record.enqueued_at.to_rfc3339(),

@@ -1,6 +1,6 @@
 //! Queueing a command anew.
 
-use super::{Commands, EnqueueOptions, EnqueueReport};
+use super::{Commands, EnqueueOptions, EnqueueReport, secrecy::is_sealed};
 use crate::{
     error::{Code, Error, Result},
     protocol::{
@@ -8,6 +8,7 @@ use crate::{
         plist::{parse, to_xml},
         time::Timestamp,
     },
+    service::access::Operator,
     storage::{CommandState, NewAudit, Page},
 };
 
@@ -15,6 +16,7 @@ impl Commands {
     /// Queues a command anew under another UUID: for `ids`, or for all that it failed for or that had it no more.
     pub async fn retry(
         &self,
+        operator: &Operator,
         uuid: &CommandUuid,
         ids: Option<Vec<EnrollmentId>>,
         audit: Option<NewAudit>,
@@ -29,8 +31,12 @@ impl Commands {
         if ids.is_empty() {
             return Err(Error::with(Code::CommandUnknown, "it has failed for nobody"));
         }
+        if is_sealed(&payload) {
+            let problem = "it carries a secret that was made for it: give the action anew";
+            return Err(Error::with(Code::BadCommand, problem));
+        }
         let payload = renamed(&payload)?;
-        self.enqueue_audited(ids, payload, EnqueueOptions::default(), audit, now)
+        self.enqueue_audited(operator, ids, payload, EnqueueOptions::default(), audit, now)
             .await
     }
 

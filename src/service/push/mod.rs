@@ -171,6 +171,16 @@ impl Pushes {
             .await
     }
 
+    /// Commands were queued, durably, for these: more than anybody waits for.
+    pub fn wake(&self, ids: &[EnrollmentId], due: Timestamp) {
+        if self.configured() {
+            let mut state = self.state();
+            ids.iter().for_each(|id| state.slots.wake(id, due, None));
+            drop(state);
+            self.stirred.notify_one();
+        }
+    }
+
     /// An operator wants these woken, whatever there is for them. Says what becomes of it.
     pub async fn push(&self, ids: &[EnrollmentId], now: Timestamp) -> StoreResult<Vec<PushOutcome>> {
         let mut reachable = Vec::new();

@@ -1,16 +1,19 @@
 //! Commands: the role's methods, each of them one transaction or one read.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
-use super::{SledStorage, chunks, event_queue, keys::Key, listing, queue, retention};
+use super::{SledStorage, chunks, event_queue, keys::Key, listing, queue, retention, tallies};
 use crate::{
     protocol::{
         ids::{CommandUuid, EnrollmentId},
         time::Timestamp,
     },
     storage::{
-        CommandRecord, CommandState, CommandStatus, CommandStore, Delivery, EnqueueOutcome, Listing,
-        NewCommand, Page, QueuedCommand, Recorded, Report, ReportStatus, StoreResult,
+        Batch, BatchOutcome, CommandRecord, CommandState, CommandStatus, CommandStore, Delivery,
+        EnqueueOutcome, Listing, NewCommand, Page, QueuedCommand, Recorded, Report, ReportStatus,
+        StoreResult,
     },
 };
 
@@ -19,6 +22,16 @@ impl CommandStore for SledStorage {
     async fn enqueue(&self, command: NewCommand) -> StoreResult<EnqueueOutcome> {
         self.write(move |transaction| queue::enqueue(transaction, &command))
             .await
+    }
+
+    async fn enqueue_all(&self, batch: Batch) -> StoreResult<BatchOutcome> {
+        self.write(move |transaction| queue::enqueue_all(transaction, &batch))
+            .await
+    }
+
+    async fn recent_targets(&self, request_type: &str, window: Duration, now: Timestamp) -> StoreResult<u64> {
+        self.shared
+            .read(|view, _| tallies::recent(&view, request_type, window, now))
     }
 
     async fn next_command(

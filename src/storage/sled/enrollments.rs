@@ -17,8 +17,8 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        CertificateRecord, Change, EnrollmentFilter, EnrollmentRecord, EnrollmentRow, EnrollmentState,
-        EnrollmentStore, Listing, Page, Rule, Ruling, Situation, StoreResult, Users,
+        CertificateRecord, Change, EnrollmentFilter, EnrollmentRecord, EnrollmentRemoval, EnrollmentRow,
+        EnrollmentState, EnrollmentStore, Listing, Page, Rule, Ruling, Situation, StoreResult, Users,
     },
 };
 
@@ -87,6 +87,37 @@ impl EnrollmentStore for SledStorage {
         })
         .await
     }
+
+    async fn remove_enrollment(
+        &self,
+        id: &EnrollmentId,
+        also_enrolled: bool,
+        at: Timestamp,
+    ) -> StoreResult<EnrollmentRemoval> {
+        let id = id.clone();
+        self.write(move |transaction| remove_whole(transaction, &id, also_enrolled, at))
+            .await
+    }
+}
+
+fn remove_whole(
+    transaction: &mut Transaction<'_>,
+    id: &EnrollmentId,
+    also_enrolled: bool,
+    at: Timestamp,
+) -> StoreResult<EnrollmentRemoval> {
+    let record: Option<EnrollmentRecord> = transaction.view().record(&Key::Enrollment(id.clone()))?;
+    let Some(record) = record else {
+        return Ok(EnrollmentRemoval::Unknown);
+    };
+    if record.state == EnrollmentState::Enrolled && !also_enrolled {
+        return Ok(EnrollmentRemoval::StillEnrolled);
+    }
+    for channel in users(&transaction.view(), id)?.iter().chain([&record]) {
+        queue::cancel_all(transaction, &channel.id, u64::MAX, at)?;
+        remove(transaction, channel)?;
+    }
+    Ok(EnrollmentRemoval::Removed)
 }
 
 fn situation(

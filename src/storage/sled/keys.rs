@@ -20,7 +20,7 @@ use crate::{
         ids::{CommandUuid, EnrollmentId, Fingerprint, SerialNumber, Topic},
         time::Timestamp,
     },
-    storage::SecretHash,
+    storage::{JobId, SecretHash},
 };
 
 /// One key.
@@ -114,6 +114,28 @@ pub(super) enum Key {
     AuditTarget(String, u64),
     /// What belongs to reports.
     Report(ReportKey),
+    /// A job, by its number; the latest comes first.
+    Job(u64),
+    /// Index: the number of a job.
+    JobNumber(JobId),
+    /// A chunk of a job's parameters.
+    JobParameters(u64, u32),
+    /// A chunk of a job's targets.
+    JobTargets(u64, u32),
+    /// A target that a job has refused: the job's number and the target's index.
+    JobRefusal(u64, u64),
+    /// Index: jobs that are running.
+    JobRunning(u64),
+    /// Index: jobs that have ended, and those that are not whole yet, by the time at which they did.
+    JobEnded(Timestamp, u64),
+    /// A secret of an enrollment: its kind, when it was kept, and the command that it belongs to.
+    Secret(EnrollmentId, u8, Timestamp, CommandUuid),
+    /// How many targets commands of a request type had in a minute (since the epoch).
+    Tally(String, u64),
+    /// A chunk of a request with an idempotency key.
+    Keyed(SecretHash, u32),
+    /// Index: idempotency keys by the time at which they came.
+    KeyedAge(Timestamp, SecretHash),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -172,6 +194,17 @@ mod kind {
     pub(super) const AUDIT_TARGET: u8 = 0xC1;
     pub(super) const OPEN_COMMAND: u8 = 0xC8;
     pub(super) const IDENTITY_DAY: u8 = 0xC9;
+    pub(super) const JOB: u8 = 0xD0;
+    pub(super) const JOB_NUMBER: u8 = 0xD1;
+    pub(super) const JOB_PARAMETERS: u8 = 0xD2;
+    pub(super) const JOB_TARGETS: u8 = 0xD3;
+    pub(super) const JOB_REFUSAL: u8 = 0xD4;
+    pub(super) const JOB_RUNNING: u8 = 0xD5;
+    pub(super) const JOB_ENDED: u8 = 0xD6;
+    pub(super) const SECRET: u8 = 0xD8;
+    pub(super) const TALLY: u8 = 0xD9;
+    pub(super) const KEYED: u8 = 0xDA;
+    pub(super) const KEYED_AGE: u8 = 0xDB;
 }
 
 impl Key {
@@ -263,6 +296,27 @@ impl Key {
             Self::Audit(number) => Writer::new(kind::AUDIT).number(*number),
             Self::AuditTarget(target, number) => Writer::new(kind::AUDIT_TARGET).text(target).number(!number),
             Self::Report(key) => key.write(),
+            Self::Job(number) => Writer::new(kind::JOB).number(u64::MAX - number),
+            Self::JobNumber(id) => Writer::new(kind::JOB_NUMBER).last(id.as_str()),
+            Self::JobParameters(number, chunk) => Writer::new(kind::JOB_PARAMETERS)
+                .number(*number)
+                .bytes(&chunk.to_be_bytes()),
+            Self::JobTargets(number, chunk) => Writer::new(kind::JOB_TARGETS)
+                .number(*number)
+                .bytes(&chunk.to_be_bytes()),
+            Self::JobRefusal(number, index) => Writer::new(kind::JOB_REFUSAL).number(*number).number(*index),
+            Self::JobRunning(number) => Writer::new(kind::JOB_RUNNING).number(*number),
+            Self::JobEnded(at, number) => Writer::new(kind::JOB_ENDED).time(*at).number(*number),
+            Self::Secret(id, kind, at, uuid) => Writer::new(kind::SECRET)
+                .text(id.as_str())
+                .bytes(&[*kind])
+                .time(*at)
+                .last(uuid.as_str()),
+            Self::Tally(request_type, minute) => Writer::new(kind::TALLY).text(request_type).number(*minute),
+            Self::Keyed(key, chunk) => Writer::new(kind::KEYED)
+                .bytes(key.0.as_bytes())
+                .bytes(&chunk.to_be_bytes()),
+            Self::KeyedAge(at, key) => Writer::new(kind::KEYED_AGE).time(*at).bytes(key.0.as_bytes()),
         };
         IVec::from(bytes.0)
     }
@@ -327,6 +381,21 @@ impl Key {
             kind::ADE_SERIAL => Self::AdeSerial(SerialNumber::new(parts.text()?), parts.u64()?),
             kind::ADE_DUE => Self::AdeDue(parts.u64()?, parts.time()?, SerialNumber::new(parts.last()?)),
             kind::ADE_GONE => Self::AdeGone(parts.u64()?),
+            kind::JOB => Self::Job(u64::MAX - parts.u64()?),
+            kind::JOB_NUMBER => Self::JobNumber(JobId::new(parts.last()?)),
+            kind::JOB_PARAMETERS => Self::JobParameters(parts.u64()?, parts.u32()?),
+            kind::JOB_TARGETS => Self::JobTargets(parts.u64()?, parts.u32()?),
+            kind::JOB_REFUSAL => Self::JobRefusal(parts.u64()?, parts.u64()?),
+            kind::JOB_RUNNING => Self::JobRunning(parts.u64()?),
+            kind::JOB_ENDED => Self::JobEnded(parts.time()?, parts.u64()?),
+            kind::SECRET => {
+                let id = EnrollmentId::new(parts.text()?);
+                let [kind] = parts.array()?;
+                Self::Secret(id, kind, parts.time()?, CommandUuid::new(parts.last()?))
+            }
+            kind::TALLY => Self::Tally(parts.text()?, parts.u64()?),
+            kind::KEYED => Self::Keyed(SecretHash(parts.digest()?), parts.u32()?),
+            kind::KEYED_AGE => Self::KeyedAge(parts.time()?, SecretHash(parts.digest()?)),
             kind::OPEN_COMMAND => Self::OpenCommand(parts.u64()?),
             kind::IDENTITY_DAY => Self::IdentityDay(parts.u32()?),
             kind::AUDIT => Self::Audit(parts.u64()?),
@@ -471,6 +540,46 @@ impl Prefix {
     /// The audit log's entries with a target, the latest first.
     pub(super) fn audit_target(target: &str) -> Self {
         Self(Writer::new(kind::AUDIT_TARGET).text(target).0)
+    }
+
+    /// All jobs, the latest first.
+    pub(super) fn jobs() -> Self {
+        Self(vec![kind::JOB])
+    }
+
+    /// The targets of a job.
+    pub(super) fn job_targets(number: u64) -> Self {
+        Self(Writer::new(kind::JOB_TARGETS).number(number).0)
+    }
+
+    /// The refused targets of a job.
+    pub(super) fn job_refusals(number: u64) -> Self {
+        Self(Writer::new(kind::JOB_REFUSAL).number(number).0)
+    }
+
+    /// Jobs that are running, the earliest first.
+    pub(super) fn running_jobs() -> Self {
+        Self(vec![kind::JOB_RUNNING])
+    }
+
+    /// Jobs that have ended or are not whole, the earliest first.
+    pub(super) fn ended_jobs() -> Self {
+        Self(vec![kind::JOB_ENDED])
+    }
+
+    /// The secrets of one kind of an enrollment, the oldest first.
+    pub(super) fn secrets(id: &EnrollmentId, kind: u8) -> Self {
+        Self(Writer::new(kind::SECRET).text(id.as_str()).bytes(&[kind]).0)
+    }
+
+    /// The tallies of a request type, by minute.
+    pub(super) fn request_tallies(request_type: &str) -> Self {
+        Self(Writer::new(kind::TALLY).text(request_type).0)
+    }
+
+    /// Idempotency keys, the oldest first.
+    pub(super) fn keyed_ages() -> Self {
+        Self(vec![kind::KEYED_AGE])
     }
 
     /// The first bytes of each key.

@@ -51,6 +51,12 @@ pub(super) struct Meta {
     /// Which counters of reports are kept; 0 in a store that was written before there were any.
     #[serde(default)]
     pub(super) reports: u32,
+    /// The number of the latest job.
+    #[serde(default)]
+    pub(super) last_job: u64,
+    /// How many idempotency keys are kept.
+    #[serde(default)]
+    pub(super) keyed: u64,
 }
 
 /// A sum over a set of records that a commit can keep up with, and that differs when one record is missing, stale or

@@ -12,7 +12,7 @@ use sled::IVec;
 use super::{
     audit, chunks, fault,
     keys::{Key, Prefix},
-    pushes,
+    pushes, secrets, tallies,
     transaction::Transaction,
     view::{View, decode, unexpected_key},
 };
@@ -23,8 +23,9 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        AuditOutcome, CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued, EnrollmentState,
-        NewAudit, NewCommand, Outstanding, QueuedCommand, Recorded, Report, ReportStatus, StoreResult, Work,
+        AuditOutcome, Batch, BatchOutcome, CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued,
+        EnrollmentState, NewAudit, NewCommand, Outstanding, QueuedCommand, Recorded, Report, ReportStatus,
+        StoreResult, Work,
     },
 };
 
@@ -132,8 +133,39 @@ fn add_to_queues(transaction: &mut Transaction<'_>, command: &NewCommand) -> Sto
         )?;
         transaction.put(&Key::OpenCommand(sequence), &(queued.len() as u64).to_be_bytes());
         transaction.meta.last_sequence = sequence;
+        tallies::count(transaction, &command.request_type, queued.len(), command.at)?;
     }
     Ok(EnqueueOutcome::Done(outcomes))
+}
+
+/// Queues several commands, unless that would exceed their limit.
+pub(super) fn enqueue_all(transaction: &mut Transaction<'_>, batch: &Batch) -> StoreResult<BatchOutcome> {
+    if let Some(limit) = &batch.limit {
+        let (mut more, mut now) = (0, None);
+        for command in batch
+            .commands
+            .iter()
+            .filter(|one| one.request_type == limit.request_type)
+        {
+            if number(&transaction.view(), &command.uuid)?.is_none() {
+                more += command.targets.len();
+                now = Some(command.at);
+            }
+        }
+        if let Some(now) = now
+            && let Some(retry_at) = tallies::exceeded(&transaction.view(), limit, more, now)?
+        {
+            return Ok(BatchOutcome::OverLimit { retry_at });
+        }
+    }
+    for secret in &batch.secrets {
+        // A command that was queued before carries the secret that was kept then.
+        if number(&transaction.view(), &secret.command)?.is_none() {
+            secrets::keep(transaction, secret)?;
+        }
+    }
+    let outcomes = batch.commands.iter().map(|command| enqueue(transaction, command));
+    outcomes.collect::<StoreResult<_>>().map(BatchOutcome::Done)
 }
 
 /// A command's sequence number, unless it was purged.

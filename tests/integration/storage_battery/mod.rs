@@ -13,6 +13,7 @@ mod commands;
 mod damage;
 mod enrollments;
 mod events;
+mod jobs;
 mod lists;
 mod model;
 mod pushes;
@@ -250,6 +251,19 @@ macro_rules! battery {
                     g1_devices_of_apples_list_wait_until_they_enroll,
                     g16_records_go_when_their_identity_expired_long_ago,
                     reports_are_there_after_a_restart,
+                ;
+                jobs:
+                    commands_of_a_batch_are_queued_together_with_their_secrets,
+                    k_w11_targets_are_counted_however_they_come_and_bounded,
+                    secrets_outlive_their_enrollment_and_the_latest_are_kept,
+                    a_removed_enrollment_is_gone_with_its_users_and_queues,
+                    a_job_keeps_its_targets_in_order_however_many,
+                    a_step_queues_and_advances_together_and_only_once,
+                    k_w11_a_step_over_the_limit_does_nothing_and_the_job_waits,
+                    a_cancelled_job_takes_no_further_step,
+                    jobs_are_listed_the_latest_first_and_purged_in_pieces,
+                    a_keyed_request_is_answered_once_and_then_the_same,
+                    of_keyed_requests_the_oldest_go,
                 ;
                 model:
                     a_queue_behaves_like_a_list,

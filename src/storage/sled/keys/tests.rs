@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..(43 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..(54 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -65,11 +65,22 @@ fn any_key() -> impl Strategy<Value = Key> {
             36 => Key::AdeDue(number, at, SerialNumber::new(b)),
             37 => Key::Account(a),
             38 => Key::Audit(number),
+            39 => Key::AuditTarget(a, number),
             40 => Key::OpenCommand(number),
             41 => Key::IdentityDay(chunk),
-            39 => Key::AuditTarget(a, number),
             42 => Key::AdeGone(number),
-            kind => Key::Report(reports::tests::any_of(kind - 43, number, a, b)),
+            43 => Key::Job(number),
+            44 => Key::JobNumber(JobId::new(a)),
+            45 => Key::JobParameters(number, chunk),
+            46 => Key::JobTargets(number, chunk),
+            47 => Key::JobRefusal(number, !number),
+            48 => Key::JobRunning(number),
+            49 => Key::JobEnded(at, number),
+            50 => Key::Secret(id, number as u8, at, uuid),
+            51 => Key::Tally(a, number),
+            52 => Key::Keyed(hash, chunk),
+            53 => Key::KeyedAge(at, hash),
+            kind => Key::Report(reports::tests::any_of(kind - 54, number, a, b)),
         }
     })
 }
