@@ -8,6 +8,7 @@
 //! ([`Rule`]) which the backend calls inside its transaction, possibly more than once.
 
 mod ade;
+mod advance;
 mod attempts;
 mod audit;
 mod batches;
@@ -25,6 +26,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use async_trait::async_trait;
 
 pub use ade::*;
+pub use advance::*;
 pub use attempts::*;
 pub use audit::*;
 pub use batches::*;

@@ -126,7 +126,8 @@ pub(super) fn by_platform(
         *week = week.and(*tally);
     }
     reports.retain(|report| {
-        report.group != Group::Other || report.total > 0 || report.week != DayTally::default()
+        let told = report.total + report.week.enrolled + report.week.failed;
+        report.group != Group::Other || told > 0
     });
     reports
 }

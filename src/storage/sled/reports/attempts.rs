@@ -46,8 +46,7 @@ pub(in crate::storage::sled) fn note(
             transaction.meta.last_attempt += 1;
             record.number = transaction.meta.last_attempt;
         }
-        put(transaction, before.as_ref(), &record)?;
-        point(transaction, &names, &record)?;
+        store(transaction, &names, before.as_ref(), &record)?;
         done = Some(record);
     }
     Ok(done)
@@ -69,6 +68,25 @@ pub(super) fn found(
         None => Ok(None),
     };
     Ok((load(open)?, load(last)?))
+}
+
+/// Writes a row, and has its device's names lead to it.
+fn store(
+    transaction: &mut Transaction<'_>,
+    names: &[String],
+    before: Option<&AttemptRecord>,
+    record: &AttemptRecord,
+) -> StoreResult<()> {
+    put(transaction, before, record)?;
+    point(transaction, names, record)?;
+    let standing = |record: &AttemptRecord| (record.is_open(), record.subject.serial.clone());
+    match &record.subject.serial {
+        // By its names it is found whether the device is enrolling.
+        Some(serial) if before.map(standing) != Some(standing(record)) => {
+            refresh_awaiting(transaction, serial)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Has the device's names lead to the record.
@@ -117,14 +135,7 @@ fn put(
     }
     transaction.put_record(&Key::Report(ReportKey::Attempt(record.number)), record)?;
     counts::attempt_changed(transaction, before, Some(record))?;
-    counts::tally(transaction, before, record)?;
-    let was_open = before.is_some_and(AttemptRecord::is_open);
-    if was_open != record.is_open()
-        && let Some(serial) = &record.subject.serial
-    {
-        refresh_awaiting(transaction, serial)?;
-    }
-    Ok(())
+    counts::tally(transaction, before, record)
 }
 
 /// The places of an attempt in the lists.
@@ -193,8 +204,7 @@ pub(super) fn give_up(
             continue;
         }
         let ended = record.timed_out(now);
-        put(transaction, Some(&record), &ended)?;
-        point(transaction, &[], &ended)?;
+        store(transaction, &[], Some(&record), &ended)?;
         given_up.push(ended);
     }
     Ok((given_up, more))
