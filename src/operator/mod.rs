@@ -14,6 +14,9 @@
 //! * Query parameters are structs (`IntoParams`) taken by `input::Query`; lists add `PageQuery` (`limit`, `cursor`).
 //!   `contract.rs` refuses parameters that the document does not name, and bodies of another media type.
 //! * Where edits race, answers carry an `ETag` and changes heed `If-Match` (`etag.rs`).
+//! * Whatever changes something leaves an audit entry without the handler's doing (`audit/`): targets come from the path and
+//!   from harmless fields of the body (`audit/subject.rs`). A GET that shows a secret, and a handler that hands its entry on to
+//!   the store with a command, stand in `audit/rules.rs`.
 
 mod actions;
 mod ade;

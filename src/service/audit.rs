@@ -303,9 +303,9 @@ mod tests {
     fn a_part_of_a_chain_is_checked_from_where_the_last_part_ended() {
         let (links, head) = chain(20);
         let (first, second) = links.split_at(8);
-        let verified = check(AuditHead::empty(), first.to_vec().into_iter(), head);
+        let verified = check(AuditHead::empty(), first.iter().cloned(), head);
         assert!(!verified.is_over());
-        let verified = check(verified.reached, second.to_vec().into_iter(), head);
+        let verified = check(verified.reached, second.iter().cloned(), head);
         assert_eq!((verified.reached, verified.broken), (head, None));
     }
 }

@@ -114,7 +114,10 @@ async fn tail(
     let mut after = newest
         .filter(|newest| number(newest) > number(&head))
         .unwrap_or(head);
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(EVERY).await;
         let mut next = Some(after.clone());
         while let Some(cursor) = next {
@@ -126,7 +129,6 @@ async fn tail(
             next = answer["next_cursor"].as_str().map(str::to_owned);
         }
     }
-    Ok(())
 }
 
 fn number(text: &str) -> u64 {

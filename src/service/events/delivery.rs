@@ -92,7 +92,10 @@ impl Events {
             Ok(None) => return Outcome::Gone,
             Err(error) => return Outcome::failed(error),
         };
-        self.deliver(&hook.record.load_full(), &event, payload, now).await
+        match self.opened(&event, payload) {
+            Ok(payload) => self.deliver(&hook.record.load_full(), &event, payload, now).await,
+            Err(error) => Outcome::failed(error),
+        }
     }
 
     /// Sends an event.

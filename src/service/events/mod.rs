@@ -12,6 +12,7 @@ mod hooks;
 mod lanes;
 mod letters;
 mod render;
+mod sealed;
 
 use std::{
     collections::BTreeMap,
@@ -179,7 +180,7 @@ impl Events {
             url_params: url_params.clone(),
             ..record(topic(), now)?
         };
-        Ok(Some(self.event(hooks, record, body)))
+        Ok(Some(self.event(hooks, record, body)?))
     }
 
     /// The event of a report, if any hook wants it.
@@ -201,7 +202,7 @@ impl Events {
             status: Some(status.to_owned()),
             ..record(CONNECT.to_owned(), now)?
         };
-        Ok(Some(self.event(hooks, record, body)))
+        Ok(Some(self.event(hooks, record, body)?))
     }
 
     /// Whether any hook wants events of this topic, so that their bodies have to be made.
@@ -215,7 +216,7 @@ impl Events {
         let Some(hooks) = self.wanting(|| topic.to_owned(), None) else {
             return Ok(());
         };
-        let event = self.event(hooks, record(topic.to_owned(), now)?, body.to_string().as_bytes());
+        let event = self.event(hooks, record(topic.to_owned(), now)?, body.to_string().as_bytes())?;
         self.emit(Some(event)).await
     }
 
@@ -258,8 +259,9 @@ impl Events {
         (!numbers.is_empty()).then_some(numbers)
     }
 
-    fn event(&self, hooks: Vec<u64>, record: EventRecord, payload: &[u8]) -> Arc<NewEvent> {
-        Arc::new(NewEvent {
+    fn event(&self, hooks: Vec<u64>, record: EventRecord, payload: &[u8]) -> Result<Arc<NewEvent>> {
+        let payload = self.sealed(&record, payload)?;
+        Ok(Arc::new(NewEvent {
             hooks,
             limits: QueueLimits {
                 events: self.settings.max_events,
@@ -267,8 +269,8 @@ impl Events {
                 dead_letters: self.settings.max_dead_letters,
             },
             record,
-            payload: payload.to_vec(),
-        })
+            payload,
+        }))
     }
 
     /// Forgets what is too old, and what removed hooks have left behind.
