@@ -38,7 +38,7 @@ const COMMON: [(&str, &str, &str); 10] = [
 ];
 
 /// Makes it whole.
-pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
+pub(in crate::operator) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
     let schemas = document.components.as_ref().map(|components| &components.schemas);
     let all_optional: BTreeSet<String> = schemas
         .into_iter()
