@@ -418,6 +418,8 @@ pub enum AdeChanged {
 pub struct AdeDeviceFilter {
     /// Of this token.
     pub token: Option<u64>,
+    /// Of one of these tokens.
+    pub tokens: Option<Vec<u64>>,
     /// Whose serial number begins so.
     pub serial_prefix: Option<String>,
     /// With this profile at Apple, by Apple's identifiers.

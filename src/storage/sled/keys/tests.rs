@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..(43 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..(49 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -68,8 +68,14 @@ fn any_key() -> impl Strategy<Value = Key> {
             40 => Key::OpenCommand(number),
             41 => Key::IdentityDay(chunk),
             39 => Key::AuditTarget(a, number),
-            42 => Key::AdeGone(number),
-            kind => Key::Report(reports::tests::any_of(kind - 43, number, a, b)),
+            42 => Key::AdeEnrolled(number, id),
+            43 => Key::User(a),
+            44 => Key::UserSubject(a),
+            45 => Key::Session(hash),
+            46 => Key::SessionOf(a, hash),
+            47 => Key::SetupLink(hash),
+            48 => Key::AdeGone(number),
+            kind => Key::Report(reports::tests::any_of(kind - 49, number, a, b)),
         }
     })
 }
