@@ -15,6 +15,8 @@ pub mod holds;
 pub mod identity;
 pub mod issuance;
 pub mod keys;
+pub mod passwords;
+pub mod peers;
 pub mod push;
 pub mod push_certificates;
 pub mod reports;
