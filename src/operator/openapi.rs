@@ -10,9 +10,11 @@ use utoipa::{
         self, Content, PathItem, Ref, RefOr, Required, Response, Schema,
         header::HeaderBuilder,
         path::{Operation, Parameter, ParameterIn},
-        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
+
+use super::cookie::SECURE_NAME;
 
 /// The tags of what is as other servers have it, and follows none of our own rules.
 const NANO: [&str; 2] = ["nanodep", "nanomdm"];
@@ -87,17 +89,23 @@ struct Base;
 pub(super) fn base() -> openapi::OpenApi {
     let mut document = Base::openapi();
     let components = document.components.get_or_insert_default();
-    for (name, scheme) in SCHEMES {
-        components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+    for (name, scheme) in schemes() {
+        components.add_security_scheme(name, scheme);
     }
     document
 }
 
 /// How operators may say who they are; whoever asks for a scope by one of them takes all of them.
-const SCHEMES: [(&str, HttpAuthScheme); 2] = [
-    ("basic", HttpAuthScheme::Basic),
-    ("bearer", HttpAuthScheme::Bearer),
-];
+fn schemes() -> [(&'static str, SecurityScheme); 3] {
+    let cookie = "The cookie of a session; requests that change something bring its `csrf_token` as `X-CSRF-Token` too. \
+                  On a loopback address in plain HTTP the cookie is called `russet`.";
+    let cookie = ApiKeyValue::with_description(SECURE_NAME, cookie);
+    [
+        ("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic))),
+        ("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer))),
+        ("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
+    ]
+}
 
 /// Makes the document whole: what all operations of a kind may answer stands in no handler's description.
 pub(super) fn complete(mut document: openapi::OpenApi) -> openapi::OpenApi {
@@ -192,16 +200,17 @@ pub(super) fn scopes(operation: &Operation) -> Option<Vec<String>> {
 fn complete_operation(operation: &mut Operation, all_optional: &BTreeSet<String>) {
     let native = is_native(operation);
     if let Some(scopes) = scopes(operation) {
-        let says = format!("Takes the scope `{}`.", scopes.join("` or `"));
+        let says = match scopes.is_empty() {
+            true => "Takes no scope.".to_owned(),
+            false => format!("Takes the scope `{}`.", scopes.join("` or `")),
+        };
         let description = operation.description.take();
         operation.description = Some(match description {
             Some(text) => format!("{text}\n\n{says}"),
             None => says,
         });
-        let requirements = SCHEMES
-            .iter()
-            .map(|(name, _)| SecurityRequirement::new(*name, scopes.clone()));
-        operation.security = Some(requirements.collect());
+        let requirements = schemes().map(|(name, _)| SecurityRequirement::new(name, scopes.clone()));
+        operation.security = Some(requirements.to_vec());
         answers(
             operation,
             &[

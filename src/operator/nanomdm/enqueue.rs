@@ -65,6 +65,7 @@ pub(in crate::operator) async fn push(
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Command)?;
     let ids = ids(last_segment(&request))?;
+    door.see(&operator, &ids).await?;
     Ok(door.push_all(&ids).await?.respond(ids.len()))
 }
 
@@ -94,6 +95,7 @@ pub(in crate::operator) async fn enqueue(
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Command)?;
     let ids = ids(last_segment(&request))?;
+    door.see(&operator, &ids).await?;
     let params = Params::parse(request.uri().query());
     let no_push = params.get("nopush").is_some();
     let (parts, body) = request.into_parts();
