@@ -1,10 +1,12 @@
 //! The object graph: built here and nowhere else, for the binary and for every test.
 
+mod access;
 mod ade;
 mod device_trust;
 mod ends;
 mod listeners;
 mod outbound;
+mod profiles;
 mod push;
 mod telemetry;
 
@@ -38,11 +40,10 @@ use crate::{
         ca::DeviceAuthority,
         cipher::LegacyCiphers,
         identity::{IdentityCache, TrustAnchors},
-        profile_signer::ProfileSigner,
         secret,
     },
-    protocol::profile::Anchor,
     service::{
+        access::Access,
         actions::{ActionSettings, Actions},
         ade::{
             accounts::Accounts, door::Door, settings_commands::EnrollmentSettings, sync::AdeSync,
@@ -52,7 +53,7 @@ use crate::{
         checkin::{CheckInSettings, CheckIns},
         commands::{Commands, secrecy::Secrecy},
         contacts::Contacts,
-        enrollment::{Enrollments, ProfileTemplate},
+        enrollment::Enrollments,
         events::Events,
         holds::Holds,
         idempotency::Idempotence,
@@ -60,6 +61,7 @@ use crate::{
         issuance::{Issuer, IssuerSettings},
         jobs::Jobs,
         keys::Keys,
+        passwords::Passwords,
         push::Pushes,
         push_certificates::PushCertificates,
         reports::{Attempts, Reports, Timeouts},
@@ -102,6 +104,7 @@ const KNOWN_IDENTITIES: usize = 16_384;
 /// The server, ready to run.
 #[derive(Debug)]
 pub struct App {
+    access: Access,
     device: Router,
     operator: Router,
     device_tls: Option<Arc<TlsSource>>,
@@ -132,6 +135,7 @@ impl App {
         device_address: SocketAddr,
         metrics: Option<PrometheusHandle>,
     ) -> Result<Self, StartError> {
+        data_dir.check_secrets(&config.tls.key)?;
         let options = SledOptions {
             cache_bytes: config.store.cache_mib.saturating_mul(1024 * 1024),
         };
@@ -191,9 +195,9 @@ impl App {
         ));
         let enrollments = Arc::new(Enrollments::new(
             Arc::clone(&store),
-            profile_signer(data_dir, config, &ca)?,
+            profiles::signer(data_dir, config, &ca)?,
             Arc::clone(&attempts),
-            profile_template(data_dir, config, &ca, device_address)?,
+            profiles::template(data_dir, config, &ca, device_address)?,
         ));
         let secrecy = Secrecy::new(Arc::clone(&sealer), Arc::clone(&enrollments));
         let commands = Arc::new(Commands::new(
@@ -223,7 +227,9 @@ impl App {
             Arc::clone(&sealer),
         ));
 
-        let accounts = Arc::new(Accounts::new(Arc::clone(&store)));
+        let passwords = Passwords::default();
+        let accounts = Arc::new(Accounts::new(Arc::clone(&store), passwords.clone()));
+        let access = access::access(data_dir, config, (&store, passwords), &sealer)?;
         let ade = ade::door(
             data_dir,
             config,
@@ -261,6 +267,8 @@ impl App {
             development: config.dev.enabled,
         };
         let operator_door = OperatorDoor {
+            access: access.clone(),
+            front: access::front(config),
             actions,
             ade_devices: ade_parts.devices,
             ade_sync: Arc::clone(&ade_parts.sync),
@@ -305,10 +313,11 @@ impl App {
             upkeep: Upkeep::new(
                 Arc::clone(&store),
                 contacts,
-                push_certificates,
+                (push_certificates, Arc::clone(&access.sessions)),
                 (results_kept, config.actions.idempotency_window),
                 timeouts(config),
             ),
+            access,
             limits: Limits {
                 slots: Arc::new(Semaphore::new(config.server.max_connections)),
                 header_timeout: config.server.header_timeout,
@@ -327,6 +336,11 @@ impl App {
     /// The operator's routes, for a command line that finds no server running.
     pub fn operator_router(&self) -> Router {
         self.operator.clone()
+    }
+
+    /// Users, for set-up and tests.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Everything that is remembered, for set-up and tests.
@@ -567,49 +581,6 @@ fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSetti
         user_authenticate: config.checkin.user_authenticate,
         return_to_service: config.checkin.return_to_service,
         return_to_service_wifi: return_to_service_wifi(data_dir, config)?,
-    })
-}
-
-/// Profiles are signed with the TLS certificate, which devices trust; without one, with the device CA.
-fn profile_signer(
-    data_dir: &DataDir,
-    config: &Config,
-    ca: &Arc<DeviceAuthority>,
-) -> Result<ProfileSigner, StartError> {
-    if config.tls.mode == TlsMode::Proxy {
-        return Ok(ProfileSigner::device_authority(Arc::clone(ca)));
-    }
-    let chain = tls::certificates(&data_dir.path(&config.tls.certificate))?;
-    let key = tls::private_key(&data_dir.path(&config.tls.key))?;
-    let chain = chain.into_iter().map(|der| der.to_vec()).collect();
-    ProfileSigner::new(chain, key.secret_der())
-        .map_err(|error| StartError::Setting(format!("tls.key can't sign profiles: {error}")))
-}
-
-fn profile_template(
-    data_dir: &DataDir,
-    config: &Config,
-    ca: &DeviceAuthority,
-    device_address: SocketAddr,
-) -> Result<ProfileTemplate, StartError> {
-    let anchors = match &config.tls.anchor {
-        None => Vec::new(),
-        Some(path) => tls::certificates(&data_dir.path(path))?
-            .into_iter()
-            .map(|der| Anchor {
-                der: der.to_vec(),
-                name: "Russet TLS CA".into(),
-            })
-            .collect(),
-    };
-    let signs = config.tls.mode == TlsMode::Proxy && config.tls.identity_header.is_none();
-    Ok(ProfileTemplate {
-        base_url: config.public_url(device_address),
-        enroll: config.enroll.clone(),
-        anchors,
-        ca_fingerprint: ca.sha1_fingerprint(),
-        challenge_ttl: config.identity.challenge_ttl,
-        sign_message: config.enroll.sign_message || signs,
     })
 }
 

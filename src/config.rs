@@ -6,6 +6,7 @@ mod actions;
 mod ade;
 mod ade_door;
 mod apns;
+mod auth;
 mod outbound;
 mod reports;
 mod retention;
@@ -28,6 +29,7 @@ pub use actions::Actions;
 pub use ade::Ade;
 pub use ade_door::{BelowMinimumOs, PlatformSso, Release};
 pub use apns::Apns;
+pub use auth::{Auth, Oidc};
 pub use outbound::{DeclarativeManagement, Hooks};
 pub use reports::Reports;
 pub use retention::Retention;
@@ -83,6 +85,8 @@ pub struct Config {
     pub ade: Ade,
     /// Push.
     pub apns: Apns,
+    /// People who sign in.
+    pub auth: Auth,
     /// Enrollment status.
     pub reports: Reports,
     /// How long things are kept.
@@ -416,12 +420,6 @@ impl Config {
         if vendor.vendor_chain.is_some() && vendor.vendor_certificate.is_none() {
             return invalid("push.vendor_chain", "belongs to a push.vendor_certificate");
         }
-        if self.dev.enabled && !self.server.device_listen.ip().is_loopback() {
-            return invalid(
-                "dev.enabled",
-                "development mode listens on loopback addresses only; use `russet init --domain …` for a real server",
-            );
-        }
         if let Some((key, problem)) = self.ade.objection() {
             return invalid(key, problem);
         }
@@ -453,10 +451,24 @@ impl Config {
         self.actions.check()?;
         self.ade.check(self.dev.enabled)?;
         self.apns.check()?;
+        self.auth.check()?;
         self.reports.check()?;
         self.retention.check()?;
         self.hooks.check()?;
         self.declarative_management.check()?;
+        Ok(())
+    }
+
+    /// Refuses development mode where others can reach it, unless whoever starts it says that they know what they do.
+    pub fn check_exposure(&self, known: bool) -> Result<(), ConfigError> {
+        let listens = [self.server.device_listen, self.server.operator_listen];
+        if self.dev.enabled && !known && !listens.iter().all(|address| address.ip().is_loopback()) {
+            return invalid(
+                "dev.enabled",
+                "development mode listens on loopback addresses only, unless you say --i-know; use \
+                 `russet init --domain …` for a real server",
+            );
+        }
         Ok(())
     }
 
@@ -557,6 +569,7 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         "checkin",
         "ade",
         "apns",
+        "auth",
         "reports",
         "retention",
         "hooks",

@@ -53,7 +53,7 @@ pub enum DataDirError {
         source: io::Error,
     },
     /// A secret file that others can read.
-    #[error("{} can be read by others; `chmod 600` it, and consider what it protected as known", .0.display())]
+    #[error("{} can be read by others; `chmod 600 {}`, and consider what it protected as known", .0.display(), .0.display())]
     Exposed(PathBuf),
     /// A file that does not hold what belongs there.
     #[error("{}: {problem}", path.display())]
@@ -229,6 +229,23 @@ impl DataDir {
             return Err(self.unusable(path, &"it is empty; put the secret into it, as one line"));
         }
         Ok(content)
+    }
+
+    /// Refuses secrets that others can read: all that this directory holds, and the TLS key where it lies here.
+    pub fn check_secrets(&self, tls_key: &Path) -> Result<(), DataDirError> {
+        // A key elsewhere may be for a group to read, whose members renew it.
+        let elsewhere = tls_key.is_absolute() && !tls_key.starts_with(&self.0);
+        let own = [SEAL_KEY, DEVICE_CA_KEY, TLS_CA_KEY, DEV_API_KEY].map(Path::new);
+        let own = own.into_iter().map(|name| (name, 0o077));
+        for (name, forbidden) in own.chain([(tls_key, if elsewhere { 0o007 } else { 0o077 })]) {
+            let path = self.path(name);
+            // One that is missing is missed by whoever needs it.
+            let mode = fs::metadata(&path).map_or(0, |metadata| metadata.mode());
+            if mode & forbidden != 0 {
+                return Err(DataDirError::Exposed(path));
+            }
+        }
+        Ok(())
     }
 
     fn read_secret(&self, name: impl AsRef<Path>) -> Result<Vec<u8>, DataDirError> {

@@ -160,6 +160,10 @@ codes! {
         "A command with this CommandUUID exists already.", "Use a new CommandUUID for each command.";
     CommandUnknown = "command_unknown", NotFound,
         "There is no such command.", "Check the CommandUUID; results are kept for retention.results_days.";
+    Confined = "confined", Forbidden,
+        "This belongs to the whole server, and who asks is confined to scope tags.", "Ask an administrator who is confined to none.";
+    CsrfRejected = "csrf_rejected", Forbidden,
+        "The request does not come from a page of this server.", "Send the session's csrf_token (GET /v1/session) as X-CSRF-Token, or use an API key; if it was a form, load its page again.";
     DeclarationsUnavailable = "declarations_unavailable", Unavailable,
         "The program that answers declarative management can't be reached, or did not answer well.", "Look at it: declarative_management.forward_url names it, and the log says what it answered.";
     EnrollLinkSpent = "enroll_link_spent", Forbidden,
@@ -228,6 +232,10 @@ codes! {
         "There is nothing at this address.", "See the README for the list of endpoints.";
     NothingEscrowed = "nothing_escrowed", NotFound,
         "No such secret of this device is kept.", "`russet device show` tells what is; a device escrows tokens after it has enrolled, and bypass codes are asked for with `russet device bypass-code`.";
+    OidcRefused = "oidc_refused", Forbidden,
+        "What the OpenID provider answers can't be accepted.", "Sign in again. If it stays so, compare [auth.oidc] with the client at the provider, and both clocks.";
+    OidcUnavailable = "oidc_unavailable", Unavailable,
+        "The OpenID provider can't be asked.", "Try again later, or sign in with a name and a password; auth.oidc.issuer names the provider.";
     OsTooOld = "os_too_old", Forbidden,
         "The device's system is older than this server enrolls.", "Update the device, then enroll it again; ade.minimum_os has the versions.";
     PreconditionFailed = "precondition_failed", Conflict,
@@ -264,8 +272,24 @@ codes! {
         "The identity that asks for its renewal speaks for no enrollment, or for another.", "Enroll the device again.";
     ScepRequestRefused = "scep_request_refused", Forbidden,
         "The device's request for its identity could not be granted.", "The message says what was wrong with it; a proxy that changes requests is a common cause.";
+    SessionMissing = "session_missing", NotFound,
+        "The request is not made in a session.", "Sign in first; API keys and the local socket have no session.";
+    SessionOver = "session_over", Unauthenticated,
+        "The session is over.", "Sign in again.";
+    SessionUnknown = "session_unknown", NotFound,
+        "The user has no such session.", "List them with `russet user sessions`.";
+    SetupLinkSpent = "setup_link_spent", Forbidden,
+        "This setup link is not valid: it was used, it is too old, or it never existed.", "Make a new one on the server: `russet user setup-link`.";
     SharedIpadUnsupported = "shared_ipad_unsupported", Forbidden,
         "The device can't become the Shared iPad that its profile asks for.", "Wipe it, and give it a profile without shared_ipad first.";
+    SignInFailed = "sign_in_failed", Unauthenticated,
+        "Name or password is wrong.", "Try again; `russet user password` sets a new password on the server.";
+    SignInNoRole = "sign_in_no_role", Forbidden,
+        "The OpenID provider gives you no role here.", "Ask for a group that auth.oidc.roles names.";
+    SignInNotAllowed = "sign_in_not_allowed", Forbidden,
+        "Your e-mail address is not in a domain that may sign in here.", "Use another account; auth.oidc.allowed_domains has the domains.";
+    SignInTooSoon = "sign_in_too_soon", TooSoon,
+        "Too many sign-ins have failed.", "Wait as long as Retry-After says.";
     StoreUnavailable = "store_unavailable", Unavailable,
         "The server can't reach its store at present.", "Try again; check the disk's free space and the server's log.";
     SupervisionNeeded = "supervision_needed", Conflict,
@@ -308,6 +332,16 @@ codes! {
         "This server does not manage that user.", "Nothing; the device asks again at the next login.";
     UserEnrollmentForbids = "user_enrollment_forbids", Conflict,
         "A device of a person's own does not take that.", "User Enrollment takes lock, refresh, retire and delete, profiles, and apps that are licensed to users or come by manifest; for more, enroll the device as a whole.";
+    UserExists = "user_exists", Conflict,
+        "There is a user of that name.", "Choose another name; `russet user list` shows those that are taken.";
+    UserLastAdmin = "user_last_admin", Conflict,
+        "No administrator would be left who can sign in.", "Make another administrator first: `russet user add --role admin`.";
+    UserLimit = "user_limit", Conflict,
+        "There are as many users as there may be.", "Remove some who are not here any more.";
+    UserOfProvider = "user_of_provider", Conflict,
+        "That is the OpenID provider's affair.", "Change it there; it takes effect at the next sign-in.";
+    UserUnknown = "user_unknown", NotFound,
+        "There is no user of that name.", "List them with `russet user list`.";
     WebAuthenticationRequired = "web_authentication_required", Forbidden,
         "On this device its user has to log in first.", "Enroll it from Setup Assistant, which shows the login page.";
     WipeLimit = "wipe_limit", TooSoon,

@@ -117,6 +117,12 @@
 //! command ([`storage::NewCommand`]). Each entry holds the hash of the one before it; [`service::audit`] follows the chain
 //! and names the first link that does not hold.
 //!
+//! # Who asks at the operator's door
+//!
+//! [`operator::auth`] finds out: the local socket, an API key ([`service::keys`]) or a session
+//! ([`service::access::sessions`]). It puts a [`service::access::Operator`] into the request, whose scopes each handler asks for;
+//! what somebody sees who is confined to scope tags is [`service::access::visibility`]'s to say.
+//!
 //! # Enrollment status
 //!
 //! What a check-in means to a device's attempt to enroll is worked out beside its own rule

@@ -9,7 +9,7 @@ use crate::{
     pki::dev,
     service::{
         access::Scope,
-        keys::Keys,
+        keys::{Keys, NewKey},
         push_certificates::{PushCertificates, import::Import},
     },
 };
@@ -67,10 +67,25 @@ async fn development(data_dir: &DataDir, config: &Config, clock: &Clock) -> Resu
     PushCertificates::new(app.store().clone(), sealer.into(), None)
         .import(import, now)
         .await?;
-    let key = Keys::new(app.store().clone())
-        .create("dev", &[Scope::Admin], None, now)
-        .await?;
+    let new = NewKey {
+        name: "dev".into(),
+        scopes: vec![Scope::Admin],
+        ..NewKey::default()
+    };
+    let key = Keys::new(app.store().clone()).create(new, now).await?;
     Ok(data_dir.write_secret(DEV_API_KEY, key.reveal())?)
+}
+
+/// A link with which the first administrator begins, if there is no user yet.
+pub async fn first_link(
+    data_dir: &DataDir,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Option<String>, SetUpError> {
+    let app = App::open(data_dir, config, clock.clone(), config.server.device_listen, None)?;
+    let link = app.access().setup_links.first(clock.now()).await?;
+    let url = config.operator_url(config.server.operator_listen);
+    Ok(link.map(|link| format!("{url}{}", link.path())))
 }
 
 /// The configuration file: what was decided here, and where to read about the rest.

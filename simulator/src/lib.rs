@@ -27,6 +27,7 @@ mod endpoint;
 pub mod error;
 pub mod hardware;
 pub mod http;
+pub mod idp;
 pub mod messages;
 pub mod pki;
 pub mod plists;

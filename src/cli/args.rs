@@ -11,6 +11,7 @@ use super::{
     command::args::CommandVerb,
     hook::args::HookVerb,
     report::ReportVerb,
+    user::args::{RoleVerb, UserVerb},
 };
 use crate::service::access::Scope;
 
@@ -137,12 +138,30 @@ pub enum Verb {
         #[command(subcommand)]
         verb: ReportVerb,
     },
+    /// What users can be.
+    #[command(after_help = EXIT_CODES)]
+    Role {
+        /// What of them.
+        #[command(subcommand)]
+        verb: RoleVerb,
+    },
     /// Runs the server until SIGTERM or Ctrl-C; SIGHUP reloads certificates.
     #[command(after_help = EXIT_CODES)]
-    Serve,
+    Serve {
+        /// Development mode may listen where others can reach it: anyone there can enroll, and become an administrator.
+        #[arg(long)]
+        i_know: bool,
+    },
     /// Shows on one screen how the server is doing.
     #[command(after_help = EXIT_CODES)]
     Status,
+    /// People who sign in at the operator's door.
+    #[command(after_help = EXIT_CODES)]
+    User {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: UserVerb,
+    },
     /// Says which version this is.
     Version,
 }
@@ -169,6 +188,9 @@ pub struct InitArgs {
     /// Key of the TLS certificate (PEM, unencrypted).
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Development mode may listen where others can reach it.
+    #[arg(long, requires = "dev")]
+    pub i_know: bool,
     /// A proxy at this address terminates TLS; the device listener is plain HTTP.
     #[arg(long, value_name = "IP", conflicts_with_all = ["tls_cert"])]
     pub behind_proxy: Option<std::net::IpAddr>,
@@ -188,6 +210,9 @@ pub enum ApikeyVerb {
         /// From when on it is refused (RFC 3339).
         #[arg(long)]
         expires: Option<String>,
+        /// Confines it to the devices of server tokens with this tag; several, separated by commas.
+        #[arg(long = "tag", value_delimiter = ',')]
+        tags: Vec<String>,
     },
     /// Lists the keys, without their secrets.
     List,

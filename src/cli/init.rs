@@ -26,13 +26,16 @@ pub(super) async fn run(args: &InitArgs, output: Output, data_dir: &DataDir) -> 
     }
     let config = configuration(args);
     config.check()?;
+    config.check_exposure(args.i_know)?;
     if args.tls_cert.is_some() {
         // Before anything is written: a data directory is set up once.
         TlsSource::load(config.tls.certificate.clone(), config.tls.key.clone(), false)
             .map_err(|error| CliError::usage(error.to_string()))?;
     }
     setup::set_up(data_dir, &config, &Clock::system()).await?;
-    report(args, output, data_dir, &config);
+    // The server makes another link as long as there is no user: without this one, nothing is lost.
+    let link = setup::first_link(data_dir, &config, &Clock::system()).await;
+    report(args, output, data_dir, (&config, link.ok().flatten()));
     Ok(())
 }
 
@@ -67,7 +70,12 @@ fn configuration(args: &InitArgs) -> Config {
     config
 }
 
-fn report(args: &InitArgs, output: Output, data_dir: &DataDir, config: &Config) {
+fn report(
+    args: &InitArgs,
+    output: Output,
+    data_dir: &DataDir,
+    (config, setup_url): (&Config, Option<String>),
+) {
     let root = data_dir.root().display();
     let url = |address: SocketAddr, scheme: &str| format!("{scheme}://{address}");
     let has_anchor = config.tls.anchor.is_some();
@@ -81,6 +89,7 @@ fn report(args: &InitArgs, output: Output, data_dir: &DataDir, config: &Config) 
         "device_ca": data_dir.path(DEVICE_CA),
         "api_key_file": args.dev.then(|| data_dir.path(DEV_API_KEY)),
         "dev": args.dev,
+        "setup_url": setup_url,
     });
     let mut lines = vec![format!(
         "wrote {root}/{FILE_NAME}, and keys that only this user can read"
@@ -100,6 +109,11 @@ fn report(args: &InitArgs, output: Output, data_dir: &DataDir, config: &Config) 
         "  operator API       {}",
         url(config.server.operator_listen, "http")
     ));
+    if let Some(url) = setup_url {
+        lines.push(format!(
+            "  administrator      {url}   (once, within 15 minutes; then `russet user setup-link`)"
+        ));
+    }
     lines.push(format!("next: russet serve --data {root}"));
     if !args.dev {
         lines.push(format!(

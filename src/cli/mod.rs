@@ -14,6 +14,7 @@ mod remote;
 mod report;
 mod serve;
 mod status;
+mod user;
 
 use clap::Parser as _;
 
@@ -48,7 +49,8 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
                 name,
                 scopes,
                 expires,
-            } => remote::apikey_create(cli, output, name, scopes, expires.as_deref()).await,
+                tags,
+            } => remote::apikey_create(cli, output, name, scopes, expires.as_deref(), tags).await,
             ApikeyVerb::List => remote::apikey_list(cli, output).await,
             ApikeyVerb::Remove { name } => remote::apikey_remove(cli, output, name).await,
         },
@@ -62,7 +64,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Config {
             verb: ConfigVerb::Check,
         } => {
-            Config::load(data_dir.root())?;
+            Config::load(data_dir.root())?.check_exposure(false)?;
             output.say(
                 "the configuration can be used",
                 &serde_json::json!({ "ok": true }),
@@ -91,8 +93,10 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Openapi => openapi(output),
         Verb::PushCert { verb } => push_cert::run(cli, output, verb).await,
         Verb::Report { verb } => report::run(cli, output, verb).await,
-        Verb::Serve => serve::run(output, &data_dir).await,
+        Verb::Role { verb } => user::role(cli, output, verb).await,
+        Verb::Serve { i_know } => serve::run(output, &data_dir, *i_know).await,
         Verb::Status => status::run(cli, output).await,
+        Verb::User { verb } => user::run(cli, output, verb).await,
         Verb::Version => {
             output.say(
                 &format!("russet {}", crate::VERSION),

@@ -64,6 +64,7 @@ impl From<ClientError> for CliError {
                     Code::AdeProfileExists,
                     Code::ApiKeyExists,
                     Code::HookExists,
+                    Code::UserExists,
                 ];
                 let exit = if exists.iter().any(|exists| code == exists.as_str()) {
                     EXIT_EXISTS

@@ -89,9 +89,10 @@ pub(super) async fn apikey_create(
     name: &str,
     scopes: &[Scope],
     expires: Option<&str>,
+    tags: &[String],
 ) -> Result<(), CliError> {
-    let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
-    let body = json!({ "name": name, "scopes": scopes, "expires_at": expires });
+    let tags = Some(tags).filter(|tags| !tags.is_empty());
+    let body = json!({ "name": name, "scopes": scopes, "expires_at": expires, "tags": tags });
     let answer = client(cli)
         .await?
         .request(Method::POST, "/v1/apikeys", body.to_string().into())
@@ -110,16 +111,25 @@ pub(super) async fn apikey_list(cli: &Cli, output: Output) -> Result<(), CliErro
         .body;
     let rows: Vec<Vec<String>> = items(&answer["api_keys"])
         .map(|key| {
-            let scopes: Vec<_> = items(&key["scopes"]).filter_map(Value::as_str).collect();
+            let list = |field: &str| {
+                let texts: Vec<_> = items(&key[field]).map(text).collect();
+                texts.join(",")
+            };
             vec![
                 text(&key["name"]),
-                scopes.join(","),
+                list("scopes"),
+                list("tags"),
                 text(&key["created_at"]),
                 text(&key["expires_at"]),
+                text(&key["used_at"]),
             ]
         })
         .collect();
-    output.table(&["NAME", "SCOPES", "CREATED", "EXPIRES"], &rows, &answer);
+    output.table(
+        &["NAME", "SCOPES", "TAGS", "CREATED", "EXPIRES", "LAST USED"],
+        &rows,
+        &answer,
+    );
     Ok(())
 }
 

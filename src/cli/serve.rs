@@ -23,8 +23,9 @@ use crate::{
 };
 
 /// Runs the server until SIGTERM or SIGINT. One line on standard output says that it is ready, and where.
-pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliError> {
+pub(super) async fn run(output: Output, data_dir: &DataDir, i_know: bool) -> Result<(), CliError> {
     let config = Config::load(data_dir.root())?;
+    config.check_exposure(i_know)?;
     let spans = log(output, &config);
     metrics::count_panics();
     let signals = |error| CliError::new(EXIT_FAILED, "no_signals", error, "");
@@ -50,6 +51,14 @@ pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliErr
         "https"
     };
     let operator = format!("{operator_scheme}://{}", listeners.operator_address);
+    let link = app.access().setup_links.first(Clock::system().now()).await?;
+    let setup_url = link.map(|link| {
+        format!(
+            "{}{}",
+            config.operator_url(listeners.operator_address),
+            link.path()
+        )
+    });
     let device_listener = match config.tls.mode {
         TlsMode::Files => format!("https://{}", listeners.device_address),
         TlsMode::Proxy => format!("http://{}", listeners.device_address),
@@ -63,8 +72,13 @@ pub(super) async fn run(output: Output, data_dir: &DataDir) -> Result<(), CliErr
             "public_url": device,
             "data": data_dir.root(),
             "dev": config.dev.enabled,
+            "setup_url": setup_url,
         }),
     );
+    if let Some(url) = setup_url.filter(|_| !output.json) {
+        // Not by the log: whoever has the link makes the first administrator.
+        eprintln!("there is no user yet; make the first administrator at {url} (once, within 15 minutes)");
+    }
 
     let (stop, stopped) = watch::channel(false);
     let (reload, reloads) = watch::channel(());

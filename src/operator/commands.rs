@@ -94,9 +94,16 @@ pub(super) async fn show(
     let page = page.page()?;
     let command = door.store.command(&uuid).await?;
     let command = command.ok_or_else(|| Error::with(Code::CommandUnknown, &uuid))?;
+    let sight = door.sight(&operator).await?;
+    sight.command(&uuid).await?;
     let listing = door.store.command_statuses(&uuid, &page).await?;
+    let ids = listing.rows.iter().map(|status| status.enrollment.clone());
+    let seen = sight.seen_of(ids.collect()).await?;
     let mut enrollments = Vec::with_capacity(listing.rows.len());
     for status in listing.rows {
+        if !seen.contains(&status.enrollment) {
+            continue;
+        }
         enrollments.push(door.status(&uuid, status).await?);
     }
     let view = CommandView {
@@ -200,6 +207,10 @@ pub(super) async fn retry(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Command)?;
     let Retry { ids } = door.json(&headers, body).await?;
+    match &ids {
+        Some(ids) => door.see(&operator, ids).await?,
+        None => door.sight(&operator).await?.whole_command(&uuid).await?,
+    }
     let report = door
         .commands
         .retry(&operator, &uuid, ids, Some(trail.ride()), door.clock.now())
@@ -243,7 +254,8 @@ pub(super) async fn cancel(
     Path((uuid, id)): Path<(CommandUuid, EnrollmentId)>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Command)?;
-    if !door.store.cancel(&uuid, &id, door.clock.now()).await? {
+    let seen = door.see(&operator, std::slice::from_ref(&id)).await.is_ok();
+    if !seen || !door.store.cancel(&uuid, &id, door.clock.now()).await? {
         return Err(Error::with(
             Code::CommandUnknown,
             "not queued for that enrollment, or finished",

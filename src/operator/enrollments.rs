@@ -61,6 +61,7 @@ pub(super) async fn list(
         enabled: query.enabled,
         ..EnrollmentFilter::default()
     };
+    let filter = door.sight(&operator).await?.narrow(filter);
     let listing = door.store.enrollments(&filter, &page.page()?).await?;
     let list = EnrollmentList {
         enrollments: listing.rows.iter().map(EnrollmentSummary::from).collect(),
@@ -87,6 +88,7 @@ pub(super) async fn show(
     Path(id): Path<EnrollmentId>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
+    door.see(&operator, std::slice::from_ref(&id)).await?;
     let row = door.store.enrollment(&id).await?;
     let row = row.ok_or_else(|| Error::with(Code::EnrollmentUnknown, &id))?;
     let certificate = match &row.record.identity {
@@ -126,6 +128,7 @@ pub(super) async fn allow_reenroll(
     Path(id): Path<EnrollmentId>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Enroll)?;
+    door.see(&operator, std::slice::from_ref(&id)).await?;
     let id = id.device();
     match door
         .store
@@ -163,6 +166,7 @@ pub(super) async fn release(
     Path(id): Path<EnrollmentId>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Support)?;
+    door.see(&operator, std::slice::from_ref(&id)).await?;
     let command = door.holds.release(&id, door.clock.now()).await?;
     tracing::info!(by = operator.name, enrollment = %id, "released from Setup Assistant");
     let queued = Queued {
@@ -192,6 +196,7 @@ pub(super) async fn renew_identity(
     Path(id): Path<EnrollmentId>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Command)?;
+    door.see(&operator, std::slice::from_ref(&id)).await?;
     if id.is_user_channel() {
         return Err(bad("the id", "names a user channel; the identity is the device's").into());
     }

@@ -18,7 +18,10 @@ use super::{
     view::Time,
 };
 use crate::{
-    service::access::{Operator, Scope},
+    service::{
+        access::{Operator, Scope},
+        keys,
+    },
     storage::ApiKeyRecord,
 };
 
@@ -34,6 +37,9 @@ pub(super) struct NewKey {
     scopes: Vec<Scope>,
     /// When it stops working; never if absent.
     expires_at: Option<Time>,
+    /// The scope tags it is confined to; to none if absent.
+    #[schema(min_items = 1, max_items = 100)]
+    tags: Option<Vec<String>>,
 }
 
 /// A key that was just made.
@@ -65,6 +71,10 @@ pub(super) struct KeyView {
     created_at: Time,
     /// When it stops working; never if null.
     expires_at: Option<Time>,
+    /// The scope tags it is confined to; null: to none, it sees everything.
+    tags: Option<Vec<String>>,
+    /// When it was used last, to a minute.
+    used_at: Option<Time>,
 }
 
 impl From<ApiKeyRecord> for KeyView {
@@ -74,6 +84,8 @@ impl From<ApiKeyRecord> for KeyView {
             scopes: key.scopes,
             created_at: key.created_at.into(),
             expires_at: key.expires_at.map(Time),
+            tags: key.tags,
+            used_at: key.used_at.map(Time),
         }
     }
 }
@@ -94,13 +106,15 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let new: NewKey = door.json(&headers, body).await?;
-    let expires_at = new.expires_at.map(|at| at.0);
-    let key = door
-        .keys
-        .create(&new.name, &new.scopes, expires_at, door.clock.now())
-        .await?;
+    let key = keys::NewKey {
+        name: new.name.clone(),
+        scopes: new.scopes.clone(),
+        tags: new.tags,
+        expires_at: new.expires_at.map(|at| at.0),
+    };
+    let key = door.keys.create(key, door.clock.now()).await?;
     tracing::info!(by = operator.name, name = new.name, "API key created");
     Ok(json_response(
         StatusCode::CREATED,
@@ -122,7 +136,7 @@ pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let api_keys = door.keys.list().await?.into_iter().map(KeyView::from).collect();
     Ok(json_response(StatusCode::OK, &KeyList { api_keys }))
 }
@@ -142,7 +156,7 @@ pub(super) async fn remove(
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     door.keys.remove(&name).await?;
     tracing::info!(by = operator.name, name, "API key removed");
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    protocol::ids::SerialNumber,
     service::{
         access::{Operator, Scope},
         enrollment::made_for,
@@ -73,6 +74,11 @@ pub(super) async fn create(
     let ttl = new.ttl_seconds.map_or(USUAL_TTL, Duration::from_secs);
     if ttl.is_zero() || ttl > MAX_TTL {
         return Err(Error::invalid("ttl_seconds", "lies outside 1 second to 30 days").into());
+    }
+    match &new.serial {
+        Some(serial) => door.see_serial(&operator, &SerialNumber::new(serial)).await?,
+        // Whoever enrolls with it would be nobody's whom this operator sees.
+        None => operator.require_everywhere(Scope::Enroll)?,
     }
     let made_for = made_for(new.udid, new.serial)?;
     let now = door.clock.now();

@@ -13,22 +13,29 @@
 //!   or `*_view.rs` where a file grows. Times are `view::Time`. An absent fact is null, an absent `next_cursor` is left out.
 //! * Query parameters are structs (`IntoParams`) taken by `input::Query`; lists add `PageQuery` (`limit`, `cursor`).
 //!   `contract.rs` refuses parameters that the document does not name, and bodies of another media type.
+//! * Whoever is confined to scope tags sees their tokens' devices only: what is about devices goes by `sight.rs`, the rest
+//!   by `Operator::require_everywhere`.
 //! * Where edits race, answers carry an `ETag` and changes heed `If-Match` (`etag.rs`).
 //! * Whatever changes something leaves an audit entry without the handler's doing (`audit/`): targets come from the path and
 //!   from harmless fields of the body (`audit/subject.rs`). A GET that shows a secret, and a handler that hands its entry on to
 //!   the store with a command, stand in `audit/rules.rs`.
 
+mod access;
 mod actions;
 mod ade;
 mod audit;
 pub mod auth;
 pub mod client;
 mod commands;
+mod console;
 mod contract;
+mod cookie;
+mod csrf;
 mod enrollments;
 mod enrollments_view;
 mod etag;
 mod figures;
+pub mod front;
 mod health;
 mod hooks;
 mod idempotency;
@@ -42,6 +49,7 @@ mod push_certificates;
 mod pushes;
 mod render;
 mod reports;
+mod sight;
 mod status;
 mod view;
 
@@ -57,12 +65,14 @@ pub use reports::csv_text;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use contract::Contract;
+use front::Front;
 pub use status::Ends;
 
 use crate::{
     clock::Clock,
     net::{body::Bodies, log},
     service::{
+        access::Access,
         actions::Actions,
         ade::{
             accounts::Accounts, devices::AdeDevices, door::Door, profiles::Profiles, sync::AdeSync,
@@ -93,6 +103,10 @@ pub type DeviceClass = (&'static str, &'static str, &'static str);
 /// All that the operator-facing handlers need.
 #[derive(Debug)]
 pub struct OperatorDoor {
+    /// Users, and who is signed in.
+    pub access: Access,
+    /// How this door looks from outside.
+    pub front: Front,
     /// What devices are had to do.
     pub actions: Arc<Actions>,
     /// Devices of Apple's list.
@@ -163,11 +177,19 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
     ));
     let guarded = guarded()
         .merge(repeatable)
-        .route_layer(middleware::from_fn_with_state(contract, contract::hold))
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(&contract),
+            contract::hold,
+        ))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), audit::layer))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
-    let (router, _) = open().merge(guarded).split_for_parts();
+    let sign_in = access::open().route_layer(middleware::from_fn_with_state(
+        Arc::clone(&contract),
+        contract::hold,
+    ));
+    let (router, _) = open().merge(sign_in).merge(guarded).split_for_parts();
     router
+        .merge(console::router(&door))
         .fallback(render::not_found)
         .method_not_allowed_fallback(render::method_not_allowed)
         .layer(middleware::from_fn(log::requests))
@@ -178,6 +200,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
 pub fn document() -> utoipa::openapi::OpenApi {
     let (_, document) = OpenApiRouter::with_openapi(openapi::base())
         .merge(open())
+        .merge(access::open())
         .merge(guarded())
         .merge(repeatable())
         .split_for_parts();
@@ -227,6 +250,7 @@ fn guarded() -> Routes {
         .routes(routes!(push_certificates::show))
         .routes(routes!(push_certificates::test))
         .routes(routes!(pushes::status))
+        .merge(access::routes())
         .merge(ade::routes())
         .merge(audit::routes())
         .routes(routes!(commands::retry))

@@ -110,7 +110,7 @@ pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     let now = door.clock.now();
     let all = door.push_certificates.list().await?;
     let pending = door.push_certificates.pending().await?;
@@ -145,7 +145,7 @@ pub(super) async fn show(
     Extension(operator): Extension<Operator>,
     Path(topic): Path<Topic>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     let facts = door.push_certificates.facts(&topic).await?;
     let details = PushCertificateDetails {
         certificate: PushCertificateView::new(facts, door.clock.now()),
@@ -195,7 +195,7 @@ pub(super) async fn request(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let new: NewRequest = door.json(&headers, body).await?;
     let request = door
         .push_certificates
@@ -253,7 +253,7 @@ pub(super) async fn import(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let new: NewCertificate = door.json(&headers, body).await?;
     let now = door.clock.now();
     let import = Import {
@@ -313,7 +313,7 @@ pub(super) async fn test(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Command)?;
+    operator.require_everywhere(Scope::Command)?;
     let trial: Trial = door.json(&headers, body).await?;
     let result = door
         .pushes

@@ -27,6 +27,6 @@ pub(super) async fn status(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     Ok(json_response(StatusCode::OK, &door.pushes.status()))
 }

@@ -130,10 +130,7 @@ pub(super) fn respond(status: StatusCode, body: &impl Serialize, cause: Option<E
     let mut response = (status, [content_type], text).into_response();
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {
-        headers.insert(
-            header::WWW_AUTHENTICATE,
-            HeaderValue::from_static("Basic realm=\"russet\""),
-        );
+        headers.insert(header::WWW_AUTHENTICATE, challenge(cause.as_ref()));
     }
     if let Some(value) = retry_after(status, cause.as_ref()) {
         headers.insert(header::RETRY_AFTER, value);
@@ -142,6 +139,14 @@ pub(super) fn respond(status: StatusCode, body: &impl Serialize, cause: Option<E
         response.extensions_mut().insert(Cause(Arc::new(error)));
     }
     response
+}
+
+/// What credentials are asked for. A browser would ask its user for a key in place of a page that shows what went wrong.
+fn challenge(cause: Option<&Error>) -> HeaderValue {
+    match cause.map(Error::code) {
+        Some(Code::SessionOver | Code::SignInFailed) => HeaderValue::from_static("Cookie realm=\"russet\""),
+        _ => HeaderValue::from_static("Basic realm=\"russet\""),
+    }
 }
 
 /// There is nothing here.

@@ -178,7 +178,7 @@ pub(super) async fn show(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     Ok(json_response(StatusCode::OK, &gather(&door).await?))
 }
 

@@ -19,6 +19,7 @@ pub mod dep_token;
 pub mod dev;
 pub mod device_trust;
 pub mod hmac;
+pub mod id_token;
 pub mod identity;
 pub mod keys;
 pub mod machine_info;

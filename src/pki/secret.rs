@@ -9,6 +9,9 @@ use aws_lc_rs::{digest, rand};
 /// A secret's length in characters: 32 of 62 kinds, 190.5 bits.
 pub const LENGTH: usize = 32;
 
+/// The length of a secret that opens a session: 256 bits.
+pub const LONG: usize = 43;
+
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// There was no randomness to be had.
@@ -23,14 +26,23 @@ pub struct Secret(String);
 impl Secret {
     /// A fresh secret of [`LENGTH`] characters.
     pub fn generate() -> Result<Self, NoRandomness> {
-        let mut text = String::with_capacity(LENGTH);
+        Self::of_length(LENGTH)
+    }
+
+    /// A fresh secret of [`LONG`] characters.
+    pub fn generate_long() -> Result<Self, NoRandomness> {
+        Self::of_length(LONG)
+    }
+
+    fn of_length(length: usize) -> Result<Self, NoRandomness> {
+        let mut text = String::with_capacity(length);
         let mut bytes = [0; LENGTH];
-        while text.len() < LENGTH {
+        while text.len() < length {
             rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
             // 248 is the largest multiple of 62 in a byte: above it, some characters would be likelier.
             let characters = bytes.iter().filter(|byte| **byte < 248);
             let characters = characters.filter_map(|byte| ALPHABET.get(usize::from(byte % 62)));
-            text.extend(characters.take(LENGTH - text.len()).map(|byte| char::from(*byte)));
+            text.extend(characters.take(length - text.len()).map(|byte| char::from(*byte)));
         }
         Ok(Self(text))
     }
@@ -73,5 +85,6 @@ mod tests {
             assert_eq!(secret.hash(), hash(secret.reveal()));
             assert_eq!(format!("{secret:?}"), "Secret");
         }
+        assert_eq!(Secret::generate_long().unwrap().reveal().len(), LONG);
     }
 }

@@ -1,10 +1,64 @@
 //! Who may do what: scopes, which each route of the operator's API asks for one of; and roles, which are sets of them.
+//!
+//! [`users`] are people with a role; they [sign in](sign_in) and have [`sessions`] then; the first one begins with a
+//! [setup link](setup_links), others come by [OpenID Connect](oidc). Whoever is confined to scope tags sees what [`visibility`] lets them.
+
+pub mod oidc;
+pub mod sessions;
+pub mod setup_links;
+pub mod sign_in;
+mod throttle;
+pub mod users;
+pub mod visibility;
+
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    service::passwords::Passwords,
+    storage::Storage,
+};
+
+/// All that is about users.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Users.
+    pub users: Arc<users::Users>,
+    /// Their sessions.
+    pub sessions: Arc<sessions::Sessions>,
+    /// How these begin.
+    pub sign_ins: Arc<sign_in::SignIns>,
+    /// How users begin.
+    pub setup_links: Arc<setup_links::SetupLinks>,
+    /// The OpenID provider, if there is one.
+    pub oidc: Option<Arc<oidc::Oidc>>,
+}
+
+impl Access {
+    /// Kept in this store.
+    pub fn new(store: &Arc<dyn Storage>, passwords: Passwords, lifetimes: sessions::Lifetimes) -> Self {
+        let users = Arc::new(users::Users::new(Arc::clone(store), passwords.clone()));
+        let sessions = Arc::new(sessions::Sessions::new(Arc::clone(store), lifetimes));
+        Self {
+            sign_ins: Arc::new(sign_in::SignIns::new(
+                Arc::clone(store),
+                passwords,
+                Arc::clone(&sessions),
+            )),
+            setup_links: Arc::new(setup_links::SetupLinks::new(
+                Arc::clone(store),
+                Arc::clone(&users),
+            )),
+            users,
+            sessions,
+            oidc: None,
+        }
+    }
+}
 
 /// What an operator may do. Alphabetical.
 #[derive(
@@ -61,7 +115,10 @@ impl Scope {
 }
 
 /// What a person is to the server. Alphabetical.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// May do everything.
     Admin,
@@ -101,6 +158,17 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.as_str() == name)
     }
 
+    /// What it is for, for people.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Admin => "May do everything.",
+            Self::Auditor => "May look at everything, the audit log included.",
+            Self::Enroller => "May bring devices in.",
+            Self::Helpdesk => "May help the user of one device: lock it, release it, restart it, find it.",
+            Self::Viewer => "May look at devices.",
+        }
+    }
+
     /// What it may do.
     pub fn scopes(self) -> &'static [Scope] {
         match self {
@@ -114,7 +182,8 @@ impl Role {
 }
 
 /// How an operator said who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum OperatorKind {
     /// By an API key.
     Key,
@@ -173,5 +242,14 @@ impl Operator {
             Code::KeyScope,
             format!("it needs the scope {:?}", scope.as_str()),
         ))
+    }
+
+    /// The same for what belongs to no device: whoever is confined to scope tags has no business there.
+    pub fn require_everywhere(&self, scope: Scope) -> Result<()> {
+        self.require(scope)?;
+        match self.tags {
+            None => Ok(()),
+            Some(_) => Err(Error::new(Code::Confined)),
+        }
     }
 }

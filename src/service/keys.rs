@@ -1,6 +1,6 @@
 //! Operators' API keys: random secrets, kept as hashes, each with scopes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     error::{Code, Error, Result},
@@ -9,7 +9,10 @@ use crate::{
     storage::{ApiKeyRecord, Storage},
 };
 
-use super::access::{Operator, OperatorKind, Scope};
+use super::access::{Operator, OperatorKind, Scope, users::checked_tags};
+
+/// How often the latest use of a key is written down: a request is no durable write.
+const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
 /// Refuses a name that operators could not give, show or put into a URL without trouble.
 pub fn check_name(name: &str) -> Result<()> {
@@ -21,6 +24,19 @@ pub fn check_name(name: &str) -> Result<()> {
         return Err(Error::invalid("name", rule));
     }
     Ok(())
+}
+
+/// A key that is to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewKey {
+    /// Unique; the name in lists and in the audit log.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// The scope tags it is confined to; absent: to none.
+    pub tags: Option<Vec<String>>,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The API keys.
@@ -36,24 +52,21 @@ impl Keys {
     }
 
     /// Makes a key. The secret is shown this once.
-    pub async fn create(
-        &self,
-        name: &str,
-        scopes: &[Scope],
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<Secret> {
-        check_name(name)?;
-        if scopes.is_empty() {
+    pub async fn create(&self, new: NewKey, now: Timestamp) -> Result<Secret> {
+        check_name(&new.name)?;
+        if new.scopes.is_empty() {
             return Err(Error::invalid("scopes", "one at least is needed"));
         }
         let secret = Secret::generate().map_err(Error::internal)?;
+        let name = new.name.clone();
         let record = ApiKeyRecord {
             hash: secret.hash().into(),
-            name: name.to_owned(),
-            scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            name: new.name,
+            scopes: new.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
             created_at: now,
-            expires_at,
+            expires_at: new.expires_at,
+            tags: checked_tags(new.tags)?,
+            used_at: None,
         };
         if self.store.add_api_key(record).await? {
             Ok(secret)
@@ -69,6 +82,9 @@ impl Keys {
         if record.expires_at.is_some_and(|expires| expires <= now) {
             return Err(Error::with(Code::KeyMissing, "it has expired"));
         }
+        if record.used_at.is_none_or(|used| now.since(used) >= WRITTEN_EVERY) {
+            self.store.api_key_used(&record.hash, now).await?;
+        }
         let scopes = record
             .scopes
             .iter()
@@ -78,7 +94,7 @@ impl Keys {
             name: record.name,
             kind: OperatorKind::Key,
             scopes,
-            tags: None,
+            tags: record.tags,
         })
     }
 

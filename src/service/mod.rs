@@ -18,6 +18,8 @@ pub mod identity;
 pub mod issuance;
 pub mod jobs;
 pub mod keys;
+pub mod passwords;
+pub mod peers;
 pub mod push;
 pub mod push_certificates;
 pub mod reports;

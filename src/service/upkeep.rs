@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     protocol::time::Timestamp,
     service::{
+        access::sessions::Sessions,
         commands,
         contacts::Contacts,
         push_certificates::{
@@ -26,6 +27,7 @@ pub struct Upkeep {
     store: Arc<dyn Storage>,
     contacts: Arc<Contacts>,
     push_certificates: PushCertificates,
+    sessions: Arc<Sessions>,
     results_kept: Duration,
     timeouts: Timeouts,
     keys_kept: Duration,
@@ -39,7 +41,7 @@ impl Upkeep {
     pub fn new(
         store: Arc<dyn Storage>,
         contacts: Arc<Contacts>,
-        push_certificates: PushCertificates,
+        (push_certificates, sessions): (PushCertificates, Arc<Sessions>),
         (results_kept, keys_kept): (Duration, Duration),
         timeouts: Timeouts,
     ) -> Self {
@@ -47,6 +49,7 @@ impl Upkeep {
             store,
             contacts,
             push_certificates,
+            sessions,
             results_kept,
             timeouts,
             keys_kept,
@@ -56,6 +59,7 @@ impl Upkeep {
     /// Does all that is due. Returns what there is to say about push certificates today, which has been logged.
     pub async fn run(&self, now: Timestamp) -> StoreResult<Vec<ExpiryNotice>> {
         self.contacts.write_down(self.store.as_ref()).await?;
+        self.sessions.purge(now).await?;
         loop {
             let expired = self.store.expire_commands(now, BATCH).await?;
             commands::count(None, "expired", expired as u64);

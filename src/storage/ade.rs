@@ -418,6 +418,8 @@ pub enum AdeChanged {
 pub struct AdeDeviceFilter {
     /// Of this token.
     pub token: Option<u64>,
+    /// Of one of these tokens.
+    pub tokens: Option<Vec<u64>>,
     /// Whose serial number begins so.
     pub serial_prefix: Option<String>,
     /// With this profile at Apple, by Apple's identifiers.
@@ -432,8 +434,6 @@ pub struct AdeDeviceFilter {
     pub removed_before: Option<Timestamp>,
     /// `true`: those that have a profile, are not enrolled and are not enrolling; `false`: the others.
     pub awaiting: Option<bool>,
-    /// Of one of these tokens.
-    pub tokens: Option<Vec<u64>>,
 }
 
 /// How many devices of a token stand where. Counted over all its devices: for what is shown now and then.

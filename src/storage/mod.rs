@@ -7,6 +7,7 @@
 //! Rules do not live here. Where a decision needs what is stored, the caller hands in a pure function
 //! ([`Rule`]) which the backend calls inside its transaction, possibly more than once.
 
+mod access;
 mod ade;
 mod advance;
 mod attempts;
@@ -25,6 +26,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 
+pub use access::*;
 pub use ade::*;
 pub use advance::*;
 pub use attempts::*;
@@ -169,6 +171,8 @@ pub struct EnrollmentFilter {
     pub kinds: Option<Vec<crate::protocol::ids::EnrollmentKind>>,
     /// `true`: [`EnrollmentState::Enrolled`] only; `false`: all others.
     pub enabled: Option<bool>,
+    /// Enrolled as a device of one of these server tokens, by their numbers (a user channel matches by its device).
+    pub ade_tokens: Option<Vec<u64>>,
 }
 
 /// Which part of a list.
@@ -525,6 +529,9 @@ pub trait AdminStore: Send + Sync {
     /// All keys, by name.
     async fn api_keys(&self) -> StoreResult<Vec<ApiKeyRecord>>;
 
+    /// Writes down the latest use of a key. An older time than the stored one changes nothing, nor does an unknown key.
+    async fn api_key_used(&self, hash: &SecretHash, at: Timestamp) -> StoreResult<()>;
+
     /// Forgets a key. `false`: there was none of that name.
     async fn remove_api_key(&self, name: &str) -> StoreResult<bool>;
 
@@ -593,6 +600,7 @@ pub trait Storage:
     + EventStore
     + AdeStore
     + AuditStore
+    + AccessStore
     + ReportStore
     + IdempotencyStore
     + JobStore

@@ -371,6 +371,12 @@ pub struct ApiKeyRecord {
     /// From when on it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The scope tags it is confined to; absent: to none, it sees everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    /// The latest use that has been written down; lags behind by up to a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<Timestamp>,
 }
 
 /// Somebody who may log in on a device that enrolls.

@@ -3,6 +3,7 @@
 // Clippy knows a test by its attribute, and not the functions that tests call.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+mod access;
 mod actions;
 mod ade_door;
 mod ade_profiles;

@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     /// Make, enrol and connect devices that are kept in files
     #[command(subcommand)]
     Device(DeviceVerb),
+    /// Pretend to be an OpenID provider, which signs everyone in
+    Idp(super::idp::Idp),
     /// Enrol a mixed set of devices and keep them connecting until standard input closes
     Run(Run),
     /// Put load on a server on this machine and measure it

@@ -6,6 +6,7 @@ mod apns;
 mod args;
 mod boot;
 mod devices;
+mod idp;
 mod output;
 mod run;
 mod store;
@@ -64,6 +65,7 @@ pub(crate) fn main() -> ExitCode {
             Verb::Abm(options) => abm::main(*options, arguments.json).await,
             Verb::Apns(options) => apns::main(*options, arguments.json).await,
             Verb::Device(verb) => devices::main(verb, arguments.json).await,
+            Verb::Idp(options) => idp::main(options, arguments.json).await,
             Verb::Run(options) => run::main(options, arguments.json).await,
             Verb::Storm(options) => storm::main(*options, arguments.json).await,
         }

@@ -57,7 +57,7 @@ pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let accounts = door.accounts.list().await?;
     let accounts = accounts.into_iter().map(AccountView::from).collect();
     Ok(json_response(StatusCode::OK, &AccountList { accounts }))
@@ -91,7 +91,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let new: NewAccount = door.json(&headers, body).await?;
     let account = door
         .accounts
@@ -116,7 +116,7 @@ pub(super) async fn remove(
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     door.accounts.remove(&name).await?;
     tracing::info!(by = operator.name, account = name, "account removed");
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -41,7 +41,7 @@ pub(super) async fn beta_tokens(
     Query(query): Query<TokenQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let token = door.ade_devices.token(query.token.as_deref()).await?;
+    let token = door.token_for(&operator, query.token.as_deref()).await?;
     let answer = door.ade_devices.beta_tokens(&token, door.clock.now()).await?;
     Ok(json_response(StatusCode::OK, &answer))
 }
@@ -88,7 +88,7 @@ pub(super) async fn activation_lock(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
     let asked: NewActivationLock = door.json(&headers, body).await?;
-    let token = door.ade_devices.token(asked.token.as_deref()).await?;
+    let token = door.token_for(&operator, asked.token.as_deref()).await?;
     let mut request = json!({ "device": asked.serial });
     if let Some(key) = asked.escrow_key {
         request["escrow_key"] = key.into();
@@ -126,7 +126,7 @@ pub(super) async fn replacement(
     Query(query): Query<TokenQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let token = door.ade_devices.token(query.token.as_deref()).await?;
+    let token = door.token_for(&operator, query.token.as_deref()).await?;
     let answer = door
         .ade_devices
         .replacement(&token, &serial, door.clock.now())
@@ -151,7 +151,7 @@ pub(super) async fn service_discovery(
     Query(query): Query<TokenQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let token = door.ade_devices.token(query.token.as_deref()).await?;
+    let token = door.token_for(&operator, query.token.as_deref()).await?;
     let answer = door
         .ade_devices
         .service_discovery(&token, door.clock.now())
@@ -189,7 +189,7 @@ pub(super) async fn set_service_discovery(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
     let asked: Discovery = door.json(&headers, body).await?;
-    let token = door.ade_devices.token(asked.token.as_deref()).await?;
+    let token = door.token_for(&operator, asked.token.as_deref()).await?;
     door.ade_devices
         .set_service_discovery(&token, Some(&asked.url), door.clock.now())
         .await?;
@@ -218,7 +218,7 @@ pub(super) async fn remove_service_discovery(
     Query(query): Query<TokenQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
-    let token = door.ade_devices.token(query.token.as_deref()).await?;
+    let token = door.token_for(&operator, query.token.as_deref()).await?;
     door.ade_devices
         .set_service_discovery(&token, None, door.clock.now())
         .await?;

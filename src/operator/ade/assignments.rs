@@ -99,7 +99,7 @@ pub(super) async fn assign(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Command)?;
     let asked: Assignments = door.json(&headers, body).await?;
-    let token = door.ade_devices.token(asked.token.as_deref()).await?;
+    let token = door.token_for(&operator, asked.token.as_deref()).await?;
     let outcomes = door
         .ade_devices
         .assign(&token, asked.profile.as_deref(), &asked.serials, door.clock.now())
@@ -170,7 +170,7 @@ pub(super) async fn disown(
         let problem = format!("has to be true; it is about {} devices", asked.serials.len());
         return Err(Error::of_field(Code::AdeDisownUnconfirmed, "confirm", problem).into());
     }
-    let token = door.ade_devices.token(asked.token.as_deref()).await?;
+    let token = door.token_for(&operator, asked.token.as_deref()).await?;
     let devices = door
         .ade_devices
         .disown(&token, &asked.serials, door.clock.now())

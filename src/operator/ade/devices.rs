@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::devices_view::{AdeDeviceList, AdeDeviceView, LastFetch, WhyView};
 use crate::{
+    error::{Code, Error},
     operator::{
         OperatorDoor,
         input::{PageQuery, Path, Query},
@@ -23,7 +24,7 @@ use crate::{
     },
     protocol::ids::SerialNumber,
     service::{
-        access::{Operator, Scope},
+        access::{Operator, Scope, visibility::Sight},
         ade::{
             standing::{Enrolled, missed_assignment},
             why::Refusal,
@@ -72,14 +73,16 @@ pub(super) async fn list(
     operator.require(Scope::Read)?;
     let page = page.page()?;
     let token = match &query.token {
-        Some(name) => Some(door.ade_devices.token(Some(name)).await?.number),
+        Some(name) => Some(door.token_for(&operator, Some(name)).await?.number),
         None => None,
     };
+    let sight = door.sight(&operator).await?;
     let filter = AdeDeviceFilter {
         token,
+        tokens: sight.tokens(),
         serial_prefix: query.serial,
         profile_uuids: match query.profile.or(query.enrollment_profile_name) {
-            Some(profile) => Some(uuids(&door, token, profile).await?),
+            Some(profile) => Some(uuids(&door, &sight, token, profile).await?),
             None => None,
         },
         profile_status: query.profile_status.map(|status| status.to_ascii_lowercase()),
@@ -97,10 +100,15 @@ pub(super) async fn list(
 }
 
 /// The identifiers of a profile, which is named, or identified as Apple does (E18).
-async fn uuids(door: &OperatorDoor, token: Option<u64>, profile: String) -> Result<Vec<String>, Failure> {
+async fn uuids(
+    door: &OperatorDoor,
+    sight: &Sight,
+    token: Option<u64>,
+    profile: String,
+) -> Result<Vec<String>, Failure> {
     let mut uuids = Vec::new();
     for record in door.store.ade_tokens().await? {
-        if token.is_some_and(|token| token != record.number) {
+        if token.is_some_and(|token| token != record.number) || !sight.sees_token(&record) {
             continue;
         }
         if let Some(found) = door.store.ade_profile(record.number, &profile).await? {
@@ -195,7 +203,10 @@ pub(super) async fn show(
     Path(serial): Path<SerialNumber>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let devices = door.ade_devices.show(&serial).await?;
+    let sight = door.sight(&operator).await?;
+    sight.serial(&serial).await?;
+    let mut devices = door.ade_devices.show(&serial).await?;
+    devices.retain(|device| sight.sees_device(device));
     let devices = door.shown(devices).await?;
     Ok(json_response(StatusCode::OK, &AdeDeviceEntries { devices }))
 }
@@ -223,6 +234,17 @@ pub(super) async fn forget(
     Path(serial): Path<SerialNumber>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    let sight = door.sight(&operator).await?;
+    sight.serial(&serial).await?;
+    if !door
+        .ade_devices
+        .show(&serial)
+        .await?
+        .iter()
+        .all(|device| sight.sees_device(device))
+    {
+        return Err(Error::new(Code::Confined).into());
+    }
     let forgotten = door.ade_devices.forget(&serial).await?;
     tracing::info!(by = operator.name, %serial, "device of a server token forgotten");
     Ok(json_response(StatusCode::OK, &ForgottenDevice { forgotten }))
@@ -243,11 +265,15 @@ pub(super) async fn why(
     Path(serial): Path<SerialNumber>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let refusal = door.ade.last_refusal(&serial).map(|refused| Refusal {
+    let sight = door.sight(&operator).await?;
+    let is_seen = sight.serial(&serial).await.is_ok();
+    let refusal = door.ade.last_refusal(&serial).filter(|_| is_seen);
+    let refusal = refusal.map(|refused| Refusal {
         message: refused.message,
         step: refused.code.step().to_owned(),
         at: refused.at,
     });
-    let why = door.ade_why.why(&serial, refusal, door.clock.now()).await?;
+    let now = door.clock.now();
+    let why = door.ade_why.why(&serial, refusal, &sight, now).await?;
     Ok(json_response(StatusCode::OK, &WhyView::new(serial, why)))
 }

@@ -85,10 +85,19 @@ pub(super) async fn list(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
     let limit = limit.rows()?;
-    let refusals = match query.serial {
+    let mut refusals: Vec<Refused> = match query.serial {
         Some(serial) => door.ade.last_refusal(&serial).into_iter().collect(),
         None => door.ade.refusals(limit),
     };
+    let sight = door.sight(&operator).await?;
+    if !sight.is_everything() {
+        let all = std::mem::take(&mut refusals);
+        for refusal in all {
+            if sight.serial(&refusal.serial).await.is_ok() {
+                refusals.push(refusal);
+            }
+        }
+    }
     let refusals = refusals.into_iter().map(RefusalView::from).collect();
     Ok(json_response(StatusCode::OK, &RefusalList { refusals }))
 }

@@ -62,7 +62,7 @@ pub(super) async fn start(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Command)?;
     let asked: NewSync = door.json(&headers, body).await?;
-    let token = door.ade_devices.token(asked.token.as_deref()).await?;
+    let token = door.token_for(&operator, asked.token.as_deref()).await?;
     let started = door.ade_sync.start(&token, asked.full).await?;
     tracing::info!(
         by = operator.name,
@@ -102,8 +102,13 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
     let tokens = match &query.token {
-        Some(name) => vec![door.ade_devices.token(Some(name)).await?],
-        None => door.store.ade_tokens().await?,
+        Some(name) => vec![door.token_for(&operator, Some(name)).await?],
+        None => {
+            let sight = door.sight(&operator).await?;
+            let mut tokens = door.store.ade_tokens().await?;
+            tokens.retain(|token| sight.sees_token(token));
+            tokens
+        }
     };
     let mut syncs = Vec::new();
     for token in tokens {

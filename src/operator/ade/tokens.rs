@@ -59,7 +59,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let asked: NewAdeToken = door.json(&headers, body).await?;
     let new = NewToken {
         name: asked.name,
@@ -94,6 +94,7 @@ pub(super) async fn renew(
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &name).await?;
     let made = door.ade_tokens.renew(&name, door.clock.now()).await?;
     tracing::info!(by = operator.name, token = name, "server token's renewal begun");
     Ok(json_response(StatusCode::OK, &TokenCertificateView::from(made)))
@@ -135,6 +136,7 @@ pub(super) async fn import(
     body: Body,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &name).await?;
     let import = Import {
         apple_id: query.apple_id.as_deref(),
         force: query.force,
@@ -158,7 +160,9 @@ pub(super) async fn list(
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let views = door.ade_tokens.list(door.clock.now()).await?;
+    let sight = door.sight(&operator).await?;
+    let mut views = door.ade_tokens.list(door.clock.now()).await?;
+    views.retain(|view| sight.sees_token(&view.record));
     let ade_tokens = views.into_iter().map(AdeTokenView::from).collect();
     Ok(json_response(StatusCode::OK, &AdeTokenList { ade_tokens }))
 }
@@ -179,6 +183,7 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
+    door.see_token(&operator, &name).await?;
     let view = door.ade_tokens.show(&name, door.clock.now()).await?;
     let revision = view.revision();
     let response = json_response(StatusCode::OK, &AdeTokenView::from(view));
@@ -192,7 +197,7 @@ pub(super) struct ChangedAdeToken {
     /// The Apple Account that it was made with.
     #[schema(max_length = 256, min_length = 1)]
     apple_id: Option<String>,
-    /// Who may see it, its devices and its profiles; everyone if empty.
+    /// Which of those who are confined to scope tags may see it, its devices and its profiles; none of them if empty.
     #[schema(max_items = 100)]
     scope_tags: Option<Vec<String>>,
     /// Whether it is meant where no token is named; then no other is.
@@ -222,7 +227,11 @@ pub(super) async fn change(
     body: Body,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &name).await?;
     let asked: ChangedAdeToken = door.json(&headers, body).await?;
+    if asked.scope_tags.is_some() || asked.is_default.is_some() || asked.base_url.is_some() {
+        operator.require_everywhere(Scope::Admin)?;
+    }
     let change = TokenChange {
         apple_id: asked.apple_id,
         scope_tags: asked.scope_tags,
@@ -258,6 +267,7 @@ pub(super) async fn remove(
     IfMatch { expected }: IfMatch,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &name).await?;
     door.ade_tokens.remove(&name, &expected).await?;
     tracing::info!(by = operator.name, token = name, "server token deleted");
     Ok(StatusCode::NO_CONTENT.into_response())

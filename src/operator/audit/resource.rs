@@ -214,7 +214,7 @@ async fn list(
     Query(query): Query<AuditQuery>,
     Query(page): Query<PageQuery>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Audit)?;
+    operator.require_everywhere(Scope::Audit)?;
     let page = page.page()?;
     let is_number = |cursor: &String| cursor.parse::<u64>().is_ok();
     if !page.cursor.as_ref().is_none_or(is_number) {
@@ -249,7 +249,7 @@ async fn head(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Audit)?;
+    operator.require_everywhere(Scope::Audit)?;
     Ok(json_response(
         StatusCode::OK,
         &HeadView::from(door.audit.head().await?),
@@ -270,7 +270,7 @@ async fn verify(
     Extension(operator): Extension<Operator>,
     Query(query): Query<VerifyQuery>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Audit)?;
+    operator.require_everywhere(Scope::Audit)?;
     let pinned = match &query.head {
         None => None,
         Some(text) => {

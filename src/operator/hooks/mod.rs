@@ -80,7 +80,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let asked: NewHook = door.json(&headers, body).await?;
     let generated = match (asked.generate_secret, &asked.secret) {
         (true, Some(_)) => return Err(Error::invalid("generate_secret", "excludes secret").into()),
@@ -113,7 +113,7 @@ pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let hooks = door
         .events
         .hooks()
@@ -139,7 +139,7 @@ pub(super) async fn show(
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let hook = door.events.hook(&name).await?;
     let revision = hook.revision();
     let response = json_response(StatusCode::OK, &HookView::from(hook));
@@ -182,7 +182,7 @@ pub(super) async fn change(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let asked: ChangedHook = door.json(&headers, body).await?;
     let change = HookChange {
         enabled: asked.enabled,
@@ -215,7 +215,7 @@ pub(super) async fn remove(
     Path(name): Path<String>,
     IfMatch { expected }: IfMatch,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     door.events.remove_hook(&name, &expected).await?;
     tracing::info!(by = operator.name, hook = name, "hook removed");
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -236,7 +236,7 @@ pub(super) async fn test(
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let outcome = door.events.test_hook(&name, door.clock.now()).await?;
     let answer = TestOutcomeView {
         hook: name,

@@ -24,7 +24,6 @@ use crate::{
     protocol::ids::EnrollmentId,
     service::{
         access::{Operator, Scope},
-        actions::subjects,
         commands::EnqueueOptions,
     },
 };
@@ -68,6 +67,7 @@ pub(in crate::operator) async fn push(
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Command)?;
     let ids = ids(last_segment(&request))?;
+    door.see(&operator, &ids).await?;
     Ok(door.push_all(&ids).await?.respond(ids.len()))
 }
 
@@ -103,10 +103,7 @@ pub(in crate::operator) async fn enqueue(
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Command)?;
     let ids = ids(last_segment(&request))?;
-    // Who is confined is told of no enrollment beyond (K-W2).
-    if operator.tags.is_some() {
-        subjects::all(door.store.as_ref(), &operator, &ids).await?;
-    }
+    door.see(&operator, &ids).await?;
     let params = Params::parse(request.uri().query());
     let no_push = params.get("nopush").is_some();
     let (parts, body) = request.into_parts();

@@ -37,7 +37,7 @@ pub(in crate::operator) async fn migration(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, NanoFailure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let body = door.body(&headers, body).await?;
     let (sender, message) =
         decode_check_in(&body).map_err(|error| Error::with(Code::BadMessage, &error).caused_by(error))?;

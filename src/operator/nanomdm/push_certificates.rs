@@ -67,7 +67,7 @@ pub(in crate::operator) async fn show(
     Extension(operator): Extension<Operator>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, NanoFailure> {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     let params = Params::parse(query.as_deref());
     let Some(topic) = params.get("topic") else {
         let code = Code::BadParameter;
@@ -90,7 +90,7 @@ pub(in crate::operator) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, NanoFailure> {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     let all = door.push_certificates.list().await?;
     let push_certificates = all.into_iter().map(NanoPushCertificate::from).collect();
     Ok(json_response(
@@ -123,7 +123,7 @@ pub(in crate::operator) async fn store(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, NanoFailure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let replace_topic = Params::parse(query.as_deref()).flag("replace_topic")?;
     let pem = door.body(&headers, body).await?;
     let import = Import {

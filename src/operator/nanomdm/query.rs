@@ -158,7 +158,9 @@ pub(in crate::operator) async fn query(
         user_short_names: filter.user_short_names.filter(|list| some(list.is_empty())),
         kinds: filter.types.filter(|list| some(list.is_empty())),
         enabled: filter.enabled,
+        ..EnrollmentFilter::default()
     };
+    let filter = door.sight(&operator).await?.narrow(filter);
     let listing = door.store.enrollments(&filter, &page).await?;
     let mut enrollments = Vec::with_capacity(listing.rows.len());
     for row in listing.rows {

@@ -85,6 +85,7 @@ pub(in crate::operator) async fn show(
     // shown to nobody.
     let with_payload = operator.require(Scope::Command).is_ok();
     let page = Params::parse(query.as_deref()).page_of(MAX_PAGE)?;
+    door.see(&operator, std::slice::from_ref(&id)).await?;
     if door.store.enrollment(&id).await?.is_none() {
         return Err(Error::with(Code::EnrollmentUnknown, id).into());
     }
@@ -122,6 +123,7 @@ pub(in crate::operator) async fn clear(
 ) -> Result<Response, NanoFailure> {
     operator.require(Scope::Command)?;
     let ids = ids(last_segment(&request))?;
+    door.see(&operator, &ids).await?;
     let mut failed = BTreeMap::new();
     for id in &ids {
         match door.store.clear_queue(id, door.clock.now()).await {

@@ -9,7 +9,7 @@ use utoipa::openapi::{
     security::SecurityRequirement,
 };
 
-use super::{SCHEMES, is_native, operations, parameters, scopes};
+use super::{is_native, operations, parameters, schemes, scopes};
 
 /// Failures that many operations have in common: status, name, description.
 const COMMON: [(&str, &str, &str); 10] = [
@@ -108,16 +108,17 @@ fn name_apart(item: &mut PathItem) {
 fn complete_operation(operation: &mut Operation, all_optional: &BTreeSet<String>) {
     let native = is_native(operation);
     if let Some(scopes) = scopes(operation) {
-        let says = format!("Takes the scope `{}`.", scopes.join("` or `"));
+        let says = match scopes.is_empty() {
+            true => "Takes no scope.".to_owned(),
+            false => format!("Takes the scope `{}`.", scopes.join("` or `")),
+        };
         let description = operation.description.take();
         operation.description = Some(match description {
             Some(text) => format!("{text}\n\n{says}"),
             None => says,
         });
-        let requirements = SCHEMES
-            .iter()
-            .map(|(name, _)| SecurityRequirement::new(*name, scopes.clone()));
-        operation.security = Some(requirements.collect());
+        let requirements = schemes().map(|(name, _)| SecurityRequirement::new(name, scopes.clone()));
+        operation.security = Some(requirements.to_vec());
         answers(operation, &["400", "401", "403", "429", "503"]);
         if native && (operation.request_body.is_some() || has_query(operation)) {
             answers(operation, &["422"]);

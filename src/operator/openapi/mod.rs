@@ -14,11 +14,13 @@ use utoipa::{
     openapi::{
         self, PathItem, RefOr,
         path::{Operation, Parameter},
-        security::{Http, HttpAuthScheme, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
     },
 };
 
 pub(super) use complete::complete;
+
+use super::cookie::SECURE_NAME;
 
 /// The tags of what is as other servers have it, and follows none of our own rules.
 const NANO: [&str; 2] = ["nanodep", "nanomdm"];
@@ -94,17 +96,23 @@ struct Base;
 pub(super) fn base() -> openapi::OpenApi {
     let mut document = Base::openapi();
     let components = document.components.get_or_insert_default();
-    for (name, scheme) in SCHEMES {
-        components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+    for (name, scheme) in schemes() {
+        components.add_security_scheme(name, scheme);
     }
     document
 }
 
 /// How operators may say who they are; whoever asks for a scope by one of them takes all of them.
-const SCHEMES: [(&str, HttpAuthScheme); 2] = [
-    ("basic", HttpAuthScheme::Basic),
-    ("bearer", HttpAuthScheme::Bearer),
-];
+fn schemes() -> [(&'static str, SecurityScheme); 3] {
+    let cookie = "The cookie of a session; requests that change something bring its `csrf_token` as `X-CSRF-Token` too. \
+                  On a loopback address in plain HTTP the cookie is called `russet`.";
+    let cookie = ApiKeyValue::with_description(SECURE_NAME, cookie);
+    [
+        ("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic))),
+        ("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer))),
+        ("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
+    ]
+}
 
 /// The operations of a path, with their methods.
 pub(super) fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {

@@ -2,29 +2,26 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, task::spawn_blocking};
-
 use crate::{
     error::{Code, Error, Result},
-    pki::password,
     protocol::time::Timestamp,
-    service::keys::check_name,
+    service::{
+        keys::check_name,
+        passwords::{MAX_LENGTH, Passwords},
+    },
     storage::{AccountRecord, Storage},
 };
 
 /// Characters of a password.
-const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 8..=256;
+const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 8..=MAX_LENGTH;
 
 /// So many wrong passwords for one account, and for how long it is closed then.
 const MAX_FAILURES: u32 = 10;
 const CLOSED: Duration = Duration::from_secs(15 * 60);
-
-/// So many hashes are worked out at a time: each takes 19 MiB.
-const AT_A_TIME: usize = 2;
 
 /// So many accounts have their failures remembered.
 const MAX_REMEMBERED: usize = 10_000;
@@ -33,16 +30,16 @@ const MAX_REMEMBERED: usize = 10_000;
 #[derive(Debug)]
 pub struct Accounts {
     store: Arc<dyn Storage>,
-    room: Arc<Semaphore>,
+    passwords: Passwords,
     failures: Mutex<HashMap<String, (u32, Timestamp)>>,
 }
 
 impl Accounts {
     /// Kept in this store.
-    pub fn new(store: Arc<dyn Storage>) -> Self {
+    pub fn new(store: Arc<dyn Storage>, passwords: Passwords) -> Self {
         Self {
             store,
-            room: Arc::new(Semaphore::new(AT_A_TIME)),
+            passwords,
             failures: Mutex::default(),
         }
     }
@@ -54,9 +51,7 @@ impl Accounts {
         if !PASSWORD_LENGTH.contains(&password.chars().count()) {
             return Err(Error::invalid("password", "has 8 to 256 characters"));
         }
-        let secret = password.to_owned();
-        let hash = spawn_blocking(move || password::hash(&secret)).await;
-        let password_hash = hash.map_err(Error::internal)?.map_err(Error::internal)?;
+        let password_hash = self.passwords.hash(password).await?;
         let account = AccountRecord {
             name,
             password_hash,
@@ -90,16 +85,9 @@ impl Accounts {
         let name = spelled(name);
         let account = self.store.account(&name).await?;
         let closed = self.is_closed(&name, now);
-        let password: String = password.chars().take(*PASSWORD_LENGTH.end()).collect();
         let kept = account.map(|account| account.password_hash);
-        let known = kept.is_some();
-        let room = Arc::clone(&self.room).acquire_owned().await;
-        let fits = spawn_blocking(move || {
-            let _room = room;
-            password::verify(&password, kept.as_deref().unwrap_or_else(|| nobodys()))
-        });
-        let fits = fits.await.map_err(Error::internal)?;
-        if known && fits && !closed {
+        let fits = self.passwords.verify(password, kept).await?;
+        if fits && !closed {
             self.forget_failures(&name);
             return Ok(Some(name));
         }
@@ -133,14 +121,4 @@ impl Accounts {
 /// Names do not differ by case or by spaces around them.
 fn spelled(name: &str) -> String {
     name.trim().to_lowercase()
-}
-
-/// A hash that no password fits.
-fn nobodys() -> &'static str {
-    static HASH: OnceLock<String> = OnceLock::new();
-    HASH.get_or_init(|| {
-        let secret = crate::pki::secret::Secret::generate();
-        let secret = secret.as_ref().map_or("", |secret| secret.reveal());
-        password::hash(secret).unwrap_or_default()
-    })
 }

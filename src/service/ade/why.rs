@@ -8,6 +8,7 @@ use crate::{
     apple::dep::DepDevice,
     error::Result,
     protocol::{ids::SerialNumber, time::Timestamp},
+    service::access::visibility::Sight,
     storage::{
         AdeAssignmentState, AdeDeviceFacts, AdeDeviceRecord, AdeTokenRecord, EnrollmentFilter, Page, Storage,
     },
@@ -121,15 +122,23 @@ impl Explainer {
         Self { store, devices }
     }
 
-    /// Why the device is as it is. `refusal` is the latest one of the enrollment door.
-    pub async fn why(&self, serial: &SerialNumber, refusal: Option<Refusal>, now: Timestamp) -> Result<Why> {
-        let tokens = self.store.ade_tokens().await?;
+    /// Why the device is as it is, as far as `sight` goes. `refusal` is the latest one of the enrollment door.
+    pub async fn why(
+        &self,
+        serial: &SerialNumber,
+        refusal: Option<Refusal>,
+        sight: &Sight,
+        now: Timestamp,
+    ) -> Result<Why> {
+        let mut tokens = self.store.ade_tokens().await?;
+        tokens.retain(|token| sight.sees_token(token));
         let mut known = Known {
-            enrolled: self.is_enrolled(serial).await?,
+            enrolled: self.is_enrolled(serial, sight).await?,
             refusal,
             ..Known::default()
         };
-        if let Some(record) = self.store.ade_device(serial).await?.into_iter().next() {
+        let mut devices = self.store.ade_device(serial).await?.into_iter();
+        if let Some(record) = devices.find(|device| sight.sees_device(device)) {
             let token = tokens.iter().find(|token| token.number == record.token).cloned();
             known.here = Some((record, token));
         }
@@ -172,12 +181,12 @@ impl Explainer {
         Ok(explain(serial, &known, now))
     }
 
-    async fn is_enrolled(&self, serial: &SerialNumber) -> Result<bool> {
-        let filter = EnrollmentFilter {
+    async fn is_enrolled(&self, serial: &SerialNumber, sight: &Sight) -> Result<bool> {
+        let filter = sight.narrow(EnrollmentFilter {
             serials: Some(vec![serial.clone()]),
             enabled: Some(true),
             ..EnrollmentFilter::default()
-        };
+        });
         let listing = self.store.enrollments(&filter, &Page::first(1)).await?;
         Ok(!listing.rows.is_empty())
     }

@@ -61,8 +61,10 @@ pub(super) fn devices(
             _ => Err(unexpected_key()),
         })?,
     };
+    let wanted = |token: &u64| filter.tokens.as_ref().is_none_or(|wanted| wanted.contains(token));
     let prefixes = tokens
         .into_iter()
+        .filter(wanted)
         .map(|token| Prefix::ade_devices(token, beginning));
     let after = page.cursor.as_ref().and_then(|cursor| {
         let (token, serial) = cursor.split_once('.')?;

@@ -48,6 +48,21 @@ impl AdminStore for SledStorage {
         })
     }
 
+    async fn api_key_used(&self, hash: &SecretHash, at: Timestamp) -> StoreResult<()> {
+        let key = Key::ApiSecret(*hash);
+        self.write(move |transaction| {
+            let Some(mut record) = transaction.view().record::<ApiKeyRecord>(&key)? else {
+                return Ok(());
+            };
+            if record.used_at.is_none_or(|stored| stored < at) {
+                record.used_at = Some(at);
+                transaction.put_record(&key, &record)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn remove_api_key(&self, name: &str) -> StoreResult<bool> {
         let name = Key::ApiName(name.to_owned());
         self.write(move |transaction| {

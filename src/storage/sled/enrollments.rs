@@ -201,6 +201,7 @@ fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreRes
     if let Some(index) = serial_key(record) {
         transaction.put(&index, &[]);
     }
+    index_token(transaction, record, before.as_ref())?;
     if record.state == EnrollmentState::CheckedOut {
         transaction.remove(&Key::Wake(record.id.clone()));
     }
@@ -211,13 +212,16 @@ fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreRes
 pub(super) fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreResult<()> {
     forget(transaction, record);
     identity_days::moved(transaction, Some(record), None)?;
+    if let Some(token) = token_of(transaction, record)? {
+        transaction.remove(&Key::AdeEnrolled(token, record.id.clone()));
+    }
     transaction.remove(&Key::LastSeen(record.id.clone()));
     transaction.remove(&Key::Wake(record.id.clone()));
     transaction.remove(&Key::Enrollment(record.id.clone()));
     Ok(())
 }
 
-/// Takes a record that is about to go out of the counters and the index.
+/// Takes a record that is about to go out of the counters and the index of serial numbers.
 fn forget(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) {
     let meta = &mut transaction.meta;
     meta.enrollments = meta.enrollments.saturating_sub(1);
@@ -231,6 +235,44 @@ fn forget(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) {
 fn serial_key(record: &EnrollmentRecord) -> Option<Key> {
     let serial = record.device.serial.clone()?;
     (!record.id.is_user_channel()).then(|| Key::Serial(serial, record.id.clone()))
+}
+
+/// Keeps the index by server token: a device is its token's, a user channel its device's token's.
+fn index_token(
+    transaction: &mut Transaction<'_>,
+    record: &EnrollmentRecord,
+    before: Option<&EnrollmentRecord>,
+) -> StoreResult<()> {
+    let token = token_of(transaction, record)?;
+    if record.id.is_user_channel() {
+        if let Some(token) = token {
+            transaction.put(&Key::AdeEnrolled(token, record.id.clone()), &[]);
+        }
+        return Ok(());
+    }
+    let former = before.and_then(|before| Some(before.ade.as_ref()?.token));
+    if token == former {
+        return Ok(());
+    }
+    let users = users(&transaction.view(), &record.id)?;
+    for id in users.iter().map(|user| &user.id).chain([&record.id]) {
+        if let Some(former) = former {
+            transaction.remove(&Key::AdeEnrolled(former, id.clone()));
+        }
+        if let Some(token) = token {
+            transaction.put(&Key::AdeEnrolled(token, id.clone()), &[]);
+        }
+    }
+    Ok(())
+}
+
+/// The server token whose device an enrollment's device is.
+fn token_of(transaction: &Transaction<'_>, record: &EnrollmentRecord) -> StoreResult<Option<u64>> {
+    if !record.id.is_user_channel() {
+        return Ok(record.ade.as_ref().map(|ade| ade.token));
+    }
+    let device: Option<EnrollmentRecord> = transaction.view().record(&Key::Enrollment(record.id.device()))?;
+    Ok(device.and_then(|device| Some(device.ade?.token)))
 }
 
 /// A record as lists show it.

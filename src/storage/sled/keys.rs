@@ -7,10 +7,12 @@
 //! What belongs to a command goes by its sequence number, not by its UUID: what is young, and therefore in use, then
 //! lies together in a few pages, instead of one in each page that the store has.
 
+mod parts;
 mod reports;
 #[cfg(test)]
 mod tests;
 
+use parts::{Reader, Writer};
 use sled::IVec;
 
 pub(super) use reports::ReportKey;
@@ -112,6 +114,18 @@ pub(super) enum Key {
     Audit(u64),
     /// Index: entries of the audit log by target, the latest first.
     AuditTarget(String, u64),
+    /// Index: the device channels that enrolled as devices of a server token.
+    AdeEnrolled(u64, EnrollmentId),
+    /// Somebody who signs in at the operator's door.
+    User(String),
+    /// Index: users by what the OpenID provider calls them.
+    UserSubject(String),
+    /// A user's session.
+    Session(SecretHash),
+    /// Index: the sessions of a user.
+    SessionOf(String, SecretHash),
+    /// A link with which a user sets a password.
+    SetupLink(SecretHash),
     /// What belongs to reports.
     Report(ReportKey),
     /// A job, by its number; the latest comes first.
@@ -194,6 +208,12 @@ mod kind {
     pub(super) const AUDIT_TARGET: u8 = 0xC1;
     pub(super) const OPEN_COMMAND: u8 = 0xC8;
     pub(super) const IDENTITY_DAY: u8 = 0xC9;
+    pub(super) const ADE_ENROLLED: u8 = 0x78;
+    pub(super) const USER: u8 = 0xE0;
+    pub(super) const USER_SUBJECT: u8 = 0xE1;
+    pub(super) const SESSION: u8 = 0xE2;
+    pub(super) const SESSION_OF: u8 = 0xE3;
+    pub(super) const SETUP_LINK: u8 = 0xE4;
     pub(super) const JOB: u8 = 0xD0;
     pub(super) const JOB_NUMBER: u8 = 0xD1;
     pub(super) const JOB_PARAMETERS: u8 = 0xD2;
@@ -295,6 +315,12 @@ impl Key {
             Self::IdentityDay(day) => Writer::new(kind::IDENTITY_DAY).bytes(&day.to_be_bytes()),
             Self::Audit(number) => Writer::new(kind::AUDIT).number(*number),
             Self::AuditTarget(target, number) => Writer::new(kind::AUDIT_TARGET).text(target).number(!number),
+            Self::AdeEnrolled(token, id) => Writer::new(kind::ADE_ENROLLED).number(*token).last(id.as_str()),
+            Self::User(name) => Writer::new(kind::USER).last(name),
+            Self::UserSubject(subject) => Writer::new(kind::USER_SUBJECT).last(subject),
+            Self::Session(hash) => Writer::new(kind::SESSION).bytes(hash.0.as_bytes()),
+            Self::SessionOf(user, hash) => Writer::new(kind::SESSION_OF).text(user).bytes(hash.0.as_bytes()),
+            Self::SetupLink(hash) => Writer::new(kind::SETUP_LINK).bytes(hash.0.as_bytes()),
             Self::Report(key) => key.write(),
             Self::Job(number) => Writer::new(kind::JOB).number(u64::MAX - number),
             Self::JobNumber(id) => Writer::new(kind::JOB_NUMBER).last(id.as_str()),
@@ -400,6 +426,12 @@ impl Key {
             kind::IDENTITY_DAY => Self::IdentityDay(parts.u32()?),
             kind::AUDIT => Self::Audit(parts.u64()?),
             kind::AUDIT_TARGET => Self::AuditTarget(parts.text()?, !parts.u64()?),
+            kind::ADE_ENROLLED => Self::AdeEnrolled(parts.u64()?, EnrollmentId::new(parts.last()?)),
+            kind::USER => Self::User(parts.last()?),
+            kind::USER_SUBJECT => Self::UserSubject(parts.last()?),
+            kind::SESSION => Self::Session(SecretHash(parts.digest()?)),
+            kind::SESSION_OF => Self::SessionOf(parts.text()?, SecretHash(parts.digest()?)),
+            kind::SETUP_LINK => Self::SetupLink(SecretHash(parts.digest()?)),
             kind => Self::Report(ReportKey::read(kind, &mut parts)?),
         };
         parts.0.is_empty().then_some(key)
@@ -542,6 +574,31 @@ impl Prefix {
         Self(Writer::new(kind::AUDIT_TARGET).text(target).0)
     }
 
+    /// The device channels that enrolled as devices of a server token.
+    pub(super) fn ade_enrolled(token: u64) -> Self {
+        Self(Writer::new(kind::ADE_ENROLLED).number(token).0)
+    }
+
+    /// All users, by name.
+    pub(super) fn users() -> Self {
+        Self(vec![kind::USER])
+    }
+
+    /// All sessions.
+    pub(super) fn sessions() -> Self {
+        Self(vec![kind::SESSION])
+    }
+
+    /// The sessions of a user.
+    pub(super) fn sessions_of(user: &str) -> Self {
+        Self(Writer::new(kind::SESSION_OF).text(user).0)
+    }
+
+    /// All links with which users set their passwords.
+    pub(super) fn setup_links() -> Self {
+        Self(vec![kind::SETUP_LINK])
+    }
+
     /// All jobs, the latest first.
     pub(super) fn jobs() -> Self {
         Self(vec![kind::JOB])
@@ -597,92 +654,5 @@ impl Prefix {
             }
         }
         end
-    }
-}
-
-/// Appends the parts of a key.
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn new(kind: u8) -> Self {
-        let mut bytes = Vec::with_capacity(96);
-        bytes.push(kind);
-        Self(bytes)
-    }
-
-    fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn number(self, number: u64) -> Self {
-        self.bytes(&number.to_be_bytes())
-    }
-
-    fn last(self, text: &str) -> Self {
-        self.bytes(text.as_bytes())
-    }
-
-    fn text(mut self, text: &str) -> Self {
-        for byte in text.bytes() {
-            self.0.push(byte);
-            if byte == 0 {
-                self.0.push(0xFF);
-            }
-        }
-        self.bytes(&[0, 1])
-    }
-
-    fn time(self, at: Timestamp) -> Self {
-        // With the sign bit flipped, unsigned order is the order of signed numbers.
-        self.bytes(&(at.millis() ^ i64::MIN).to_be_bytes())
-    }
-}
-
-/// Takes the parts of a key off its front.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-
-    fn time(&mut self) -> Option<Timestamp> {
-        let flipped = i64::from_be_bytes(self.array()?);
-        Some(Timestamp::from_millis(flipped ^ i64::MIN))
-    }
-
-    fn digest(&mut self) -> Option<Fingerprint> {
-        self.array().map(Fingerprint::new)
-    }
-
-    fn last(&mut self) -> Option<String> {
-        let text = String::from_utf8(self.0.to_vec()).ok()?;
-        self.0 = &[];
-        Some(text)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let mut text = Vec::new();
-        loop {
-            match self.array()? {
-                [0] => match self.array()? {
-                    [0xFF] => text.push(0),
-                    [1] => return String::from_utf8(text).ok(),
-                    _ => return None,
-                },
-                [byte] => text.push(byte),
-            }
-        }
     }
 }

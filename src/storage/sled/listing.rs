@@ -34,6 +34,8 @@ pub(super) enum Source {
     /// One after the other; they are in the order of the keys.
     Scans(Vec<Prefix>),
     Enrollments(BTreeSet<EnrollmentId>),
+    /// The enrollments of devices of these server tokens.
+    OfTokens(Vec<u64>),
 }
 
 impl Source {
@@ -75,17 +77,41 @@ impl Source {
                     Some(Key::Enrollment(id)) => Bound::Excluded(id),
                     _ => Bound::Unbounded,
                 };
-                ids.range((start, Bound::Unbounded))
-                    .take(PIECE)
-                    .map(|id| {
-                        let key = Key::Enrollment(id.clone());
-                        let value = view.get(&key)?;
-                        Ok((key, value))
-                    })
-                    .collect()
+                named(view, ids.range((start, Bound::Unbounded)))
+            }
+            Self::OfTokens(tokens) => {
+                let mut ids = BTreeSet::new();
+                for token in tokens {
+                    let prefix = &Prefix::ade_enrolled(*token);
+                    let scan = match after {
+                        Some(Key::Enrollment(id)) => {
+                            view.scan_after(prefix, &Key::AdeEnrolled(*token, id.clone()))
+                        }
+                        _ => view.scan(prefix),
+                    };
+                    for pair in scan.take(PIECE) {
+                        if let (Key::AdeEnrolled(_, id), _) = pair? {
+                            ids.insert(id);
+                        }
+                    }
+                }
+                named(view, ids.iter())
             }
         }
     }
+}
+
+/// The first of these enrollments, a piece of them.
+fn named<'a>(
+    view: &View<'_>,
+    ids: impl Iterator<Item = &'a EnrollmentId>,
+) -> StoreResult<Vec<(Key, Option<IVec>)>> {
+    let rows = ids.take(PIECE).map(|id| {
+        let key = Key::Enrollment(id.clone());
+        let value = view.get(&key)?;
+        Ok((key, value))
+    });
+    rows.collect()
 }
 
 /// One page: what `row` makes of the keys after `after` (`None` passes one over).
@@ -149,10 +175,11 @@ pub(super) fn enrollments(
     filter: &EnrollmentFilter,
     page: &Page,
 ) -> StoreResult<Listing<EnrollmentRow>> {
-    let source = match (&filter.ids, &filter.serials) {
-        (Some(ids), _) => Source::Enrollments(ids.iter().cloned().collect()),
-        (None, Some(_)) => Source::Enrollments(shared.read(|view, _| with_serials(&view, filter))?),
-        (None, None) => Source::Scan(Prefix::enrollments()),
+    let source = match (&filter.ids, &filter.serials, &filter.ade_tokens) {
+        (Some(ids), _, _) => Source::Enrollments(ids.iter().cloned().collect()),
+        (None, Some(_), _) => Source::Enrollments(shared.read(|view, _| with_serials(&view, filter))?),
+        (None, None, Some(tokens)) => Source::OfTokens(tokens.clone()),
+        (None, None, None) => Source::Scan(Prefix::enrollments()),
     };
     let after = page
         .cursor
@@ -160,7 +187,7 @@ pub(super) fn enrollments(
         .map(|id| Key::Enrollment(EnrollmentId::new(id)));
     let matching_row = |view: &View<'_>, _: &Key, value: &IVec| {
         let record: EnrollmentRecord = decode(value)?;
-        if !record_matches(&record, filter) {
+        if !record_matches(&record, filter) || !is_of_tokens(view, &record.id, filter)? {
             return Ok(None);
         }
         let row = row(view, record)?;
@@ -215,6 +242,19 @@ fn record_matches(record: &EnrollmentRecord, filter: &EnrollmentFilter) -> bool 
     one_of(&filter.kinds, Some(&record.kind))
         && one_of(&filter.user_short_names, short_name)
         && filter.enabled.is_none_or(|enabled| enabled == enrolled)
+}
+
+/// Whether the enrollment is of a device of one of the filter's server tokens.
+fn is_of_tokens(view: &View<'_>, id: &EnrollmentId, filter: &EnrollmentFilter) -> StoreResult<bool> {
+    let Some(tokens) = &filter.ade_tokens else {
+        return Ok(true);
+    };
+    for token in tokens {
+        if view.get(&Key::AdeEnrolled(*token, id.clone()))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn one_of<T: PartialEq>(wanted: &Option<Vec<T>>, actual: Option<&T>) -> bool {

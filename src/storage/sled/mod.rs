@@ -17,6 +17,7 @@
 //! They belong together: a backup takes the whole folder at one moment, which is to say while the server is stopped or
 //! as a snapshot of the file system. A `db` with the journal of another moment is recognised and refused.
 
+mod access;
 mod ade;
 mod ade_devices;
 mod ade_lists;

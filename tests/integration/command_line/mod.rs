@@ -15,6 +15,7 @@ mod keys;
 mod push_cert;
 mod secrets;
 mod serve;
+mod users;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},

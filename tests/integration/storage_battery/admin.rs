@@ -19,6 +19,8 @@ fn api_key(number: u8, name: &str) -> ApiKeyRecord {
         scopes: vec!["read".into()],
         created_at: at(0),
         expires_at: None,
+        tags: None,
+        used_at: None,
     }
 }
 

@@ -112,6 +112,7 @@ pub(super) async fn filters_by_id_serial_kind_name_and_state_must_all_match(plac
         user_short_names: names,
         kinds: Some(vec![EnrollmentKind::User]),
         enabled: Some(true),
+        ..EnrollmentFilter::default()
     };
     assert_eq!(listed(&*store, by_all).await, ["B:u"]);
     let by_none = EnrollmentFilter {

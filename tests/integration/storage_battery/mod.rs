@@ -3,6 +3,7 @@
 //! Each test is an ordinary function on a [`Place`], named by the sentence it holds a backend to. [`battery`] lists
 //! them once; one line at the end of this file runs them all on a backend, each on a fresh store.
 
+mod access;
 mod ade;
 mod ade_devices;
 mod admin;
@@ -235,6 +236,17 @@ macro_rules! battery {
                     the_indexes_agree_with_the_rows_after_any_changes,
                     t8_devices_are_counted_by_where_they_stand,
                     a_page_of_a_thousand_devices_is_one_step,
+                ;
+                access:
+                    users_are_listed_by_name_and_a_taken_name_or_subject_stays_whose_it_is,
+                    a_users_rule_sees_all_others_and_may_refuse,
+                    k_w4_a_change_of_a_user_settles_the_sessions_in_the_same_step,
+                    a_removed_user_goes_with_sessions_links_and_subject,
+                    a_session_takes_the_place_of_the_former_and_the_oldest_make_room,
+                    sessions_only_move_forward_and_unused_or_old_ones_are_purged,
+                    of_many_simultaneous_uses_of_a_setup_link_one_is_done,
+                    setup_links_are_unknown_expired_or_declined,
+                    enrollments_of_server_tokens_are_listed_in_the_order_of_their_ids,
                 ;
                 reports:
                     g3_the_totals_are_what_is_enrolled_whatever_happens,

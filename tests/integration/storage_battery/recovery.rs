@@ -22,6 +22,8 @@ pub(super) async fn everything_is_there_after_a_restart(place: &dyn Place) {
         scopes: Vec::new(),
         created_at: at(0),
         expires_at: None,
+        tags: None,
+        used_at: None,
     };
     store.add_api_key(key.clone()).await.unwrap();
     let before = store.figures().await.unwrap();

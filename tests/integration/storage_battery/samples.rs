@@ -6,8 +6,8 @@ use russet::{
         time::Timestamp,
     },
     storage::{
-        CertificateRecord, Change, CommandStatus, Delivery, DeviceFacts, EnqueueOutcome, Enqueued,
-        EnrollmentRecord, EnrollmentState, MadeFor, NewCommand, Page, PushInfo, Recorded, Report,
+        AdeEnrollment, CertificateRecord, Change, CommandStatus, Delivery, DeviceFacts, EnqueueOutcome,
+        Enqueued, EnrollmentRecord, EnrollmentState, MadeFor, NewCommand, Page, PushInfo, Recorded, Report,
         ReportStatus, Ruling, SecretHash, Storage, UserFacts,
     },
 };
@@ -78,6 +78,18 @@ pub(super) fn enrollment(text: &str) -> EnrollmentRecord {
         enrolled_at: Some(at(0)),
         updated_at: at(0),
         id,
+    }
+}
+
+/// How a device of a server token came out of its box.
+pub(super) fn ade_enrollment(token: u64) -> AdeEnrollment {
+    AdeEnrollment {
+        token,
+        profile_uuid: None,
+        user: None,
+        supervised: true,
+        machine_info: fingerprint(0),
+        at: at(0),
     }
 }
 

@@ -95,7 +95,7 @@ pub(in crate::operator::ade) async fn maid(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let params = Params::parse(query.as_deref());
     let record = door.ade_tokens.record(&name).await?;
     let now = door.clock.now();

@@ -40,7 +40,7 @@ pub(in crate::operator::ade) async fn proxy(
     Path((name, _path)): Path<(String, String)>,
     request: Request,
 ) -> Answer {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let (parts, body) = request.into_parts();
     // As it came, with its escapes: "/proxy/", the name, and the rest from the slash on.
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());

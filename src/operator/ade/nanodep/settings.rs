@@ -39,7 +39,7 @@ pub(in crate::operator::ade) async fn config(
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Answer {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     let token = door.store.ade_token(&name).await?;
     let base_url = token.and_then(|token| token.base_url);
     let body = base_url.map(|base_url| Config { base_url });
@@ -73,7 +73,7 @@ pub(in crate::operator::ade) async fn set_config(
     headers: axum::http::HeaderMap,
     body: Body,
 ) -> Answer {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let config: Config = door.json(&headers, body).await?;
     let change = TokenChange {
         base_url: Some(config.base_url),
@@ -104,7 +104,7 @@ pub(in crate::operator::ade) async fn assigner(
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Answer {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     let token = door.store.ade_token(&name).await?;
     Ok(assigned(token.and_then(|token| token.assigner_profile_uuid)))
 }
@@ -129,7 +129,7 @@ pub(in crate::operator::ade) async fn set_assigner(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let params = Params::parse(query.as_deref());
     let uuid = params
         .get("profile_uuid")
@@ -202,7 +202,7 @@ pub(in crate::operator::ade) async fn names(
     Extension(operator): Extension<Operator>,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     let params = Params::parse(query.as_deref());
     let wanted: Vec<&str> = params.all("dep_name").collect();
     let (offset, limit) = (

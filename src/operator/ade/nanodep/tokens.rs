@@ -74,7 +74,7 @@ pub(in crate::operator::ade) async fn certificate(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let params = Params::parse(query.as_deref());
     let common_name = params.get("cn").unwrap_or(COMMON_NAME);
     if common_name.chars().count() > MAX_COMMON_NAME || common_name.contains(char::is_control) {
@@ -132,7 +132,7 @@ pub(in crate::operator::ade) async fn decrypt(
     Path(name): Path<String>,
     request: Request,
 ) -> Answer {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let (force, file) = forced_body(&door, request).await?;
     let now = door.clock.now();
     door.ade_tokens.import(&name, &file, force, now).await?;
@@ -155,7 +155,7 @@ pub(in crate::operator::ade) async fn credentials(
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Answer {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     tracing::info!(
         by = operator.name,
         token = name,
@@ -187,7 +187,7 @@ pub(in crate::operator::ade) async fn set_credentials(
     Path(name): Path<String>,
     request: Request,
 ) -> Answer {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let (force, json) = forced_body(&door, request).await?;
     let now = door.clock.now();
     door.ade_tokens

@@ -89,6 +89,7 @@ pub(in crate::operator::ade) async fn change(
     body: Body,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &place.0).await?;
     let asked: ChangedAdeProfile = door.json(&headers, body).await?;
     let edit = Edit {
         description: asked.description,
@@ -122,6 +123,7 @@ pub(in crate::operator::ade) async fn replace(
     body: Body,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &place.0).await?;
     let asked: ReplacedAdeProfile = door.json(&headers, body).await?;
     let edit = Edit {
         description: asked.description,

@@ -51,6 +51,7 @@ pub(super) async fn list(
     Path(token): Path<String>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
+    door.see_token(&operator, &token).await?;
     let profiles = door.ade_profiles.list(&token).await?;
     let profiles = profiles.into_iter().map(AdeProfileView::from).collect();
     Ok(json_response(StatusCode::OK, &AdeProfileList { profiles }))
@@ -75,6 +76,7 @@ pub(super) async fn show(
     Path((token, name)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
+    door.see_token(&operator, &token).await?;
     let profile = door.ade_profiles.show(&token, &name).await?;
     let revision = profile.revision();
     let response = json_response(StatusCode::OK, &AdeProfileView::from(profile));
@@ -126,6 +128,7 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &token).await?;
     let asked: NewAdeProfile = door.json(&headers, body).await?;
     let new = NewProfile {
         settings: laid_over(asked.preset.as_deref(), asked.settings)?,
@@ -228,6 +231,7 @@ pub(super) async fn remove(
     Query(RemovalQuery { force }): Query<RemovalQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &token).await?;
     door.ade_profiles
         .remove(&token, &name, force, &expected, door.clock.now())
         .await?;
@@ -262,6 +266,7 @@ pub(super) async fn set_default(
     Path((token, name)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &token).await?;
     let profile = door
         .ade_profiles
         .set_default(&token, &name, door.clock.now())
@@ -290,6 +295,7 @@ pub(super) async fn unset_default(
     Path((token, name)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &token).await?;
     let profile = door
         .ade_profiles
         .unset_default(&token, &name, door.clock.now())
@@ -335,6 +341,7 @@ pub(super) async fn import(
     body: Body,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
+    door.see_token(&operator, &token).await?;
     let asked: ProfileImport = door.json(&headers, body).await?;
     let now = door.clock.now();
     let name = asked.name.as_deref();

@@ -1,13 +1,9 @@
 //! How many refusals one address gets: whoever tries serial numbers or passwords gets through few of them, and whoever
 //! fails seldom, which all honest devices do, notices nothing.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
-use crate::protocol::time::Timestamp;
+use crate::{protocol::time::Timestamp, service::peers::network};
 
 /// Refusals are counted for so long.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -82,16 +78,10 @@ impl Refusals {
     }
 }
 
-/// What one customer of a provider has: an IPv4 address, or a /64 of IPv6.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX)).into(),
-        address => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_300_000);

@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..(54 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..(60 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -80,7 +80,13 @@ fn any_key() -> impl Strategy<Value = Key> {
             51 => Key::Tally(a, number),
             52 => Key::Keyed(hash, chunk),
             53 => Key::KeyedAge(at, hash),
-            kind => Key::Report(reports::tests::any_of(kind - 54, number, a, b)),
+            54 => Key::AdeEnrolled(number, id),
+            55 => Key::User(a),
+            56 => Key::UserSubject(a),
+            57 => Key::Session(hash),
+            58 => Key::SessionOf(a, hash),
+            59 => Key::SetupLink(hash),
+            kind => Key::Report(reports::tests::any_of(kind - 60, number, a, b)),
         }
     })
 }
