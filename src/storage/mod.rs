@@ -19,6 +19,7 @@ mod pushes;
 mod records;
 mod reports;
 mod secrets;
+mod search;
 pub mod sled;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -37,6 +38,7 @@ pub use pushes::*;
 pub use records::*;
 pub use reports::*;
 pub use secrets::*;
+pub use search::*;
 
 use crate::{
     error::{Code, Error},
@@ -597,6 +599,7 @@ pub trait Storage:
     + IdempotencyStore
     + JobStore
     + SecretStore
+    + SearchStore
     + fmt::Debug
 {
     /// Succeeds when the store can be read and written.

@@ -45,6 +45,7 @@ mod recovery;
 mod reports;
 mod retention;
 mod secrets;
+mod search;
 mod shared;
 mod tallies;
 mod transaction;

@@ -1,0 +1,40 @@
+//! The operators' console: pages made on the server, over the same services as the API.
+//!
+//! Every page works without scripts; [htmx](https://htmx.org) and server-sent events make some parts live. A page carries
+//! no script and no style of its own: everything comes from `/assets`, and the content security policy allows nothing
+//! else. `gate.rs` stands before all of it: who is it, does the request come from our own pages, and how does a failure
+//! look. `layout.rs` is the frame, `nav.rs` the list of pages, `parts/` what pages are put together from.
+
+mod assets;
+mod devices;
+mod form;
+mod frame;
+mod gate;
+mod layout;
+mod live;
+mod nav;
+mod overview;
+mod parts;
+mod theme;
+
+use std::sync::Arc;
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+
+use super::OperatorDoor;
+
+/// The pages, and what belongs to them. Not part of the API's description.
+pub(super) fn router(door: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
+    let pages = Router::new()
+        .route("/", get(overview::page))
+        .route("/live/overview", get(overview::live))
+        .route("/theme", post(theme::choose))
+        .merge(devices::routes());
+    pages
+        .route_layer(middleware::from_fn_with_state(Arc::clone(door), gate::gate))
+        .route("/assets/{hash}/{file}", get(assets::file))
+        .route("/favicon.ico", get(assets::favicon))
+}

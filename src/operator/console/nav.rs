@@ -1,0 +1,53 @@
+//! The pages, by section: the one list behind the navigation, and behind the test that looks at each of them.
+
+use crate::service::access::Scope;
+
+/// A page in the navigation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// Where it is; what lies below belongs to it.
+    pub(super) path: &'static str,
+    /// What it is called.
+    pub(super) name: &'static str,
+    /// What one needs to see it.
+    pub(super) scope: Scope,
+}
+
+const fn entry(path: &'static str, name: &'static str, scope: Scope) -> Entry {
+    Entry { path, name, scope }
+}
+
+/// By section; the first has no name.
+pub(super) const SECTIONS: &[(&str, &[Entry])] = &[
+    (
+        "",
+        &[
+            entry("/", "Overview", Scope::Read),
+            entry("/devices", "Devices", Scope::Read),
+        ],
+    ),
+];
+
+impl Entry {
+    /// Whether a page of this path belongs to the entry.
+    pub(super) fn holds(&self, path: &str) -> bool {
+        match path.strip_prefix(self.path) {
+            Some(rest) => self.path != "/" && (rest.is_empty() || rest.starts_with('/')) || path == self.path,
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_belongs_to_the_entry_above_it() {
+        let devices = entry("/devices", "Devices", Scope::Read);
+        assert!(devices.holds("/devices") && devices.holds("/devices/A/commands"));
+        assert!(!devices.holds("/devices-else") && !devices.holds("/"));
+        let overview = entry("/", "Overview", Scope::Read);
+        assert!(overview.holds("/") && !overview.holds("/devices"));
+    }
+}
