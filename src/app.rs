@@ -268,6 +268,7 @@ impl App {
             ade_why: ade_parts.why,
             audit: audit.clone(),
             ends: ends.clone(),
+            development: config.dev.enabled,
             clock: clock.clone(),
             store: Arc::clone(&store),
             commands,

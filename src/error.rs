@@ -160,6 +160,8 @@ codes! {
         "A command with this CommandUUID exists already.", "Use a new CommandUUID for each command.";
     CommandUnknown = "command_unknown", NotFound,
         "There is no such command.", "Check the CommandUUID; results are kept for retention.results_days.";
+    CrossSite = "cross_site", Forbidden,
+        "The form was not sent from a page of this server.", "Open the page here, under the same host name as before, and send the form from there.";
     DeclarationsUnavailable = "declarations_unavailable", Unavailable,
         "The program that answers declarative management can't be reached, or did not answer well.", "Look at it: declarative_management.forward_url names it, and the log says what it answered.";
     EnrollLinkSpent = "enroll_link_spent", Forbidden,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{Extensions, HeaderMap, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -24,21 +24,28 @@ pub(super) async fn keys(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let local = request
-        .extensions()
-        .get::<Peer>()
-        .is_some_and(|peer| peer.address.is_none());
-    let operator = if local {
-        Ok(Operator::local())
-    } else {
-        by_key(&door, request.headers()).await
-    };
-    match operator {
+    match operator(&door, request.headers(), request.extensions()).await {
         Err(error) => Failure(error).into_response(),
         Ok(operator) => {
             request.extensions_mut().insert(operator);
             next.run(request).await
         }
+    }
+}
+
+/// Who a request comes from.
+pub(super) async fn operator(
+    door: &OperatorDoor,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Operator> {
+    let local = extensions
+        .get::<Peer>()
+        .is_some_and(|peer| peer.address.is_none());
+    if local {
+        Ok(Operator::local())
+    } else {
+        by_key(door, headers).await
     }
 }
 

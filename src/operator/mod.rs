@@ -25,6 +25,7 @@ pub mod auth;
 pub mod client;
 mod commands;
 mod contract;
+mod console;
 mod enrollments;
 mod enrollments_view;
 mod etag;
@@ -107,6 +108,8 @@ pub struct OperatorDoor {
     pub audit: Audit,
     /// When the server's own certificates end.
     pub ends: Ends,
+    /// Whether this is a development server, which is said on every page.
+    pub development: bool,
     /// The present time.
     pub clock: Clock,
     /// Everything that is remembered; handlers only read from it.
@@ -168,6 +171,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
     let (router, _) = open().merge(guarded).split_for_parts();
     router
+        .merge(console::router(&door))
         .fallback(render::not_found)
         .method_not_allowed_fallback(render::method_not_allowed)
         .layer(middleware::from_fn(log::requests))

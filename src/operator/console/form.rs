@@ -9,7 +9,7 @@ use axum::{
 };
 
 use crate::{
-    error::{Error, Result},
+    error::{Code, Error, Result},
     operator::{OperatorDoor, input::bad},
 };
 
@@ -28,7 +28,9 @@ impl Form {
             .is_some_and(|value| value.to_ascii_lowercase().starts_with("multipart/form-data"));
         if !in_parts {
             let pairs = form_urlencoded::parse(&bytes).into_owned();
-            return Ok(Self(pairs.map(|(name, value)| (name, value.into_bytes())).collect()));
+            return Ok(Self(
+                pairs.map(|(name, value)| (name, value.into_bytes())).collect(),
+            ));
         }
         let mut request = Request::new(Body::from(bytes));
         if let Some(content_type) = content_type {
@@ -45,7 +47,10 @@ impl Form {
             .map_err(|error| unreadable().caused_by(error))?
         {
             let name = part.name().unwrap_or_default().to_owned();
-            let bytes = part.bytes().await.map_err(|error| unreadable().caused_by(error))?;
+            let bytes = part
+                .bytes()
+                .await
+                .map_err(|error| unreadable().caused_by(error))?;
             fields.push((name, bytes.to_vec()));
         }
         Ok(Self(fields))
@@ -61,7 +66,9 @@ impl Form {
 
     /// A field's text, if there is any.
     pub(super) fn given(&self, name: &str) -> Option<String> {
-        Some(self.text(name)).filter(|text| !text.is_empty()).map(str::to_owned)
+        Some(self.text(name))
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
     }
 
     /// Whether a box is checked.
@@ -84,10 +91,7 @@ impl Form {
     /// The words of a field: separated by commas, blanks or lines.
     pub(super) fn words(&self, name: &str) -> Vec<String> {
         let words = self.text(name).split([',', ' ', '\n', '\r', '\t']);
-        words
-            .filter(|word| !word.is_empty())
-            .map(str::to_owned)
-            .collect()
+        words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 }
 
@@ -105,6 +109,14 @@ impl Problems {
             }
         }
         Self(problems)
+    }
+
+    /// With a field to blame for failures that name none.
+    pub(super) fn or(mut self, error: &Error, field: &str, codes: &[Code]) -> Self {
+        if self.0.is_empty() && codes.contains(&error.code()) {
+            self.0.insert(field.to_owned(), error.message());
+        }
+        self
     }
 
     /// What is wrong with a field.

@@ -17,10 +17,13 @@ use super::{
 use crate::{
     error::{Error, Result},
     net::log::Cause,
-    operator::render::status,
+    operator::render::{Failure, status},
     protocol::time::Timestamp,
     service::access::{Operator, Scope},
 };
+
+/// What a handler of a page comes to; a failure becomes a page in `gate.rs`.
+pub(super) type Answer = std::result::Result<Response, Failure>;
 
 /// Of a request for a page.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub(super) struct Frame {
     pub(super) address: String,
     /// The path alone.
     pub(super) path: String,
+    /// Whether only a piece of the page is wanted.
+    pub(super) piece: bool,
     /// What has to be done soon.
     pub(super) banners: Vec<Banner>,
     /// What has just been done, as the address says.
@@ -119,6 +124,11 @@ impl Frame {
         (status, Html(layout::document(self, page).into_string())).into_response()
     }
 
+    /// A piece of a page.
+    pub(super) fn piece(&self, piece: Markup) -> Response {
+        Html(piece.into_string()).into_response()
+    }
+
     /// The page of a form that was refused: its failure above the content.
     pub(super) fn refuse(&self, error: Error, mut page: Page) -> Response {
         page.body = html! { div.stack { (note::failure(&error)) (page.body) } };
@@ -176,7 +186,11 @@ pub(super) fn see(address: &str, done: Option<&str>) -> Response {
 }
 
 /// All but what is safe in a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// A text as a segment of a path, or as a value in a query.
 pub(super) fn encoded(text: impl AsRef<str>) -> String {

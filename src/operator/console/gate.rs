@@ -36,15 +36,14 @@ pub(super) async fn gate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let is_piece = request.headers().contains_key("hx-request");
-    let operator = auth::operator(&door, &request).await;
+    let operator = auth::operator(&door, request.headers(), request.extensions()).await;
     let foreign = request.method() != Method::GET && !is_ours(request.headers());
     let mut frame = frame(&door, &request);
     let refused = match operator {
         Err(error) => Some(error),
         Ok(operator) => {
             frame.operator = operator;
-            if !is_piece {
+            if !frame.piece {
                 frame.banners = banners(&door).await;
             }
             foreign.then(|| Error::new(Code::CrossSite))
@@ -63,7 +62,7 @@ pub(super) async fn gate(
             next.run(request).await
         }
     };
-    finish(&frame, is_piece, response)
+    finish(&frame, response)
 }
 
 fn frame(door: &OperatorDoor, request: &Request) -> Frame {
@@ -79,6 +78,7 @@ fn frame(door: &OperatorDoor, request: &Request) -> Frame {
         theme: Theme::of(request.headers()),
         address: address(request.uri()),
         path: request.uri().path().to_owned(),
+        piece: is_piece(request.headers()),
         banners: Vec::new(),
         done: params.get("done").and_then(note::done),
         csrf: String::new(),
@@ -86,8 +86,15 @@ fn frame(door: &OperatorDoor, request: &Request) -> Frame {
     }
 }
 
+/// Whether htmx asks, and not to show a page of its history once more.
+fn is_piece(headers: &HeaderMap) -> bool {
+    headers.contains_key("hx-request") && !headers.contains_key("hx-history-restore-request")
+}
+
 fn address(uri: &Uri) -> String {
-    uri.path_and_query().map_or("/", |address| address.as_str()).to_owned()
+    uri.path_and_query()
+        .map_or("/", |address| address.as_str())
+        .to_owned()
 }
 
 /// Whether a form was sent from a page of ours, as far as the browser says: another site's page could send one just as
@@ -139,14 +146,16 @@ async fn problems(door: &OperatorDoor) -> Result<Vec<Banner>, Error> {
             Level::Ok => continue,
             Level::Warning => ("warn", format!("The push certificate expires in {days} days.")),
             Level::Critical => ("bad", format!("The push certificate expires in {days} days.")),
-            Level::Expired | Level::GraceOver => {
-                ("bad", "The push certificate has expired: no device can be woken.".into())
-            }
+            Level::Expired | Level::GraceOver => (
+                "bad",
+                "The push certificate has expired: no device can be woken.".into(),
+            ),
         };
         banners.push(Banner {
             tone,
             what,
-            step: "Renew it at identity.apple.com with the same Apple Account, then import the new file.".into(),
+            step: "Renew it at identity.apple.com with the same Apple Account, then import the new file."
+                .into(),
             link: Some(("/push-certificates", "Renew")),
         });
     }
@@ -156,11 +165,17 @@ async fn problems(door: &OperatorDoor) -> Result<Vec<Banner>, Error> {
             TokenStatus::Active | TokenStatus::PendingKey => continue,
             TokenStatus::Expiring => {
                 let days = token.days_left.unwrap_or_default();
-                ("warn", format!("The server token “{name}” expires in {days} days."))
+                (
+                    "warn",
+                    format!("The server token “{name}” expires in {days} days."),
+                )
             }
             TokenStatus::Expired => ("bad", format!("The server token “{name}” has expired.")),
             TokenStatus::Invalid => ("bad", format!("Apple does not accept the server token “{name}”.")),
-            TokenStatus::TermsNotSigned => ("bad", format!("Apple waits for new terms to be accepted for “{name}”.")),
+            TokenStatus::TermsNotSigned => (
+                "bad",
+                format!("Apple waits for new terms to be accepted for “{name}”."),
+            ),
         };
         let step = token.trouble.map_or(
             "Renew it: download a new token in Apple Business Manager and import it.",
@@ -177,14 +192,14 @@ async fn problems(door: &OperatorDoor) -> Result<Vec<Banner>, Error> {
 }
 
 /// Gives a failure its page, and every answer its headers.
-fn finish(frame: &Frame, is_piece: bool, response: Response) -> Response {
+fn finish(frame: &Frame, response: Response) -> Response {
     let is_problem = response
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value == "application/problem+json");
     let cause = response.extensions().get::<Cause>().cloned();
     let mut response = match &cause {
-        Some(Cause(error)) if is_problem && is_piece => note::piece(error),
+        Some(Cause(error)) if is_problem && frame.piece => note::piece(error),
         Some(Cause(error)) if is_problem => frame.failed(error),
         _ => response,
     };
@@ -204,8 +219,14 @@ fn finish(frame: &Frame, is_piece: bool, response: Response) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -213,6 +234,7 @@ fn finish(frame: &Frame, is_piece: bool, response: Response) -> Response {
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("hx-request"));
     response
 }
 

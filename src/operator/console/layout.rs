@@ -132,7 +132,6 @@ fn content(frame: &Frame, page: &Page) -> Markup {
             }
             @if let Some(actions) = &page.actions { div.actions { (actions) } }
         }
-        @if let Some(told) = frame.told() { (note::told(&told)) br; }
-        (page.body)
+        @if let Some(told) = frame.told() { div.stack { (note::told(&told)) (page.body) } } @else { (page.body) }
     }
 }

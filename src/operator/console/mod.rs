@@ -10,7 +10,10 @@ mod devices;
 mod form;
 mod frame;
 mod gate;
+mod hooks;
+mod keys;
 mod layout;
+mod links;
 mod live;
 mod nav;
 mod overview;
@@ -32,7 +35,10 @@ pub(super) fn router(door: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
         .route("/", get(overview::page))
         .route("/live/overview", get(overview::live))
         .route("/theme", post(theme::choose))
-        .merge(devices::routes());
+        .merge(devices::routes())
+        .merge(hooks::routes())
+        .merge(keys::routes())
+        .merge(links::routes());
     pages
         .route_layer(middleware::from_fn_with_state(Arc::clone(door), gate::gate))
         .route("/assets/{hash}/{file}", get(assets::file))

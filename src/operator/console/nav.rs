@@ -18,15 +18,13 @@ const fn entry(path: &'static str, name: &'static str, scope: Scope) -> Entry {
 }
 
 /// By section; the first has no name.
-pub(super) const SECTIONS: &[(&str, &[Entry])] = &[
-    (
-        "",
-        &[
-            entry("/", "Overview", Scope::Read),
-            entry("/devices", "Devices", Scope::Read),
-        ],
-    ),
-];
+pub(super) const SECTIONS: &[(&str, &[Entry])] = &[(
+    "",
+    &[
+        entry("/", "Overview", Scope::Read),
+        entry("/devices", "Devices", Scope::Read),
+    ],
+)];
 
 impl Entry {
     /// Whether a page of this path belongs to the entry.

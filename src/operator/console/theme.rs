@@ -6,11 +6,13 @@ use axum::{
     body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, header},
-    response::Response,
 };
 
-use super::{form::Form, frame::see};
-use crate::operator::{OperatorDoor, render::Failure};
+use super::{
+    form::Form,
+    frame::{Answer, see},
+};
+use crate::operator::OperatorDoor;
 
 const COOKIE: &str = "russet-theme";
 
@@ -57,11 +59,7 @@ impl Theme {
 }
 
 /// Remembers the choice and goes back to where it was made.
-pub(super) async fn choose(
-    State(door): State<Arc<OperatorDoor>>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failure> {
+pub(super) async fn choose(State(door): State<Arc<OperatorDoor>>, headers: HeaderMap, body: Body) -> Answer {
     let form = Form::read(&door, &headers, body).await?;
     let theme = Theme::parse(form.text("theme")).unwrap_or_default();
     // Only a path of ours: `//host` is another host's.
@@ -85,7 +83,10 @@ mod tests {
     fn the_choice_is_found_among_other_cookies() {
         let mut headers = HeaderMap::new();
         assert_eq!(Theme::of(&headers), Theme::Auto);
-        headers.insert(header::COOKIE, HeaderValue::from_static("a=b; russet-theme=dark; c=d"));
+        headers.insert(
+            header::COOKIE,
+            HeaderValue::from_static("a=b; russet-theme=dark; c=d"),
+        );
         assert_eq!(Theme::of(&headers), Theme::Dark);
         headers.insert(header::COOKIE, HeaderValue::from_static("russet-theme=<script>"));
         assert_eq!(Theme::of(&headers), Theme::Auto);
