@@ -56,6 +56,17 @@ impl Form {
         Ok(Self(fields))
     }
 
+    /// Of these fields.
+    #[cfg(test)]
+    pub(super) fn of(pairs: Vec<(String, String)>) -> Self {
+        Self(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name, value.into_bytes()))
+                .collect(),
+        )
+    }
+
     /// A field's text without the blanks around it; empty if there is none.
     pub(super) fn text(&self, name: &str) -> &str {
         self.bytes(name)

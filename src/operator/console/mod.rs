@@ -5,11 +5,14 @@
 //! else. `gate.rs` stands before all of it: who is it, does the request come from our own pages, and how does a failure
 //! look. `layout.rs` is the frame, `nav.rs` the list of pages, `parts/` what pages are put together from.
 
+mod ade;
 mod assets;
+mod commands;
 mod devices;
 mod form;
 mod frame;
 mod gate;
+mod health;
 mod hooks;
 mod keys;
 mod layout;
@@ -18,6 +21,7 @@ mod live;
 mod nav;
 mod overview;
 mod parts;
+mod push;
 mod theme;
 
 use std::sync::Arc;
@@ -35,10 +39,14 @@ pub(super) fn router(door: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
         .route("/", get(overview::page))
         .route("/live/overview", get(overview::live))
         .route("/theme", post(theme::choose))
+        .merge(ade::routes())
+        .merge(commands::routes())
         .merge(devices::routes())
+        .merge(health::routes())
         .merge(hooks::routes())
         .merge(keys::routes())
-        .merge(links::routes());
+        .merge(links::routes())
+        .merge(push::routes());
     pages
         .route_layer(middleware::from_fn_with_state(Arc::clone(door), gate::gate))
         .route("/assets/{hash}/{file}", get(assets::file))

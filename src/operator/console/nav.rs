@@ -18,13 +18,35 @@ const fn entry(path: &'static str, name: &'static str, scope: Scope) -> Entry {
 }
 
 /// By section; the first has no name.
-pub(super) const SECTIONS: &[(&str, &[Entry])] = &[(
-    "",
-    &[
-        entry("/", "Overview", Scope::Read),
-        entry("/devices", "Devices", Scope::Read),
-    ],
-)];
+pub(super) const SECTIONS: &[(&str, &[Entry])] = &[
+    (
+        "",
+        &[
+            entry("/", "Overview", Scope::Read),
+            entry("/devices", "Devices", Scope::Read),
+            entry("/commands", "Commands", Scope::Read),
+        ],
+    ),
+    (
+        "Enrollment",
+        &[
+            entry("/ade/devices", "Apple’s list", Scope::Read),
+            entry("/ade/profiles", "Enrollment profiles", Scope::Read),
+            entry("/ade/tokens", "Server tokens", Scope::Read),
+            entry("/enroll-links", "Enrollment links", Scope::Enroll),
+            entry("/ade/why", "Why not here?", Scope::Read),
+        ],
+    ),
+    (
+        "Server",
+        &[
+            entry("/push-certificates", "Push certificate", Scope::Read),
+            entry("/webhooks", "Webhooks", Scope::Admin),
+            entry("/health", "Health", Scope::Read),
+        ],
+    ),
+    ("Access", &[entry("/api-keys", "API keys", Scope::Admin)]),
+];
 
 impl Entry {
     /// Whether a page of this path belongs to the entry.

@@ -17,6 +17,8 @@ use axum::{
 };
 use maud::Markup;
 
+pub(super) use commands::state as command_state;
+
 use super::parts::{Tone, badge};
 use crate::{
     operator::OperatorDoor,
