@@ -19,11 +19,16 @@ struct Asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-static ASSETS: [Asset; 5] = [
+static ASSETS: [Asset; 6] = [
     Asset {
         name: "console.js",
         media_type: SCRIPT,
         content: include_bytes!("assets/console.js"),
+    },
+    Asset {
+        name: "explorer.js",
+        media_type: SCRIPT,
+        content: include_bytes!("assets/explorer.js"),
     },
     Asset {
         name: "htmx.min.js",

@@ -10,7 +10,7 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    devices::command_state,
+    devices::{command_state, enrollment_name},
     frame::{Answer, Frame, Page, encoded},
     parts::{
         card, code, empty, facts, plain, sheet,
@@ -88,10 +88,14 @@ async fn line(door: &OperatorDoor, frame: &Frame, command: &CommandRecord) -> Re
         .command_statuses(&command.uuid, &storage::Page::first(2))
         .await?;
     let (whom, state) = match targets.rows.as_slice() {
-        [only] => (
-            html! { a.break href={ "/devices/" (encoded(only.enrollment.as_str())) } { (only.enrollment) } },
-            command_state(only.state),
-        ),
+        [only] => {
+            let row = door.store.enrollment(&only.enrollment).await?;
+            let name = row.map_or_else(|| only.enrollment.to_string(), |row| enrollment_name(&row));
+            (
+                html! { a.break href={ "/devices/" (encoded(only.enrollment.as_str())) } { (name) } },
+                command_state(only.state),
+            )
+        }
         [] => (html! {}, html! {}),
         _ => (
             html! { "several" },

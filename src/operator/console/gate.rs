@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     error::{Code, Error},
     net::{log::Cause, retry_after},
-    operator::{OperatorDoor, auth, input::Params},
+    operator::{OperatorDoor, auth, input::Params, render},
     service::{
         access::{Operator, OperatorKind},
         ade::tokens::view::TokenStatus,
@@ -38,7 +38,7 @@ pub(super) async fn gate(
 ) -> Response {
     let operator = auth::operator(&door, request.headers(), request.extensions()).await;
     let foreign = request.method() != Method::GET && !is_ours(request.headers());
-    let mut frame = frame(&door, &request);
+    let mut frame = frame(&door, request.headers(), request.uri());
     let refused = match operator {
         Err(error) => Some(error),
         Ok(operator) => {
@@ -65,8 +65,22 @@ pub(super) async fn gate(
     finish(&frame, response)
 }
 
-fn frame(door: &OperatorDoor, request: &Request) -> Frame {
-    let params = Params::parse(request.uri().query());
+/// There is nothing here: told as a page to whoever wants one.
+pub(in crate::operator) async fn not_found(
+    State(door): State<Arc<OperatorDoor>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let failure = render::not_found(uri.clone()).await.into_response();
+    match accepted {
+        Some(accepted) if accepted.contains("text/html") => finish(&frame(&door, &headers, &uri), failure),
+        _ => failure,
+    }
+}
+
+fn frame(door: &OperatorDoor, headers: &HeaderMap, uri: &Uri) -> Frame {
+    let params = Params::parse(uri.query());
     Frame {
         // Replaced as soon as it is known; may do nothing.
         operator: Operator {
@@ -75,10 +89,10 @@ fn frame(door: &OperatorDoor, request: &Request) -> Frame {
             scopes: Vec::new(),
             tags: None,
         },
-        theme: Theme::of(request.headers()),
-        address: address(request.uri()),
-        path: request.uri().path().to_owned(),
-        piece: is_piece(request.headers()),
+        theme: Theme::of(headers),
+        address: address(uri),
+        path: uri.path().to_owned(),
+        piece: is_piece(headers),
         banners: Vec::new(),
         done: params.get("done").and_then(note::done),
         csrf: String::new(),

@@ -24,11 +24,8 @@ use super::{
     },
 };
 use crate::{
-    error::{Code, Result},
-    operator::{
-        OperatorDoor,
-        input::{Path, bad},
-    },
+    error::{Code, Error, Result},
+    operator::{OperatorDoor, input::Path},
     protocol::time::Timestamp,
     service::access::Scope,
 };
@@ -152,7 +149,7 @@ async fn made(door: &OperatorDoor, frame: &Frame, form: &Form) -> Result<Page> {
                 .parse::<u32>()
                 .ok()
                 .filter(|days| (1..=36_500).contains(days));
-            Some(days.ok_or_else(|| bad("days", "is a number from 1 to 36500"))?)
+            Some(days.ok_or_else(|| Error::invalid("days", "is a number from 1 to 36500"))?)
         }
     };
     let expires_at: Option<Timestamp> =

@@ -9,11 +9,13 @@ mod ade;
 mod assets;
 mod commands;
 mod devices;
+mod explorer;
 mod form;
 mod frame;
 mod gate;
 mod health;
 mod hooks;
+mod identities;
 mod keys;
 mod layout;
 mod links;
@@ -31,6 +33,8 @@ use axum::{
     routing::{get, post},
 };
 
+pub(super) use gate::not_found;
+
 use super::OperatorDoor;
 
 /// The pages, and what belongs to them. Not part of the API's description.
@@ -42,8 +46,10 @@ pub(super) fn router(door: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
         .merge(ade::routes())
         .merge(commands::routes())
         .merge(devices::routes())
+        .merge(explorer::routes())
         .merge(health::routes())
         .merge(hooks::routes())
+        .merge(identities::routes())
         .merge(keys::routes())
         .merge(links::routes())
         .merge(push::routes());

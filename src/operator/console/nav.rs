@@ -41,11 +41,18 @@ pub(super) const SECTIONS: &[(&str, &[Entry])] = &[
         "Server",
         &[
             entry("/push-certificates", "Push certificate", Scope::Read),
+            entry("/identities", "Identities", Scope::Read),
             entry("/webhooks", "Webhooks", Scope::Admin),
             entry("/health", "Health", Scope::Read),
         ],
     ),
-    ("Access", &[entry("/api-keys", "API keys", Scope::Admin)]),
+    (
+        "Access",
+        &[
+            entry("/api-keys", "API keys", Scope::Admin),
+            entry("/explorer", "API explorer", Scope::Read),
+        ],
+    ),
 ];
 
 impl Entry {

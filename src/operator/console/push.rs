@@ -146,12 +146,13 @@ fn ask(frame: &Frame, certificates: &[PushCertificateFacts]) -> Markup {
         true => first.into_iter().collect(),
         false => all.chain(first).collect(),
     };
+    let first_choice = all.first().map_or("", |(value, _)| *value);
     card(
         "Ask for a certificate",
         html! {
             form.form action="/push-certificates/request" method="post" {
                 (frame.csrf_field())
-                (Field::new("topic", "For").choice(all))
+                (Field::new("topic", "For").value(first_choice).choice(all))
                 div.buttons { button.main type="submit" { "Make the request" } }
             }
         },

@@ -4,6 +4,7 @@
 mod devices;
 mod profile_fields;
 mod profile_form;
+mod profile_page;
 mod profiles;
 mod sync;
 mod token;

@@ -28,9 +28,10 @@
 
   // A live part says so in its own words.
   const line = (on) => (event) => {
-    const badge = event.target.querySelector?.("[data-line]");
+    const badge = event.target.querySelector?.("[data-line]") ?? document.querySelector(".head [data-line]");
     if (!badge) return;
     badge.dataset.line = on ? "on" : "off";
+    badge.className = on ? "badge ok" : "badge warn";
     badge.textContent = on ? "Live" : "Not live: the connection is lost";
   };
   document.addEventListener("htmx:sseOpen", line(true));

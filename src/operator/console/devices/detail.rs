@@ -8,7 +8,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
-use super::{certificates, commands, enrollment, hardware, name, state, summary};
+use super::{certificates, commands, enrollment, enrollment_name, hardware, state, summary};
 use crate::{
     error::{Code, Error, Result},
     operator::{
@@ -98,7 +98,7 @@ fn shown(frame: &Frame, row: &EnrollmentRow, tab: &str, body: Markup) -> Respons
         (format!("{base}/enrollment"), "Enrollment"),
         (format!("{base}/certificates"), "Certificates"),
     ];
-    let mut page = Page::new(name(row)).under("/devices", "Devices");
+    let mut page = Page::new(enrollment_name(row)).under("/devices", "Devices");
     if id.is_user_channel() {
         let device = id.device();
         let name = row

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Extension, RawQuery, State};
 use maud::{Markup, html};
 
-use super::{model, name, state, system};
+use super::{enrollment_name, model, state, system};
 use crate::{
     operator::{
         OperatorDoor,
@@ -151,7 +151,7 @@ fn line(frame: &Frame, row: &EnrollmentRow) -> Vec<Markup> {
     let user = user.or_else(|| record.ade.as_ref().and_then(|ade| ade.user.clone()));
     vec![
         html! {
-            a href={ "/devices/" (encoded(record.id.as_str())) } { (name(row)) }
+            a href={ "/devices/" (encoded(record.id.as_str())) } { (enrollment_name(row)) }
             @if record.id.is_user_channel() { span.sub { "user of " (row.device.device_name.as_deref().unwrap_or("a device")) } }
         },
         or_dash(

@@ -57,7 +57,7 @@ fn state(row: &EnrollmentRow) -> Markup {
 }
 
 /// What a person calls it.
-fn name(row: &EnrollmentRow) -> String {
+pub(super) fn enrollment_name(row: &EnrollmentRow) -> String {
     let user = row.record.user.as_ref();
     let user = user.and_then(|user| user.long_name.as_ref().or(user.short_name.as_ref()));
     let device = &row.device;

@@ -91,7 +91,7 @@ async fn users(door: &OperatorDoor, frame: &Frame, row: &EnrollmentRow) -> Resul
         .filter(|user| user.record.id.is_user_channel() && user.record.id.device() == *id)
         .map(|user| {
             vec![
-                html! { a href={ "/devices/" (encoded(user.record.id.as_str())) } { (super::name(user)) } },
+                html! { a href={ "/devices/" (encoded(user.record.id.as_str())) } { (super::enrollment_name(user)) } },
                 state(user),
                 or_dash(maybe_ago(user.last_seen, frame.now)),
             ]
