@@ -33,6 +33,7 @@ use crate::{
     service::{
         access::Scope,
         events::{HookChange, HookView, NewHook, generate_secret},
+        revision::Expected,
     },
     storage::{DeadLetter, HookFormat, Listing},
 };
@@ -40,13 +41,13 @@ use crate::{
 /// The routes of this part.
 pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
     Router::new()
-        .route("/webhooks", get(page).post(create))
-        .route("/webhooks/{name}", get(show))
-        .route("/webhooks/{name}/forget", post(forget))
-        .route("/webhooks/{name}/remove", post(remove))
-        .route("/webhooks/{name}/replay", post(replay))
-        .route("/webhooks/{name}/switch", post(switch))
-        .route("/webhooks/{name}/test", post(test))
+        .route("/hooks", get(page).post(create))
+        .route("/hooks/{name}", get(show))
+        .route("/hooks/{name}/forget", post(forget))
+        .route("/hooks/{name}/remove", post(remove))
+        .route("/hooks/{name}/replay", post(replay))
+        .route("/hooks/{name}/switch", post(switch))
+        .route("/hooks/{name}/test", post(test))
 }
 
 fn standing(hook: &HookView) -> Markup {
@@ -70,7 +71,7 @@ async fn whole(door: &OperatorDoor, frame: &Frame, form: &Form, problems: &Probl
         .map(|hook| {
             let record = &hook.record;
             vec![
-                html! { a href={ "/webhooks/" (encoded(&record.name)) } { (record.name) } span.sub { (record.url) } },
+                html! { a href={ "/hooks/" (encoded(&record.name)) } { (record.name) } span.sub { (record.url) } },
                 standing(hook),
                 html! { (number(hook.figures.waiting)) },
                 html! { (number(hook.figures.dead_letters)) },
@@ -104,7 +105,7 @@ async fn whole(door: &OperatorDoor, frame: &Frame, form: &Form, problems: &Probl
 fn fields(frame: &Frame, form: &Form, problems: &Problems) -> Markup {
     let fresh = form.text("name").is_empty();
     html! {
-        form.form action="/webhooks" method="post" {
+        form.form action="/hooks" method="post" {
             (frame.csrf_field())
             (Field::new("name", "Name").value(form.text("name")).required().checked(problems).line())
             (Field::new("url", "Address").kind("url").value(form.text("url")).required().checked(problems)
@@ -157,12 +158,12 @@ async fn create(
     };
     let name = &hook.record.name;
     tracing::info!(by = frame.operator.name, hook = name, "hook added");
-    let address = format!("/webhooks/{}", encoded(name));
+    let address = format!("/hooks/{}", encoded(name));
     let Some(secret) = revealed else {
         return Ok(see(&address, Some("added")));
     };
     let page = Page::new("Webhook added")
-        .under("/webhooks", "Webhooks")
+        .under("/hooks", "Webhooks")
         .lead("Its receiver checks signatures with this secret. Copy it now: it does not show again.")
         .body(html! {
             div.stack {
@@ -194,7 +195,7 @@ fn one(
     told: Markup,
 ) -> Page {
     let record = &hook.record;
-    let base = format!("/webhooks/{}", encoded(&record.name));
+    let base = format!("/hooks/{}", encoded(&record.name));
     let (turn, verb) = match record.enabled {
         true => ("off", "Switch off"),
         false => ("on", "Switch on"),
@@ -244,7 +245,7 @@ fn one(
         ),
     ]);
     Page::new(record.name.clone())
-        .under("/webhooks", "Webhooks")
+        .under("/hooks", "Webhooks")
         .actions(actions)
         .body(html! {
             div.stack {
@@ -320,7 +321,7 @@ async fn forget(
         forgotten,
         "dead letters forgotten"
     );
-    Ok(see(&format!("/webhooks/{}", encoded(&name)), Some("forgotten")))
+    Ok(see(&format!("/hooks/{}", encoded(&name)), Some("forgotten")))
 }
 
 async fn remove(
@@ -329,9 +330,9 @@ async fn remove(
     Path(name): Path<String>,
 ) -> Answer {
     frame.require(Scope::Admin)?;
-    door.events.remove_hook(&name).await?;
+    door.events.remove_hook(&name, &Expected::Anything).await?;
     tracing::info!(by = frame.operator.name, hook = name, "hook removed");
-    Ok(see("/webhooks", Some("removed")))
+    Ok(see("/hooks", Some("removed")))
 }
 
 async fn replay(
@@ -351,7 +352,7 @@ async fn replay(
         replayed,
         "dead letters replayed"
     );
-    Ok(see(&format!("/webhooks/{}", encoded(&name)), Some("replayed")))
+    Ok(see(&format!("/hooks/{}", encoded(&name)), Some("replayed")))
 }
 
 async fn switch(
@@ -367,7 +368,7 @@ async fn switch(
     };
     door.events.change_hook(&name, change).await?;
     tracing::info!(by = frame.operator.name, hook = name, "hook changed");
-    Ok(see(&format!("/webhooks/{}", encoded(&name)), Some("changed")))
+    Ok(see(&format!("/hooks/{}", encoded(&name)), Some("changed")))
 }
 
 async fn test(

@@ -33,8 +33,8 @@ use crate::{
 /// The routes of this part.
 pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
     Router::new()
-        .route("/api-keys", get(page).post(create))
-        .route("/api-keys/{name}/remove", post(remove))
+        .route("/apikeys", get(page).post(create))
+        .route("/apikeys/{name}/remove", post(remove))
 }
 
 async fn page(State(door): State<Arc<OperatorDoor>>, Extension(frame): Extension<Arc<Frame>>) -> Answer {
@@ -58,7 +58,7 @@ async fn whole(door: &OperatorDoor, frame: &Frame, form: &Form, problems: &Probl
                 },
                 confirmed(
                     frame.csrf_field(),
-                    &format!("/api-keys/{}/remove", encoded(&key.name)),
+                    &format!("/apikeys/{}/remove", encoded(&key.name)),
                     "small danger",
                     "Remove",
                     &format!(
@@ -89,7 +89,7 @@ async fn whole(door: &OperatorDoor, frame: &Frame, form: &Form, problems: &Probl
 
 fn fields(frame: &Frame, form: &Form, problems: &Problems) -> Markup {
     html! {
-        form.form action="/api-keys" method="post" {
+        form.form action="/apikeys" method="post" {
             (frame.csrf_field())
             (Field::new("name", "Name").value(form.text("name")).required().checked(problems)
                 .hint("Letters, digits, and - _ . @; it stands in the audit log.").line())
@@ -98,8 +98,8 @@ fn fields(frame: &Frame, form: &Form, problems: &Problems) -> Markup {
                 @if let Some(problem) = problems.with("scopes") { p.problem { (problem) } }
                 div.group {
                     @for (scope, hint) in SCOPES {
-                        @let on = form.all("scope").any(|name| name == scope.as_str());
-                        (check("scope", scope.as_str(), scope.as_str(), Some(hint), on))
+                        @let on = form.all("scopes").any(|name| name == scope.as_str());
+                        (check("scopes", scope.as_str(), scope.as_str(), Some(hint), on))
                     }
                 }
             }
@@ -141,7 +141,7 @@ async fn create(
 }
 
 async fn made(door: &OperatorDoor, frame: &Frame, form: &Form) -> Result<Page> {
-    let scopes: Vec<Scope> = form.all("scope").filter_map(Scope::parse).collect();
+    let scopes: Vec<Scope> = form.all("scopes").filter_map(Scope::parse).collect();
     let days = match form.given("days") {
         None => None,
         Some(days) => {
@@ -158,12 +158,12 @@ async fn made(door: &OperatorDoor, frame: &Frame, form: &Form) -> Result<Page> {
     let key = door.keys.create(name, &scopes, expires_at, frame.now).await?;
     tracing::info!(by = frame.operator.name, name, "API key created");
     Ok(Page::new("API key made")
-        .under("/api-keys", "API keys")
+        .under("/apikeys", "API keys")
         .lead("Copy it now: it is not kept, and this is the only time it shows.")
         .body(html! {
             div.stack {
                 (card(&format!("The key “{name}”"), block("key", key.reveal())))
-                p.actions { a.button href="/api-keys" { "I have it" } }
+                p.actions { a.button href="/apikeys" { "I have it" } }
             }
         }))
 }
@@ -176,5 +176,5 @@ async fn remove(
     frame.require(Scope::Admin)?;
     door.keys.remove(&name).await?;
     tracing::info!(by = frame.operator.name, name, "API key removed");
-    Ok(see("/api-keys", Some("removed")))
+    Ok(see("/apikeys", Some("removed")))
 }

@@ -7,6 +7,8 @@
 
 mod ade;
 mod assets;
+mod audit;
+mod audited;
 mod commands;
 mod devices;
 mod explorer;
@@ -33,6 +35,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub(super) use audited::{READING, operation};
 pub(super) use gate::not_found;
 
 use super::OperatorDoor;
@@ -44,6 +47,7 @@ pub(super) fn router(door: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
         .route("/live/overview", get(overview::live))
         .route("/theme", post(theme::choose))
         .merge(ade::routes())
+        .merge(audit::routes())
         .merge(commands::routes())
         .merge(devices::routes())
         .merge(explorer::routes())
@@ -53,7 +57,12 @@ pub(super) fn router(door: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
         .merge(keys::routes())
         .merge(links::routes())
         .merge(push::routes());
+    // The gate comes first: it says who it is.
     pages
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(door),
+            super::audit::layer,
+        ))
         .route_layer(middleware::from_fn_with_state(Arc::clone(door), gate::gate))
         .route("/assets/{hash}/{file}", get(assets::file))
         .route("/favicon.ico", get(assets::favicon))

@@ -42,14 +42,15 @@ pub(super) const SECTIONS: &[(&str, &[Entry])] = &[
         &[
             entry("/push-certificates", "Push certificate", Scope::Read),
             entry("/identities", "Identities", Scope::Read),
-            entry("/webhooks", "Webhooks", Scope::Admin),
+            entry("/hooks", "Webhooks", Scope::Admin),
             entry("/health", "Health", Scope::Read),
         ],
     ),
     (
         "Access",
         &[
-            entry("/api-keys", "API keys", Scope::Admin),
+            entry("/apikeys", "API keys", Scope::Admin),
+            entry("/audit", "Audit log", Scope::Audit),
             entry("/explorer", "API explorer", Scope::Read),
         ],
     ),

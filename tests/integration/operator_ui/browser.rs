@@ -40,9 +40,9 @@ const PAGES: [&str; 22] = [
     "/ade/why",
     "/enroll-links",
     "/push-certificates",
-    "/webhooks/events",
+    "/hooks/events",
     "/health",
-    "/api-keys",
+    "/apikeys",
     "/explorer/create_api_key",
 ];
 

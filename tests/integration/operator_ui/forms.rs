@@ -12,7 +12,7 @@ fn problem(visit: &Visit, field: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k_w4_a_form_that_another_site_sends_changes_nothing() {
     let server = furnished().await;
-    let form = "name=evil&scope=admin";
+    let form = "name=evil&scopes=admin";
     for headers in [
         ("origin", "https://evil.example"),
         ("sec-fetch-site", "cross-site"),
@@ -21,7 +21,7 @@ async fn k_w4_a_form_that_another_site_sends_changes_nothing() {
             &server,
             Some(&server.key),
             Method::POST,
-            "/api-keys",
+            "/apikeys",
             &[headers],
             form,
         )
@@ -30,20 +30,20 @@ async fn k_w4_a_form_that_another_site_sends_changes_nothing() {
         assert_sound(&answer);
         assert!(answer.text.contains("cross_site"));
     }
-    assert!(!visit(&server, "/api-keys").await.text.contains("evil"));
+    assert!(!visit(&server, "/apikeys").await.text.contains("evil"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_made_shown_once_and_removed() {
     let server = furnished().await;
-    let made = send(&server, "/api-keys", "name=robot&scope=read&days=30").await;
+    let made = send(&server, "/apikeys", "name=robot&scopes=read&days=30").await;
     assert_eq!(made.status, 200, "{}", made.text);
     assert_sound(&made);
     let key = text_of(&made.html(), "#key");
     let page = request(&server, Some(key.trim()), Method::GET, "/devices", &[], "").await;
     assert_eq!(page.status, 200);
-    assert!(!visit(&server, "/api-keys").await.text.contains(key.trim()));
-    let again = send(&server, "/api-keys", "name=robot&scope=read").await;
+    assert!(!visit(&server, "/apikeys").await.text.contains(key.trim()));
+    let again = send(&server, "/apikeys", "name=robot&scopes=read").await;
     assert_eq!(again.status, 409);
     assert_sound(&again);
     assert!(
@@ -51,13 +51,13 @@ async fn a_key_is_made_shown_once_and_removed() {
         "{}",
         again.text
     );
-    let days = send(&server, "/api-keys", "name=other&scope=read&days=many").await;
+    let days = send(&server, "/apikeys", "name=other&scopes=read&days=many").await;
     assert_eq!(days.status, 422);
     assert!(problem(&days, "days").contains("number"), "{}", days.text);
-    let removed = send(&server, "/api-keys/robot/remove", "").await;
+    let removed = send(&server, "/apikeys/robot/remove", "").await;
     assert_eq!(
         (removed.status, removed.header("location")),
-        (303, "/api-keys?done=removed")
+        (303, "/apikeys?done=removed")
     );
     let page = request(&server, Some(key.trim()), Method::GET, "/devices", &[], "").await;
     assert_eq!(page.status, 401);
@@ -83,28 +83,28 @@ async fn a_webhook_is_added_switched_off_tried_and_removed() {
     let server = furnished().await;
     let added = send(
         &server,
-        "/webhooks",
+        "/hooks",
         "name=second&url=http%3A%2F%2F127.0.0.1%3A9%2Fx&sign=yes&format=nanomdm",
     )
     .await;
     assert_eq!(added.status, 200, "{}", added.text);
     assert!(text_of(&added.html(), "#secret").trim().len() > 20);
-    let wrong = send(&server, "/webhooks", "name=third&url=not+an+address").await;
+    let wrong = send(&server, "/hooks", "name=third&url=not+an+address").await;
     assert!(matches!(wrong.status, 400 | 422), "{}", wrong.status);
     assert_sound(&wrong);
-    let off = send(&server, "/webhooks/second/switch?to=off", "").await;
+    let off = send(&server, "/hooks/second/switch?to=off", "").await;
     assert_eq!(off.status, 303);
     assert!(
-        visit(&server, "/webhooks/second")
+        visit(&server, "/hooks/second")
             .await
             .text
             .contains("Switched off")
     );
-    let tried = send(&server, "/webhooks/events/test", "").await;
+    let tried = send(&server, "/hooks/events/test", "").await;
     assert_eq!(tried.status, 200, "{}", tried.text);
     assert!(tried.text.contains("has not taken the test event"));
-    assert_eq!(send(&server, "/webhooks/second/remove", "").await.status, 303);
-    assert_eq!(visit(&server, "/webhooks/second").await.status, 404);
+    assert_eq!(send(&server, "/hooks/second/remove", "").await.status, 303);
+    assert_eq!(visit(&server, "/hooks/second").await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +151,7 @@ async fn e5_a_profile_is_made_and_changed_with_each_problem_beside_its_field() {
     .await;
     assert_eq!(other.status, 422);
     assert!(!problem(&other, "platform").is_empty());
-    let default = send(&server, "/ade/profiles/hq/desks/default?to=yes", "").await;
+    let default = send(&server, "/ade/profiles/hq/desks/default", "").await;
     assert_eq!(default.status, 303);
     let in_use = send(&server, "/ade/profiles/hq/desks/remove", "").await;
     assert_eq!(in_use.status, 409);
@@ -233,4 +233,41 @@ async fn the_colours_are_chosen_and_kept() {
     assert_eq!(all(&page.html(), "html[data-theme=dark]").len(), 1);
     let elsewhere = send(&server, "/theme", "theme=dark&back=%2F%2Fevil.example").await;
     assert_eq!(elsewhere.header("location"), "/");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k_w8_what_a_form_changes_is_in_the_audit_log_as_the_api_calls_it() {
+    let server = furnished().await;
+    send(&server, "/apikeys", "name=robot&scopes=read").await;
+    send(&server, "/devices/00008120-000A/cancel/nothing", "").await;
+    let log = server.ask(Method::GET, "/v1/audit?limit=3", Vec::new()).await;
+    let entries = log["entries"].as_array().unwrap();
+    let entry = |number: usize, key: &str| entries[number][key].as_str().unwrap_or_default().to_owned();
+    assert_eq!(
+        (entry(0, "operation"), entry(0, "outcome")),
+        ("cancel_command".into(), "refused".into())
+    );
+    assert_eq!(
+        (entry(2, "operation"), entry(2, "operator")),
+        ("create_api_key".into(), "dev".into())
+    );
+    assert_eq!(entries[2]["targets"][0], "apikey:robot");
+    let before = visit(&server, "/audit").await;
+    assert_sound(&before);
+    assert!(before.text.contains("create api key"));
+    send(&server, "/theme", "theme=dark&back=%2F").await;
+    send(&server, "/ade/profiles/hq/check", "name=x&platform=ios").await;
+    let after = server.ask(Method::GET, "/v1/audit/head", Vec::new()).await;
+    assert_eq!(
+        after["number"], entries[0]["number"],
+        "what only reads leaves no entry"
+    );
+    let tab = visit(&server, "/devices/00008120-000A/audit").await;
+    assert!(tab.text.contains("cancel command"), "{}", tab.text);
+    assert!(
+        visit(&server, "/audit/verify")
+            .await
+            .text
+            .contains("The chain is whole.")
+    );
 }

@@ -47,7 +47,7 @@ async fn every_page_that_a_link_leads_to_is_sound() {
         "/ade/tokens/hq",
         "/ade/profiles/hq/kiosks",
         "/ade/profiles/hq",
-        "/webhooks/events",
+        "/hooks/events",
     ] {
         assert!(seen.contains(path), "no link leads to {path}: {seen:?}");
     }
@@ -89,7 +89,7 @@ async fn whoever_does_not_say_who_they_are_sees_nothing() {
         "/devices",
         "/devices/00008120-000A",
         "/live/overview",
-        "/api-keys",
+        "/apikeys",
     ] {
         let page = request(&server, None, Method::GET, path, &[], "").await;
         assert_eq!(page.status, 401, "{path}");

@@ -41,6 +41,10 @@ pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
             "/ade/profiles/{token}/{name}/default",
             post(profiles::make_default),
         )
+        .route(
+            "/ade/profiles/{token}/{name}/undefault",
+            post(profiles::unmake_default),
+        )
         .route("/ade/profiles/{token}/{name}/remove", post(profiles::remove))
         .route("/ade/profiles/{token}/{name}/uses", get(profiles::uses))
         .route("/ade/tokens", get(tokens::page).post(tokens::begin))

@@ -44,6 +44,8 @@ pub(super) struct Draft {
     pub(super) name: String,
     pub(super) description: String,
     pub(super) settings: Value,
+    /// Of the profile that the form was made from.
+    pub(super) revision: Option<String>,
 }
 
 impl Draft {
@@ -52,6 +54,7 @@ impl Draft {
             name: form.text("name").to_owned(),
             description: form.text("description").to_owned(),
             settings: settings(form),
+            revision: form.given("revision"),
         }
     }
 
@@ -94,7 +97,10 @@ pub(super) fn form_page(
                     section.card aria-label="Name" {
                         div.in {
                             @match name {
-                                Some(name) => input type="hidden" name="name" value=(name);,
+                                Some(name) => {
+                                    input type="hidden" name="name" value=(name);
+                                    @if let Some(revision) = &draft.revision { input type="hidden" name="revision" value=(revision); }
+                                }
                                 None => (Field::new("name", "Name").value(&draft.name).required().checked(problems).line()),
                             }
                             (Field::new("description", "Description").value(&draft.description).checked(problems)
@@ -192,6 +198,7 @@ pub(super) async fn shown(
         name: record.name.clone(),
         description: record.description.clone(),
         settings: record.settings.clone(),
+        revision: Some(view.revision().as_str().to_owned()),
     };
     if !frame.operator.has(Scope::Admin) {
         let body =
@@ -200,14 +207,14 @@ pub(super) async fn shown(
             .under("/ade/profiles", "Enrollment profiles")
             .body(body));
     }
-    let to = if view.is_default { "no" } else { "yes" };
+    let turn = if view.is_default { "undefault" } else { "default" };
     let verb = if view.is_default {
         "No default any more"
     } else {
         "Make it the default"
     };
     let actions = html! {
-        (button(frame.csrf_field(), &format!("{base}/default?to={to}"), "", verb))
+        (button(frame.csrf_field(), &format!("{base}/{turn}"), "", verb))
         (confirmed(frame.csrf_field(), &format!("{base}/remove"), "danger", "Delete",
             "Only a profile that is no default and that no device uses can be deleted."))
     };

@@ -7,33 +7,33 @@ use axum::{
     body::Body,
     extract::{Extension, RawQuery, State},
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use maud::{Markup, html};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::profile_page::{Draft, form_page, outcome, platform_name, pretty, remarks, shown};
 use crate::{
-    error::{Code, Error, Result},
+    error::{Code, Error},
     operator::{
         OperatorDoor,
         console::{
             form::{Form, Problems},
             frame::{Answer, Frame, Page, encoded, see},
             parts::{
-                Tone, badge, button, card, code, confirmed, empty, facts,
-                field::Field,
-                note, plain, sheet,
+                Tone, badge, card, empty, note, sheet,
                 table::{col, num, table},
                 text::{block, count},
-                time::{ago, full},
+                time::ago,
             },
         },
         input::{Params, Path},
     },
-    protocol::ade::{self, AdePlatform, Finding},
+    protocol::ade,
     service::{
         access::Scope,
-        ade::profiles::{Change, Edited, NewProfile, ProfileView, SettingsChange},
+        ade::profiles::{Change, ProfileView, SettingsChange},
+        revision::{Expected, Revision},
     },
 };
 
@@ -122,6 +122,7 @@ pub(super) async fn new(
         name: String::new(),
         description: String::new(),
         settings: preset.map_or(json!({ "platform": "ios" }), |preset| preset.settings),
+        revision: None,
     };
     let page = form_page(&frame, &token, None, &draft, &Problems::default(), html! {});
     Ok(frame.show(&page))
@@ -259,6 +260,7 @@ pub(super) async fn change(
     let change = Change {
         description: Some(draft.description.clone()),
         settings: Some(SettingsChange::Replace(draft.settings.clone())),
+        expected: expected(&form),
     };
     let edited = match door
         .ade_profiles
@@ -283,27 +285,48 @@ pub(super) async fn change(
     defined(&door, &frame, &token, &name, outcome(&edited)).await
 }
 
+/// Of two that look at the same profile, the one who sends later must not overwrite the other unseen.
+fn expected(form: &Form) -> Expected {
+    form.given("revision").map_or(Expected::Anything, |name| {
+        Expected::OneOf(vec![Revision::named(&name)])
+    })
+}
+
 pub(super) async fn make_default(
     State(door): State<Arc<OperatorDoor>>,
     Extension(frame): Extension<Arc<Frame>>,
     Path((token, name)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
 ) -> Answer {
     frame.require(Scope::Admin)?;
-    let make = Params::parse(query.as_deref()).get("to") != Some("no");
-    match make {
-        true => door.ade_profiles.set_default(&token, &name, frame.now).await?,
-        false => door.ade_profiles.unset_default(&token, &name, frame.now).await?,
-    };
+    door.ade_profiles.set_default(&token, &name, frame.now).await?;
     tracing::info!(
         by = frame.operator.name,
         token,
         name,
-        make,
-        "default enrollment profile changed"
+        "default enrollment profile set"
     );
-    let address = format!("/ade/profiles/{}/{}", encoded(&token), encoded(&name));
-    Ok(see(&address, Some("changed")))
+    Ok(back(&token, &name))
+}
+
+pub(super) async fn unmake_default(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(frame): Extension<Arc<Frame>>,
+    Path((token, name)): Path<(String, String)>,
+) -> Answer {
+    frame.require(Scope::Admin)?;
+    door.ade_profiles.unset_default(&token, &name, frame.now).await?;
+    tracing::info!(
+        by = frame.operator.name,
+        token,
+        name,
+        "default enrollment profile unset"
+    );
+    Ok(back(&token, &name))
+}
+
+fn back(token: &str, name: &str) -> Response {
+    let address = format!("/ade/profiles/{}/{}", encoded(token), encoded(name));
+    see(&address, Some("changed"))
 }
 
 pub(super) async fn remove(
@@ -312,7 +335,11 @@ pub(super) async fn remove(
     Path((token, name)): Path<(String, String)>,
 ) -> Answer {
     frame.require(Scope::Admin)?;
-    if let Err(error) = door.ade_profiles.remove(&token, &name, false, frame.now).await {
+    if let Err(error) = door
+        .ade_profiles
+        .remove(&token, &name, false, &Expected::Anything, frame.now)
+        .await
+    {
         let told: Error = error;
         let page = shown(&door, &frame, &token, &name, html! {}).await?;
         return Ok(frame.refuse(told, page));

@@ -32,6 +32,7 @@ use crate::{
     service::{
         access::Scope,
         ade::tokens::{import::Import, pending::TokenCertificate, settings::TokenChange, view::TokenView},
+        revision::Expected,
     },
 };
 
@@ -252,7 +253,7 @@ pub(super) async fn remove(
     Path(name): Path<String>,
 ) -> Answer {
     frame.require(Scope::Admin)?;
-    if let Err(error) = door.ade_tokens.remove(&name).await {
+    if let Err(error) = door.ade_tokens.remove(&name, &Expected::Anything).await {
         return refused(&door, &frame, &name, error, "").await;
     }
     tracing::info!(by = frame.operator.name, token = name, "server token deleted");

@@ -14,6 +14,7 @@ use crate::{
     operator::{
         OperatorDoor,
         console::{
+            audit::of_enrollment,
             frame::{Answer, Frame, Page, encoded},
             parts::{button, confirmed, tabs},
         },
@@ -81,6 +82,20 @@ pub(super) async fn certificates(
     Ok(shown(&frame, &row, "Certificates", body))
 }
 
+/// What was done to it.
+pub(super) async fn audit(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(frame): Extension<Arc<Frame>>,
+    Path(id): Path<EnrollmentId>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    frame.require(Scope::Audit)?;
+    let row = row(&door, &frame, &id).await?;
+    let page = Params::parse(query.as_deref()).page_of(25)?;
+    let body = of_enrollment(&door, &frame, &id, &page).await?;
+    Ok(shown(&frame, &row, "Audit", body))
+}
+
 /// The enrollment, for whoever may see it.
 pub(super) async fn row(door: &OperatorDoor, frame: &Frame, id: &EnrollmentId) -> Result<EnrollmentRow> {
     frame.require(Scope::Read)?;
@@ -91,13 +106,16 @@ pub(super) async fn row(door: &OperatorDoor, frame: &Frame, id: &EnrollmentId) -
 fn shown(frame: &Frame, row: &EnrollmentRow, tab: &str, body: Markup) -> Response {
     let id = &row.record.id;
     let base = format!("/devices/{}", encoded(id.as_str()));
-    let links = [
+    let mut links = vec![
         (base.clone(), "Summary"),
         (format!("{base}/hardware"), "Hardware"),
         (format!("{base}/commands"), "Commands"),
         (format!("{base}/enrollment"), "Enrollment"),
         (format!("{base}/certificates"), "Certificates"),
     ];
+    if frame.operator.has(Scope::Audit) {
+        links.push((format!("{base}/audit"), "Audit"));
+    }
     let mut page = Page::new(enrollment_name(row)).under("/devices", "Devices");
     if id.is_user_channel() {
         let device = id.device();

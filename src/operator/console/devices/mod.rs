@@ -30,6 +30,7 @@ pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
     Router::new()
         .route("/devices", get(list::page))
         .route("/devices/{id}", get(detail::summary))
+        .route("/devices/{id}/audit", get(detail::audit))
         .route("/devices/{id}/certificates", get(detail::certificates))
         .route("/devices/{id}/commands", get(detail::commands))
         .route("/devices/{id}/enrollment", get(detail::enrollment))
