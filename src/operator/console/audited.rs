@@ -23,6 +23,7 @@ const FORMS: &[(&str, &str)] = &[
     ("/devices/{id}/cancel/{uuid}", "cancel_command"),
     ("/devices/{id}/push", "nanomdm_push_by_post"),
     ("/devices/{id}/release", "release_enrollment"),
+    ("/devices/{id}/renew-identity", "renew_identity"),
     ("/enroll-links", "create_enroll_link"),
     ("/hooks", "create_hook"),
     ("/hooks/{name}/forget", "forget_dead_letters"),

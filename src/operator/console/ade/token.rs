@@ -19,11 +19,11 @@ use crate::{
             frame::{Answer, Frame, Page, encoded, see},
             parts::{
                 button, card,
-                chart::{Expiry, bars, expiry_strip},
+                chart::{Expiry, donut, expiry_strip},
                 confirmed, facts,
                 field::{Field, check},
                 maybe, note,
-                text::block,
+                text::{block, number},
                 time::full,
             },
         },
@@ -200,16 +200,13 @@ pub(super) async fn figures(
     frame.require(Scope::Read)?;
     let view = door.ade_tokens.show(&name, frame.now).await?;
     let figures = view.figures.unwrap_or_default();
-    let chart = bars(
-        "Devices of this token",
-        &[
-            ("Devices".to_owned(), figures.devices),
-            ("Enrolled".to_owned(), figures.enrolled),
-            ("Ready to enroll".to_owned(), figures.ready_to_enroll),
-            ("Without a profile".to_owned(), figures.missing_profile),
-            ("Removed by Apple".to_owned(), figures.removed_from_abm),
-        ],
-    );
+    let shares = [
+        ("Enrolled".to_owned(), figures.enrolled),
+        ("Ready to enroll".to_owned(), figures.ready_to_enroll),
+        ("Without a profile".to_owned(), figures.missing_profile),
+        ("Removed by Apple".to_owned(), figures.removed_from_abm),
+    ];
+    let chart = donut("Devices of this token", &number(figures.devices), &shares);
     if frame.piece {
         return Ok(frame.piece(html! { (chart) (note::list("warn", "Worth a thought", &view.advice)) }));
     }

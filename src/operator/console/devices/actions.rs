@@ -1,4 +1,4 @@
-//! What can be done to a device here.
+//! What can be done to a device here: as the API does it, by the same functions, with a page as the answer.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::{
     operator::{
         OperatorDoor,
         console::frame::{Answer, Frame, encoded, see},
+        enrollments,
         input::Path,
     },
     protocol::ids::{CommandUuid, EnrollmentId},
-    service::{access::Scope, admission},
-    storage::Ruling,
+    service::access::Scope,
 };
 
 fn back(id: &EnrollmentId, tab: &str, done: &str) -> Response {
@@ -30,14 +30,9 @@ pub(super) async fn allow_reenroll(
     Extension(frame): Extension<Arc<Frame>>,
     Path(id): Path<EnrollmentId>,
 ) -> Answer {
-    frame.require(Scope::Enroll)?;
-    let id = id.device();
-    let rule = Box::new(admission::allow_reenroll);
-    if let Ruling::Refuse(_) = door.store.check_in(&id, None, rule).await? {
-        return Err(Error::with(Code::EnrollmentUnknown, id).into());
-    }
-    tracing::info!(by = frame.operator.name, enrollment = %id, "may enroll again");
-    Ok(back(&id, "", "may-reenroll"))
+    let operator = Extension(frame.operator.clone());
+    enrollments::allow_reenroll(State(door), operator, Path(id.clone())).await?;
+    Ok(back(&id.device(), "", "may-reenroll"))
 }
 
 /// Takes a command back.
@@ -77,8 +72,18 @@ pub(super) async fn release(
     Extension(frame): Extension<Arc<Frame>>,
     Path(id): Path<EnrollmentId>,
 ) -> Answer {
-    frame.require(Scope::Support)?;
-    door.holds.release(&id, frame.now).await?;
-    tracing::info!(by = frame.operator.name, enrollment = %id, "released from Setup Assistant");
+    let operator = Extension(frame.operator.clone());
+    enrollments::release(State(door), operator, Path(id.clone())).await?;
     Ok(back(&id, "", "released"))
+}
+
+/// Has it ask for a new identity.
+pub(super) async fn renew_identity(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(frame): Extension<Arc<Frame>>,
+    Path(id): Path<EnrollmentId>,
+) -> Answer {
+    let operator = Extension(frame.operator.clone());
+    enrollments::renew_identity(State(door), operator, Path(id.clone())).await?;
+    Ok(back(&id, "/commands", "queued"))
 }

@@ -7,9 +7,9 @@ use crate::{
     operator::{
         OperatorDoor,
         console::{
-            frame::Frame,
+            frame::{Frame, encoded},
             parts::{
-                Tone, badge, card,
+                Tone, badge, button, card,
                 chart::{Expiry, expiry_strip},
                 code, empty, facts, maybe,
                 time::full,
@@ -17,6 +17,7 @@ use crate::{
         },
     },
     protocol::time::Timestamp,
+    service::access::Scope,
     storage::EnrollmentRow,
 };
 
@@ -46,6 +47,9 @@ pub(super) async fn tab(door: &OperatorDoor, frame: &Frame, row: &EnrollmentRow)
         div.stack {
             (card("Identity", html! {
                 (expiry_strip(&[expiry]))
+                @if frame.operator.has(Scope::Command) {
+                    (button(frame.csrf_field(), &format!("/devices/{}/renew-identity", encoded(row.record.id.as_str())), "", "Renew it now"))
+                }
                 (facts(&[
                     ("Standing", Some(standing)),
                     ("Subject", maybe(Some(&certificate.subject))),

@@ -39,6 +39,7 @@ pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
         .route("/devices/{id}/cancel/{uuid}", post(actions::cancel))
         .route("/devices/{id}/push", post(actions::push))
         .route("/devices/{id}/release", post(actions::release))
+        .route("/devices/{id}/renew-identity", post(actions::renew_identity))
 }
 
 /// Where an enrollment stands.

@@ -10,14 +10,16 @@ use crate::{
         console::{
             frame::{Frame, encoded},
             parts::{
-                card, code, empty, facts, maybe, plain, sheet,
+                card,
+                chart::stage_bar,
+                code, empty, facts, maybe, plain, sheet,
                 table::{col, or_dash, table},
                 text::count,
                 time::{full, maybe_ago},
             },
         },
     },
-    storage::{EnrollmentFilter, EnrollmentRow, Page},
+    storage::{EnrollmentFilter, EnrollmentRow, EnrollmentState, Page},
 };
 
 /// So many users are listed.
@@ -46,6 +48,7 @@ pub(super) async fn tab(door: &OperatorDoor, frame: &Frame, row: &EnrollmentRow)
                 ])))
                 (card("Management", facts(&[
                     ("State", Some(state(row))),
+                    ("Enrollment", stage(row)),
                     ("Kind", plain(record.kind.as_str())),
                     ("Last seen", Some(or_dash(row.last_seen.map(|at| full(at, frame.now))))),
                     ("Enrolled", record.enrolled_at.map(|at| full(at, frame.now))),
@@ -60,6 +63,17 @@ pub(super) async fn tab(door: &OperatorDoor, frame: &Frame, row: &EnrollmentRow)
             @if !record.id.is_user_channel() { (users(door, frame, row).await?) }
         }
     })
+}
+
+/// How far its enrollment is, until it is over.
+fn stage(row: &EnrollmentRow) -> Option<Markup> {
+    match row.record.state {
+        EnrollmentState::Authenticated => Some(stage_bar("Device setup", 25)),
+        EnrollmentState::Enrolled if row.record.awaiting_configuration => {
+            Some(stage_bar("Held in Setup Assistant", 50))
+        }
+        EnrollmentState::CheckedOut | EnrollmentState::Enrolled => None,
+    }
 }
 
 fn user(row: &EnrollmentRow) -> Option<String> {
