@@ -12,11 +12,18 @@ use axum::response::{
 use futures_util::stream;
 use maud::Markup;
 
+use crate::protocol::time::Timestamp;
+
 /// How often is looked.
 const RHYTHM: Duration = Duration::from_secs(2);
 
 /// How often, before the stream ends.
 const LOOKS: u32 = 30;
+
+/// Now, without its seconds: so that what is shown changes when something happens, and not with every second.
+pub(super) fn to_the_minute(now: Timestamp) -> Timestamp {
+    now.minus(Duration::from_secs(now.seconds().rem_euclid(60).unsigned_abs()))
+}
 
 /// Looks again and again, and sends what is different from before: each part under its name.
 pub(super) fn stream<F, R>(look: F) -> Response

@@ -17,7 +17,6 @@ mod frame;
 mod gate;
 mod health;
 mod hooks;
-mod identities;
 mod keys;
 mod layout;
 mod links;
@@ -26,6 +25,7 @@ mod nav;
 mod overview;
 mod parts;
 mod push;
+mod status;
 mod theme;
 
 use std::sync::Arc;
@@ -53,10 +53,10 @@ pub(super) fn router(door: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
         .merge(explorer::routes())
         .merge(health::routes())
         .merge(hooks::routes())
-        .merge(identities::routes())
         .merge(keys::routes())
         .merge(links::routes())
-        .merge(push::routes());
+        .merge(push::routes())
+        .merge(status::routes());
     // The gate comes first: it says who it is.
     pages
         .route_layer(middleware::from_fn_with_state(

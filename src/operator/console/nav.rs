@@ -30,6 +30,9 @@ pub(super) const SECTIONS: &[(&str, &[Entry])] = &[
     (
         "Enrollment",
         &[
+            entry("/enrolling", "Active enrollments", Scope::Read),
+            entry("/failures", "Failures", Scope::Read),
+            entry("/incomplete", "Incomplete", Scope::Read),
             entry("/ade/devices", "Apple’s list", Scope::Read),
             entry("/ade/profiles", "Enrollment profiles", Scope::Read),
             entry("/ade/tokens", "Server tokens", Scope::Read),

@@ -13,19 +13,17 @@ use super::{
         chart::{Expiry, expiry_strip},
         empty, sheet,
         table::{col, or_dash, table},
-        text::{bytes, count, number},
+        text::{bytes, number},
         tile::{Tile, tiles},
-        time::{ago, maybe_ago},
+        time::maybe_ago,
     },
+    status,
 };
 use crate::{
     error::Result,
     operator::OperatorDoor,
     service::{access::Scope, ade::tokens::view::TokenView, push_certificates::standing::standing},
 };
-
-/// So many refusals are shown.
-const REFUSALS: usize = 8;
 
 /// The page.
 pub(super) async fn page(
@@ -34,17 +32,18 @@ pub(super) async fn page(
 ) -> Answer {
     frame.require(Scope::Read)?;
     let tokens = door.ade_tokens.list(frame.now).await?;
+    let confined = door.reports.tokens_of(&frame.operator).await?;
+    let overview = door.reports.overview(confined.clone(), frame.now).await?;
     let body = html! {
         div.stack hx-ext="sse" sse-connect="/live/overview" {
-            (figures(&door).await?)
+            (status::overview::figures(&overview))
+            (status::overview::platforms(&overview))
+            (status::overview::failures(&door, &frame, confined, &overview.reasons).await?)
             div.grid.wide {
                 (expiries(&door, &frame, &tokens).await?)
                 (syncs(&frame, &tokens))
             }
-            div.grid.wide {
-                (refusals(&door, &frame))
-                (pushes(&door))
-            }
+            (work(&door).await?)
         }
     };
     let page = Page::new("Overview")
@@ -59,34 +58,29 @@ pub(super) async fn live(
     Extension(frame): Extension<Arc<Frame>>,
 ) -> Answer {
     frame.require(Scope::Read)?;
+    let tokens = door.reports.tokens_of(&frame.operator).await?;
     Ok(live::stream(move || {
-        let door = Arc::clone(&door);
+        let (door, tokens) = (Arc::clone(&door), tokens.clone());
         async move {
-            let Ok(figures) = door.store.figures().await else {
-                return Vec::new();
-            };
-            let text = |value: u64| html! { (number(value)) };
-            vec![
-                ("enrolled", text(figures.enrolled)),
-                ("queued", text(figures.queued_commands)),
-                ("pushes", text(door.pushes.status().pending as u64)),
-            ]
+            let mut parts = status::overview::live(&door, tokens, door.clock.now()).await;
+            if let Ok(figures) = door.store.figures().await {
+                parts.push(("queued", html! { (number(figures.queued_commands)) }));
+                parts.push(("pushes", html! { (number(door.pushes.status().pending as u64)) }));
+            }
+            parts
         }
     }))
 }
 
-async fn figures(door: &OperatorDoor) -> Result<Markup> {
+/// What the server has to do.
+async fn work(door: &OperatorDoor) -> Result<Markup> {
     let figures = door.store.figures().await?;
     let pushes = door.pushes.status();
-    let others = figures.enrollments.saturating_sub(figures.enrolled);
     let flying = pushes.in_flight as u64;
     let row = tiles([
-        Tile::new("Enrolled", number(figures.enrolled))
-            .detail(format!("{} not enrolled, or no more", number(others)))
-            .link("/devices?state=enrolled")
-            .live("enrolled"),
         Tile::new("Commands waiting", number(figures.queued_commands))
             .detail("over all queues")
+            .link("/commands")
             .live("queued"),
         Tile::new("Devices to wake", number(pushes.pending as u64))
             .detail(match pushes.configured {
@@ -99,10 +93,13 @@ async fn figures(door: &OperatorDoor) -> Result<Markup> {
                 Tone::Warn
             })
             .live("pushes"),
-        Tile::new("Store", bytes(figures.bytes)).detail("on disk"),
+        Tile::new("Enrollments", number(figures.enrollments)).detail("devices and users, of any state"),
+        Tile::new("Store", bytes(figures.bytes))
+            .detail("on disk")
+            .link("/health"),
     ]);
     Ok(html! {
-        section aria-label="Figures" { (row) }
+        section aria-label="What the server has to do" { (row) }
     })
 }
 
@@ -175,53 +172,4 @@ fn syncs(frame: &Frame, tokens: &[TokenView]) -> Markup {
         ),
     };
     sheet("Apple’s list of devices", html! {}, body)
-}
-
-fn refusals(door: &OperatorDoor, frame: &Frame) -> Markup {
-    let refusals = door.ade.refusals(REFUSALS);
-    let rows: Vec<Vec<Markup>> = refusals
-        .iter()
-        .map(|refused| {
-            vec![
-                html! { span.mono { (refused.serial) } },
-                html! { (refused.code.cause()) span.sub { (refused.code.step()) } },
-                ago(refused.at, frame.now),
-            ]
-        })
-        .collect();
-    let body = match rows.is_empty() {
-        true => empty(
-            "None",
-            "No device was turned away at the door since the server began.",
-            None,
-        ),
-        false => table(
-            "Devices that were turned away, the latest first",
-            &[col("Device"), col("Why"), col("When")],
-            &rows,
-        ),
-    };
-    let aside = html! { span.muted.small { "since the server began" } };
-    sheet("Turned away at the door", aside, body)
-}
-
-fn pushes(door: &OperatorDoor) -> Markup {
-    let status = door.pushes.status();
-    let line = |name: &str, value: usize| {
-        html! { dt { (name) } dd { (number(value as u64)) } }
-    };
-    let body = html! {
-        div.in {
-            @if !status.configured { p { (badge(Tone::Warn, "no push service")) " Devices take their commands when they next connect." } }
-            @if let Some(since) = &status.apns_down_since { p { (badge(Tone::Bad, "APNs is down")) " since " (since) } }
-            dl.facts {
-                (line("On the way to Apple", status.in_flight))
-                (line("Taken by Apple, device not seen yet", status.unanswered))
-                (line("Failed, to be repeated", status.retrying))
-                (line("Held back with their topic", status.held))
-                dt { "Pace" } dd { (count(status.per_second as u64, "push a second", "pushes a second")) }
-            }
-        }
-    };
-    sheet("Waking devices", html! {}, body)
 }

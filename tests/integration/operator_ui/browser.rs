@@ -21,8 +21,14 @@ const TAB: &str = "\u{E004}";
 const ENTER: &str = "\u{E007}";
 
 /// Every page that the navigation has, and some below.
-const PAGES: [&str; 22] = [
+const PAGES: [&str; 28] = [
     "/",
+    "/enrolling",
+    "/failures",
+    "/incomplete",
+    "/identities",
+    "/audit",
+    "/devices/00008120-000A/audit",
     "/devices",
     "/devices/00008120-000A",
     "/devices/00008120-000A/hardware",

@@ -1,6 +1,6 @@
 //! How a token keeps up with Apple's list: the latest sync, the next one, and the present one as it goes.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -138,12 +138,7 @@ pub(super) async fn live(
             let Ok(status) = door.ade_sync.status(&token).await else {
                 return Vec::new();
             };
-            vec![("sync", shown(&status, to_the_minute(door.clock.now())))]
+            vec![("sync", shown(&status, live::to_the_minute(door.clock.now())))]
         }
     }))
-}
-
-/// So that what is shown changes when something happens, and not with every second.
-fn to_the_minute(now: Timestamp) -> Timestamp {
-    now.minus(Duration::from_secs(now.seconds().rem_euclid(60).unsigned_abs()))
 }

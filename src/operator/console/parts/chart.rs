@@ -7,6 +7,24 @@ use super::{Tone, text::number};
 /// So many kinds of colours are there for things that are neither good nor bad.
 const COLOURS: usize = 6;
 
+/// Horizontal bars, each with its name and figure.
+pub(in super::super) fn bars(label: &str, bars: &[(String, u64)]) -> Markup {
+    let most = bars.iter().map(|(_, value)| *value).max().unwrap_or(0).max(1);
+    html! {
+        ul.bars aria-label=(label) {
+            @for (name, value) in bars {
+                li {
+                    span { (name) }
+                    svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" {
+                        rect.c0 width=(share(*value, most, 100.0)) height="10" rx="2" {}
+                    }
+                    span.value { (number(*value)) }
+                }
+            }
+        }
+    }
+}
+
 /// A ring of shares, with a legend that has the figures.
 pub(in super::super) fn donut(label: &str, middle: &str, parts: &[(String, u64)]) -> Markup {
     let whole: u64 = parts.iter().map(|(_, value)| value).sum();
@@ -116,6 +134,32 @@ pub(in super::super) fn histogram(label: &str, bars: &[(String, u64, Tone)]) -> 
                     text x=(format!("{middle:.1}")) y=(format!("{:.1}", 112.0 - height)) text-anchor="middle" { (number(*value)) }
                     text x=(format!("{middle:.1}")) y="134" text-anchor="middle" { (name) }
                 }
+            }
+        }
+    }
+}
+
+/// A course over time, the oldest first.
+pub(in super::super) fn sparkline(label: &str, values: &[u64]) -> Markup {
+    let most = values.iter().copied().max().unwrap_or(0).max(1);
+    let step = 300.0 / values.len().saturating_sub(1).max(1) as f64;
+    let points: Vec<String> = values
+        .iter()
+        .enumerate()
+        .map(|(place, value)| {
+            format!(
+                "{:.1},{:.1}",
+                place as f64 * step,
+                42.0 - share(*value, most, 38.0)
+            )
+        })
+        .collect();
+    let line = points.join(" ");
+    html! {
+        div.spark {
+            svg viewBox="0 0 300 44" preserveAspectRatio="none" role="img" aria-label=(label) {
+                polygon.area points=(format!("0,44 {line} 300,44")) {}
+                polyline.trend points=(line) {}
             }
         }
     }
