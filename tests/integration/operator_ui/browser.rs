@@ -2,17 +2,14 @@
 //! browser is missing (`make deps` installs it). Screenshots lie in `target/screenshots`.
 
 use std::{
+    io::{BufRead as _, BufReader},
     path::PathBuf,
-    process::Stdio,
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
-};
 
 use super::*;
 use crate::support::{eventually, promptly};
@@ -52,10 +49,21 @@ const PAGES: [&str; 28] = [
     "/explorer/create_api_key",
 ];
 
-/// A browser with its driver; both end with it.
+/// The program that drives the browser; both end with it.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A browser with its driver.
 struct Browser {
     client: Client,
-    _driver: Child,
+    _driver: Driver,
     base: String,
     key: String,
 }
@@ -63,27 +71,26 @@ struct Browser {
 impl Browser {
     /// A window of this size, signed in to a server.
     async fn open(server: &TestServer, width: u32, height: u32) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("chromedriver starts");
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = promptly("the driver's port", async {
-            loop {
-                let line = lines
-                    .next_line()
-                    .await
-                    .unwrap()
-                    .expect("the driver says its port");
-                if let Some((_, port)) = line.split_once("started successfully on port ") {
-                    return port.trim_end_matches('.').to_owned();
-                }
-            }
-        })
-        .await;
+        let mut driver = Driver(
+            Command::new("chromedriver")
+                .arg("--port=0")
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("chromedriver starts"),
+        );
+        let said = BufReader::new(driver.0.stdout.take().unwrap());
+        let port = tokio::task::spawn_blocking(move || {
+            let port = |line: String| {
+                let (_, port) = line.split_once("started successfully on port ")?;
+                Some(port.trim_end_matches('.').to_owned())
+            };
+            said.lines().map_while(Result::ok).find_map(port)
+        });
+        let port = promptly("the driver's port", port)
+            .await
+            .unwrap()
+            .expect("the driver says its port");
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let profile = std::env::temp_dir().join(format!("russet-browser-{}-{number}", std::process::id()));
