@@ -7,8 +7,10 @@ DEVICE_LISTEN ?= 127.0.0.1:8443
 OPERATOR_LISTEN ?= 127.0.0.1:8444
 # What a fresh Debian or Ubuntu lacks besides Rust, git and a C compiler.
 PACKAGES := libssl-dev pkg-config make
+# What some tests drive; they show as ignored without it.
+BROWSER := chromium chromium-driver
 
-.PHONY: help run test test-long fuzz-api check fmt bench deps clean
+.PHONY: help run test test-long fuzz-api check fmt bench deps needed clean
 
 help:
 	@echo 'make run        see it work: a development server, and ten simulated devices that enroll'
@@ -17,17 +19,20 @@ help:
 	@echo 'make fuzz-api   an independent fuzzer against the operator API, for four minutes (needs python3 and PyPI)'
 	@echo 'make check      formatting, lints and documentation, with warnings as errors'
 	@echo 'make bench      measures the server with the simulator as its load'
-	@echo 'make deps       installs what is missing on Debian or Ubuntu'
+	@echo 'make deps       installs what is missing on Debian or Ubuntu, and the browser that tests drive'
 
-deps:
+deps: needed
+	@scripts/deps.sh $(BROWSER)
+
+needed:
 	@scripts/deps.sh $(PACKAGES)
 
-run: deps
+run: needed
 	$(CARGO) build --release --workspace --bins
 	@DATA='$(DATA)' DEVICE_LISTEN='$(DEVICE_LISTEN)' OPERATOR_LISTEN='$(OPERATOR_LISTEN)' scripts/run.sh
 
 # Fault tests drive the real binary, so it is built first.
-test: deps
+test: needed
 	$(CARGO) build --workspace --bins
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace && $(CARGO) test --workspace --doc -q; \
@@ -35,16 +40,16 @@ test: deps
 		$(CARGO) test --workspace; \
 	fi
 
-test-long: deps
+test-long: needed
 	$(CARGO) build --workspace --bins
 	RUSSET_KILL_ROUNDS=200 $(CARGO) test --test integration kill:: -- --nocapture
 	RUSSET_UNDELIVERED=10000 $(CARGO) test --test integration push::process::f13 -- --nocapture
 
-fuzz-api: deps
+fuzz-api: needed
 	$(CARGO) build --workspace --bins
 	scripts/fuzz-api.sh
 
-check: deps
+check: needed
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
@@ -52,9 +57,10 @@ check: deps
 fmt:
 	$(CARGO) fmt --all
 
-bench: deps
+bench: needed
 	$(CARGO) build --release --workspace --bins
 	scripts/bench.sh
+	$(CARGO) bench --bench console
 	$(CARGO) bench --bench push
 	$(CARGO) bench --bench ade_sync
 

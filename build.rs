@@ -15,10 +15,11 @@ fn main() {
         tell(name, Path::new(&place).exists());
     }
     let path = env::var_os("PATH").unwrap_or_default();
+    let at_hand = |program: &str| env::split_paths(&path).any(|folder| folder.join(program).exists());
     for (name, program) in [("promtool", "promtool"), ("strongswan_pki", "pki")] {
-        let at_hand = env::split_paths(&path).any(|folder| folder.join(program).exists());
-        tell(name, at_hand);
+        tell(name, at_hand(program));
     }
+    tell("browser", at_hand("chromium") && at_hand("chromedriver"));
 }
 
 fn tell(name: &str, present: bool) {

@@ -50,6 +50,7 @@ use crate::{
             tokens::AdeTokens,
         },
         audit::Audit,
+        authority::AuthorityFacts,
         checkin::{CheckInSettings, CheckIns},
         commands::{Commands, secrecy::Secrecy},
         contacts::Contacts,
@@ -143,6 +144,7 @@ impl App {
             Arc::new(SledStorage::open(&data_dir.path(&config.store.path), options)?);
         let sealer = Arc::new(data_dir.sealer()?);
         let ca = Arc::new(data_dir.device_ca(&sealer)?);
+        let authority = AuthorityFacts::of(ca.certificate()).ok();
         let (device_tls, operator_tls) = tls_sources(data_dir, config)?;
 
         let push_certificates = PushCertificates::new(
@@ -276,6 +278,8 @@ impl App {
             ade_why: ade_parts.why,
             audit: audit.clone(),
             ends: ends.clone(),
+            authority,
+            development: config.dev.enabled,
             clock: clock.clone(),
             store: Arc::clone(&store),
             commands,

@@ -79,6 +79,7 @@ use crate::{
             tokens::AdeTokens, why::Explainer,
         },
         audit::Audit,
+        authority::AuthorityFacts,
         checkin::CheckIns,
         commands::Commands,
         enrollment::Enrollments,
@@ -121,6 +122,10 @@ pub struct OperatorDoor {
     pub audit: Audit,
     /// When the server's own certificates end.
     pub ends: Ends,
+    /// The authority that issues the devices' identities, where its certificate can be read.
+    pub authority: Option<AuthorityFacts>,
+    /// Whether this is a development server, which is said on every page.
+    pub development: bool,
     /// The present time.
     pub clock: Clock,
     /// Everything that is remembered; handlers only read from it.
@@ -190,7 +195,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
     let (router, _) = open().merge(sign_in).merge(guarded).split_for_parts();
     router
         .merge(console::router(&door))
-        .fallback(render::not_found)
+        .fallback(console::not_found)
         .method_not_allowed_fallback(render::method_not_allowed)
         .layer(middleware::from_fn(log::requests))
         .with_state(door)

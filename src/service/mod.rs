@@ -5,6 +5,7 @@ pub mod actions;
 pub mod ade;
 pub mod admission;
 pub mod audit;
+pub mod authority;
 mod backoff;
 pub mod checkin;
 pub mod commands;

@@ -19,6 +19,7 @@ mod jobs;
 mod pushes;
 mod records;
 mod reports;
+mod search;
 mod secrets;
 pub mod sled;
 
@@ -38,6 +39,7 @@ pub use jobs::*;
 pub use pushes::*;
 pub use records::*;
 pub use reports::*;
+pub use search::*;
 pub use secrets::*;
 
 use crate::{
@@ -605,6 +607,7 @@ pub trait Storage:
     + IdempotencyStore
     + JobStore
     + SecretStore
+    + SearchStore
     + fmt::Debug
 {
     /// Succeeds when the store can be read and written.

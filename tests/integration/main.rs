@@ -25,6 +25,7 @@ mod layering;
 mod listeners;
 mod metrics;
 mod operator_api;
+mod operator_ui;
 mod push;
 mod push_certificates;
 mod re_enroll;

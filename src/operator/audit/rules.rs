@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::OnceLock};
 use axum::http::Method;
 
 use super::only_reads;
-use crate::{operator::openapi, service::access::Scope};
+use crate::{
+    operator::{console, openapi},
+    service::access::Scope,
+};
 
 /// Routes whose GET shows a secret.
 const REVEALS: &[&str] = &["/v1/bypasscode", "/v1/maidjwt/{name}", "/v1/tokens/{name}"];
@@ -30,7 +33,7 @@ pub(super) fn leaves_an_entry(method: &Method, route: &str) -> bool {
     if CHANGES_BY_ANY_METHOD.contains(&route) || reveals(method, route) {
         return true;
     }
-    !only_reads(method) && !READS_BY_POST.contains(&route)
+    !only_reads(method) && !READS_BY_POST.contains(&route) && !console::READING.contains(&route)
 }
 
 /// Whether its answer shows a secret.
@@ -62,6 +65,11 @@ pub(super) fn operation(method: &Method, route: &str) -> (String, Option<Scope>)
         }
         operations
     });
+    // A form of the console is what it stands for.
+    if let Some(name) = console::operation(route).filter(|_| *method == Method::POST) {
+        let scope = operations.values().find(|(id, _)| id == name);
+        return (name.to_owned(), scope.and_then(|(_, scope)| *scope));
+    }
     // In the document no parameter reaches over several segments.
     let known = operations.get(&(method.clone(), route.replace("{*", "{")));
     known

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use axum::{body::Body, extract::Request};
-use hyper::body::Body as _;
-use serde_json::Value;
+use axum::{body::Body, extract::Request, http::HeaderMap};
+use hyper::{body::Body as _, header::CONTENT_TYPE};
+use serde_json::{Map, Value};
 
 use crate::operator::{MAX_BODY, OperatorDoor, render::Failure};
 
@@ -79,12 +79,32 @@ pub(super) async fn of(
         body
     } else {
         let bytes = door.body(&parts.headers, body).await?;
-        if let Ok(Value::Object(fields)) = serde_json::from_slice(&bytes) {
+        if is_form(&parts.headers) {
+            from_body(&mut subject, route, &form(&bytes));
+        } else if let Ok(Value::Object(fields)) = serde_json::from_slice(&bytes) {
             from_body(&mut subject, route, &fields);
         }
         Body::from(bytes)
     };
     Ok((Request::from_parts(parts, body), subject))
+}
+
+/// Whether a form of the console was sent. One in parts holds a file, of which there is nothing to tell.
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"))
+}
+
+/// A form's fields; one that is there several times is a list.
+fn form(bytes: &[u8]) -> Map<String, Value> {
+    let mut fields = Map::new();
+    for (name, value) in form_urlencoded::parse(bytes) {
+        let texts = fields.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(texts) = texts {
+            texts.push(value.into());
+        }
+    }
+    fields
 }
 
 fn from_path(subject: &mut Subject, route: &str, path: &str) {
@@ -109,6 +129,7 @@ fn from_path(subject: &mut Subject, route: &str, path: &str) {
 fn kind<'a>(before: &'a str, parameter: &'a str) -> &'a str {
     match (before, parameter) {
         (_, "serial") => "serial",
+        (_, "token") => "token",
         (_, "topic") => "topic",
         (_, "uuid") => "command",
         ("devices" | "enqueue" | "enrollments" | "push" | "queue", _) => "enrollment",
@@ -117,7 +138,7 @@ fn kind<'a>(before: &'a str, parameter: &'a str) -> &'a str {
     }
 }
 
-fn from_body(subject: &mut Subject, route: &str, fields: &serde_json::Map<String, Value>) {
+fn from_body(subject: &mut Subject, route: &str, fields: &Map<String, Value>) {
     for (field, kind) in TARGETS {
         let named = texts(fields.get(*field));
         subject.targets.extend(named.map(|text| format!("{kind}:{text}")));
@@ -187,6 +208,18 @@ mod tests {
             targets("/v1/ade/devices/{serial}", "/v1/ade/devices/C02"),
             ["serial:C02"]
         );
+    }
+
+    #[test]
+    fn k_w7_a_form_tells_what_a_body_would() {
+        let mut subject = Subject::default();
+        let form = form(b"csrf=c&name=ci&scopes=read&scopes=command&password=pw");
+        from_body(&mut subject, "/apikeys", &form);
+        assert_eq!(subject.targets, ["apikey:ci"]);
+        assert_eq!(subject.details["scopes"], "read,command");
+        assert_eq!(subject.details.len(), 1);
+        let profile = targets("/ade/profiles/{token}/{name}", "/ade/profiles/hq/kiosks");
+        assert_eq!(profile, ["token:hq", "profile:kiosks"]);
     }
 
     #[test]

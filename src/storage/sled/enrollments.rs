@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{
     SledStorage, event_queue, identity_days,
     keys::{Key, Prefix},
-    listing, queue, reports,
+    listing, queue, reports, search,
     transaction::Transaction,
     view::{View, decode},
 };
@@ -196,6 +196,7 @@ fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreRes
         forget(transaction, before);
     }
     identity_days::moved(transaction, before.as_ref(), Some(record))?;
+    search::reindex(transaction, before.as_ref(), Some(record));
     transaction.meta.enrollments += 1;
     transaction.meta.enrolled += u64::from(record.state == EnrollmentState::Enrolled);
     if let Some(index) = serial_key(record) {
@@ -215,6 +216,7 @@ pub(super) fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecor
     if let Some(token) = token_of(transaction, record)? {
         transaction.remove(&Key::AdeEnrolled(token, record.id.clone()));
     }
+    search::reindex(transaction, Some(record), None);
     transaction.remove(&Key::LastSeen(record.id.clone()));
     transaction.remove(&Key::Wake(record.id.clone()));
     transaction.remove(&Key::Enrollment(record.id.clone()));

@@ -36,6 +36,8 @@ pub(super) enum Key {
     LastSeen(EnrollmentId),
     /// Index: the device channels with a serial number.
     Serial(SerialNumber, EnrollmentId),
+    /// Index: the enrollments that are found by a word.
+    Word(String, EnrollmentId),
     /// Index: the sequence number of a command.
     Sequence(CommandUuid),
     /// A command, without payload and targets, by its sequence number.
@@ -52,6 +54,8 @@ pub(super) enum Key {
     Expiry(Timestamp, u64, EnrollmentId),
     /// Index: finished commands by the time at which they finished.
     Finished(Timestamp, u64, EnrollmentId),
+    /// Index: an enrollment's commands, finished ones too, by sequence number, the latest first.
+    History(EnrollmentId, u64),
     /// A certificate's record.
     Certificate(Fingerprint),
     /// A chunk of a certificate's DER.
@@ -169,6 +173,7 @@ mod kind {
     pub(super) const ENROLLMENT: u8 = 0x10;
     pub(super) const LAST_SEEN: u8 = 0x11;
     pub(super) const SERIAL: u8 = 0x12;
+    pub(super) const WORD: u8 = 0x13;
     pub(super) const COMMAND: u8 = 0x20;
     pub(super) const PAYLOAD: u8 = 0x21;
     pub(super) const TARGET: u8 = 0x22;
@@ -177,6 +182,7 @@ mod kind {
     pub(super) const EXPIRY: u8 = 0x25;
     pub(super) const FINISHED: u8 = 0x26;
     pub(super) const SEQUENCE: u8 = 0x27;
+    pub(super) const HISTORY: u8 = 0x28;
     pub(super) const CERTIFICATE: u8 = 0x30;
     pub(super) const DER: u8 = 0x31;
     pub(super) const CHALLENGE: u8 = 0x32;
@@ -235,6 +241,7 @@ impl Key {
             Self::Enrollment(id) => Writer::new(kind::ENROLLMENT).last(id.as_str()),
             Self::LastSeen(id) => Writer::new(kind::LAST_SEEN).last(id.as_str()),
             Self::Serial(serial, id) => Writer::new(kind::SERIAL).text(serial.as_str()).last(id.as_str()),
+            Self::Word(word, id) => Writer::new(kind::WORD).text(word).last(id.as_str()),
             Self::Sequence(uuid) => Writer::new(kind::SEQUENCE).last(uuid.as_str()),
             Self::Command(number) => Writer::new(kind::COMMAND).number(*number),
             Self::Payload(number, chunk) => Writer::new(kind::PAYLOAD)
@@ -257,6 +264,9 @@ impl Key {
                 .time(*at)
                 .number(*number)
                 .last(id.as_str()),
+            Self::History(id, number) => Writer::new(kind::HISTORY)
+                .text(id.as_str())
+                .number(u64::MAX - *number),
             Self::Certificate(fingerprint) => Writer::new(kind::CERTIFICATE).bytes(fingerprint.as_bytes()),
             Self::Der(fingerprint, chunk) => Writer::new(kind::DER)
                 .bytes(fingerprint.as_bytes())
@@ -356,6 +366,7 @@ impl Key {
             kind::ENROLLMENT => Self::Enrollment(EnrollmentId::new(parts.last()?)),
             kind::LAST_SEEN => Self::LastSeen(EnrollmentId::new(parts.last()?)),
             kind::SERIAL => Self::Serial(SerialNumber::new(parts.text()?), EnrollmentId::new(parts.last()?)),
+            kind::WORD => Self::Word(parts.text()?, EnrollmentId::new(parts.last()?)),
             kind::SEQUENCE => Self::Sequence(CommandUuid::new(parts.last()?)),
             kind::COMMAND => Self::Command(parts.u64()?),
             kind::PAYLOAD => Self::Payload(parts.u64()?, parts.u32()?),
@@ -368,6 +379,7 @@ impl Key {
             kind::ANSWER => Self::Answer(parts.u64()?, EnrollmentId::new(parts.text()?), parts.u32()?),
             kind::EXPIRY => Self::Expiry(parts.time()?, parts.u64()?, EnrollmentId::new(parts.last()?)),
             kind::FINISHED => Self::Finished(parts.time()?, parts.u64()?, EnrollmentId::new(parts.last()?)),
+            kind::HISTORY => Self::History(EnrollmentId::new(parts.text()?), u64::MAX - parts.u64()?),
             kind::CERTIFICATE => Self::Certificate(parts.digest()?),
             kind::DER => Self::Der(parts.digest()?, parts.u32()?),
             kind::CHALLENGE => Self::Challenge(SecretHash(parts.digest()?)),
@@ -444,6 +456,11 @@ impl Prefix {
         Self(vec![kind::ENROLLMENT])
     }
 
+    /// The enrollments whose id begins so.
+    pub(super) fn ids(beginning: &str) -> Self {
+        Self(Writer::new(kind::ENROLLMENT).last(beginning).0)
+    }
+
     /// The user channels of a device channel (whose own id never holds a colon).
     pub(super) fn users_of(device: &EnrollmentId) -> Self {
         Self(Writer::new(kind::ENROLLMENT).last(device.as_str()).bytes(b":").0)
@@ -454,6 +471,21 @@ impl Prefix {
         Self(Writer::new(kind::SERIAL).text(serial.as_str()).0)
     }
 
+    /// The device channels whose serial number begins so.
+    pub(super) fn serials(beginning: &str) -> Self {
+        Self(Writer::new(kind::SERIAL).escaped(beginning).0)
+    }
+
+    /// The enrollments that are found by a word that begins so.
+    pub(super) fn words(beginning: &str) -> Self {
+        Self(Writer::new(kind::WORD).escaped(beginning).0)
+    }
+
+    /// The enrollments that are found by this very word.
+    pub(super) fn word(word: &str) -> Self {
+        Self(Writer::new(kind::WORD).text(word).0)
+    }
+
     /// The targets of a command.
     pub(super) fn targets(number: u64) -> Self {
         Self(Writer::new(kind::TARGET).number(number).0)
@@ -462,6 +494,11 @@ impl Prefix {
     /// The queue of an enrollment.
     pub(super) fn queue(id: &EnrollmentId) -> Self {
         Self(Writer::new(kind::QUEUED).text(id.as_str()).0)
+    }
+
+    /// An enrollment's commands, the latest first.
+    pub(super) fn history(id: &EnrollmentId) -> Self {
+        Self(Writer::new(kind::HISTORY).text(id.as_str()).0)
     }
 
     /// Commands that expire, the earliest first.

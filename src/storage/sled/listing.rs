@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// So many keys are looked at in one piece.
-const PIECE: usize = 128;
+pub(super) const PIECE: usize = 128;
 
 /// Where the rows of a list come from.
 pub(super) enum Source {
@@ -40,7 +40,11 @@ pub(super) enum Source {
 
 impl Source {
     /// The first keys after `after`; fewer than [`PIECE`] are the last.
-    fn piece(&self, view: &View<'_>, after: Option<&Key>) -> StoreResult<Vec<(Key, Option<IVec>)>> {
+    pub(super) fn piece(
+        &self,
+        view: &View<'_>,
+        after: Option<&Key>,
+    ) -> StoreResult<Vec<(Key, Option<IVec>)>> {
         match self {
             Self::Scan(prefix) => {
                 let scan = match after {

@@ -57,6 +57,9 @@ pub(super) struct Meta {
     /// How many idempotency keys are kept.
     #[serde(default)]
     pub(super) keyed: u64,
+    /// Whether the index of words holds every enrollment; a store that is older than the index has to make it first.
+    #[serde(default)]
+    pub(super) words: bool,
 }
 
 /// A sum over a set of records that a commit can keep up with, and that differs when one record is missing, stale or
@@ -101,6 +104,7 @@ impl Meta {
         Self {
             schema: SCHEMA,
             reports: REPORTS,
+            words: true,
             ..Self::default()
         }
     }

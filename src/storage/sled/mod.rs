@@ -45,6 +45,7 @@ mod queue;
 mod recovery;
 mod reports;
 mod retention;
+mod search;
 mod secrets;
 mod shared;
 mod tallies;

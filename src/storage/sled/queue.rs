@@ -12,7 +12,7 @@ use sled::IVec;
 use super::{
     audit, chunks, fault,
     keys::{Key, Prefix},
-    pushes, secrets, tallies,
+    pushes, search, secrets, tallies,
     transaction::Transaction,
     view::{View, decode, unexpected_key},
 };
@@ -211,6 +211,7 @@ fn add(
     };
     transaction.put_record(&Key::Target(sequence, id.clone()), &target)?;
     transaction.put_record(&Key::Queued(id.clone(), command.priority, sequence), &entry)?;
+    search::remember(transaction, id, sequence);
     if command.wake {
         pushes::wake(transaction, id, command)?;
     }
@@ -354,6 +355,7 @@ pub(super) fn cancel_all(
 /// Forgets what became of a command for one enrollment, and with its last target the command.
 pub(super) fn forget(transaction: &mut Transaction<'_>, number: u64, id: &EnrollmentId) -> StoreResult<()> {
     transaction.remove(&Key::Target(number, id.clone()));
+    search::forget(transaction, id, number);
     chunks::remove(transaction, |piece| Key::Answer(number, id.clone(), piece))?;
     let left = transaction.view().scan(&Prefix::targets(number)).next();
     if left.transpose()?.is_none() {

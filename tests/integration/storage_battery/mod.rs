@@ -22,6 +22,7 @@ mod recovery;
 mod reports;
 mod retention;
 mod samples;
+mod search;
 
 use std::sync::Arc;
 
@@ -110,6 +111,15 @@ macro_rules! battery {
                     a_serial_number_that_has_changed_is_found_under_the_new_one_only,
                     a_queue_is_listed_in_the_order_of_delivery,
                     statuses_are_listed_by_enrollment,
+                ;
+                search:
+                    an_enrollment_is_found_by_the_beginning_of_serial_id_or_name,
+                    what_is_found_in_several_ways_is_found_once,
+                    a_name_that_has_changed_is_found_under_the_new_one_only,
+                    a_search_is_filtered_by_state_platform_and_channel,
+                    a_rare_match_is_found_behind_many_others_page_by_page,
+                    the_commands_of_an_enrollment_are_listed_the_latest_first,
+                    all_commands_are_listed_the_latest_first,
                 ;
                 commands:
                     commands_are_offered_in_the_order_of_enqueueing_whatever_the_clock_says,

@@ -25,14 +25,19 @@ impl Writer {
         self.bytes(text.as_bytes())
     }
 
-    pub(super) fn text(mut self, text: &str) -> Self {
+    pub(super) fn text(self, text: &str) -> Self {
+        self.escaped(text).bytes(&[0, 1])
+    }
+
+    /// The beginning of a text.
+    pub(super) fn escaped(mut self, text: &str) -> Self {
         for byte in text.bytes() {
             self.0.push(byte);
             if byte == 0 {
                 self.0.push(0xFF);
             }
         }
-        self.bytes(&[0, 1])
+        self
     }
 
     pub(super) fn time(self, at: Timestamp) -> Self {

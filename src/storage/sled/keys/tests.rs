@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..(60 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..(62 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -86,7 +86,9 @@ fn any_key() -> impl Strategy<Value = Key> {
             57 => Key::Session(hash),
             58 => Key::SessionOf(a, hash),
             59 => Key::SetupLink(hash),
-            kind => Key::Report(reports::tests::any_of(kind - 60, number, a, b)),
+            60 => Key::Word(b, id),
+            61 => Key::History(id, number),
+            kind => Key::Report(reports::tests::any_of(kind - 62, number, a, b)),
         }
     })
 }
@@ -152,6 +154,17 @@ proptest! {
             Timestamp::from_millis(at), SecretHash(Fingerprint::new([7; 32]))).encode();
         prop_assert_eq!(x.cmp(&y), expiry(x).cmp(&expiry(y)));
     }
+}
+
+#[test]
+fn words_and_histories_keep_apart() {
+    let word = |word: &str| Key::Word(word.into(), EnrollmentId::new("x")).encode();
+    assert!(word("ada").starts_with(Prefix::words("ad").as_bytes()));
+    assert!(!word("ada").starts_with(Prefix::word("ad").as_bytes()));
+    assert!(word("ad").starts_with(Prefix::word("ad").as_bytes()));
+    let history = |id: &str, number| Key::History(EnrollmentId::new(id), number).encode();
+    assert!(history("A", 2) < history("A", 1));
+    assert!(!history("AB", 1).starts_with(Prefix::history(&EnrollmentId::new("A")).as_bytes()));
 }
 
 #[test]
