@@ -434,8 +434,6 @@ pub struct AdeDeviceFilter {
     pub removed_before: Option<Timestamp>,
     /// `true`: those that have a profile, are not enrolled and are not enrolling; `false`: the others.
     pub awaiting: Option<bool>,
-    /// Of one of these tokens.
-    pub tokens: Option<Vec<u64>>,
 }
 
 /// How many devices of a token stand where. Counted over all its devices: for what is shown now and then.
