@@ -159,6 +159,7 @@ impl Commands {
                     payload: body,
                     at: now,
                     event,
+                    hold: None,
                 };
                 self.answer(sender, report, &device).await?
             }

@@ -10,6 +10,8 @@
 mod ade;
 mod audit;
 mod events;
+mod hold_profiles;
+mod holds;
 mod pushes;
 mod records;
 pub mod sled;
@@ -21,6 +23,8 @@ use async_trait::async_trait;
 pub use ade::*;
 pub use audit::*;
 pub use events::*;
+pub use hold_profiles::*;
+pub use holds::*;
 pub use pushes::*;
 pub use records::*;
 
@@ -276,6 +280,8 @@ pub struct Report {
     pub at: Timestamp,
     /// The event that tells of it, if anyone wants to know.
     pub event: Option<Arc<NewEvent>>,
+    /// What it means to the hold of who answers, if that is held.
+    pub hold: Option<HoldRule>,
 }
 
 /// What became of a [`Report`].
@@ -324,7 +330,8 @@ pub trait CommandStore: Send + Sync {
 
     /// Stores a device's answer and finds the next command, in one step. `NotNow` marks the command (a stored
     /// result is never overwritten by it) and the next one is then looked for among the unmarked only. Its event is
-    /// stored in the same step, but for [`Recorded::AlreadyFinished`]: that has been told.
+    /// stored in the same step, but for [`Recorded::AlreadyFinished`]: that has been told. If it is
+    /// [`Recorded::Stored`], its hold's rule is carried out before the next command is looked for.
     async fn report_and_next(&self, report: Report) -> StoreResult<(Recorded, Option<Delivery>)>;
 
     /// The unfinished commands of one enrollment, in the order in which they will be offered.
@@ -523,6 +530,8 @@ pub struct StoreFigures {
     pub queued_commands: u64,
     /// When the oldest of them was enqueued.
     pub oldest_queued_at: Option<Timestamp>,
+    /// Who is held in Setup Assistant.
+    pub held: u64,
     /// Bytes on disk.
     pub bytes: u64,
 }
@@ -538,6 +547,7 @@ pub trait Storage:
     + EventStore
     + AdeStore
     + AuditStore
+    + HoldStore
     + fmt::Debug
 {
     /// Succeeds when the store can be read and written.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{SledStorage, chunks, event_queue, keys::Key, listing, queue, retention};
+use super::{SledStorage, chunks, event_queue, holds, keys::Key, listing, queue, retention};
 use crate::{
     protocol::{
         ids::{CommandUuid, EnrollmentId},
@@ -38,6 +38,11 @@ impl CommandStore for SledStorage {
                 && recorded != Recorded::AlreadyFinished
             {
                 event_queue::append(transaction, event)?;
+            }
+            if let Some(rule) = &report.hold
+                && recorded == Recorded::Stored
+            {
+                holds::carry_out(transaction, &report.enrollment, rule)?;
             }
             let skip_not_now = report.status == ReportStatus::NotNow;
             let next = queue::next(&transaction.view(), &report.enrollment, skip_not_now, report.at)?;

@@ -7,9 +7,11 @@
 //! What belongs to a command goes by its sequence number, not by its UUID: what is young, and therefore in use, then
 //! lies together in a few pages, instead of one in each page that the store has.
 
+mod holds;
 #[cfg(test)]
 mod tests;
 
+pub(super) use holds::HoldKey;
 use sled::IVec;
 
 use crate::{
@@ -109,6 +111,8 @@ pub(super) enum Key {
     Audit(u64),
     /// Index: entries of the audit log by target, the latest first.
     AuditTarget(String, u64),
+    /// Of holds in Setup Assistant.
+    Hold(HoldKey),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -257,6 +261,7 @@ impl Key {
             Self::IdentityDay(day) => Writer::new(kind::IDENTITY_DAY).bytes(&day.to_be_bytes()),
             Self::Audit(number) => Writer::new(kind::AUDIT).number(*number),
             Self::AuditTarget(target, number) => Writer::new(kind::AUDIT_TARGET).text(target).number(!number),
+            Self::Hold(key) => key.write(),
         };
         IVec::from(bytes.0)
     }
@@ -325,6 +330,7 @@ impl Key {
             kind::IDENTITY_DAY => Self::IdentityDay(parts.u32()?),
             kind::AUDIT => Self::Audit(parts.u64()?),
             kind::AUDIT_TARGET => Self::AuditTarget(parts.text()?, !parts.u64()?),
+            holds::kind::HOLD..=holds::kind::CONTENT => Self::Hold(HoldKey::read(*kind, &mut parts)?),
             _ => return None,
         };
         parts.0.is_empty().then_some(key)

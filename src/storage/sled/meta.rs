@@ -44,6 +44,9 @@ pub(super) struct Meta {
     /// The latest time that any of them names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) audit_latest: Option<Timestamp>,
+    /// How many holds are open.
+    #[serde(default)]
+    pub(super) holds: u64,
 }
 
 /// A sum over a set of records that a commit can keep up with, and that differs when one record is missing, stale or

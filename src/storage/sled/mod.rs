@@ -33,6 +33,7 @@ mod events;
 mod fault;
 mod identity_days;
 mod journal;
+mod holds;
 mod keys;
 mod listing;
 mod mark;
@@ -165,6 +166,7 @@ impl Storage for SledStorage {
                 enrolled: meta.enrolled,
                 queued_commands: meta.queued_commands,
                 oldest_queued_at: queue::oldest(&view)?,
+                held: meta.holds,
                 bytes,
             })
         })

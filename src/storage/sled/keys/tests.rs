@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..43_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..48_u8, parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -68,6 +68,11 @@ fn any_key() -> impl Strategy<Value = Key> {
             40 => Key::OpenCommand(number),
             41 => Key::IdentityDay(chunk),
             39 => Key::AuditTarget(a, number),
+            42 => Key::Hold(HoldKey::Hold(id, chunk)),
+            43 => Key::Hold(HoldKey::Open(id)),
+            44 => Key::Hold(HoldKey::Due(at, id)),
+            45 => Key::Hold(HoldKey::Profile(a, chunk)),
+            46 => Key::Hold(HoldKey::Content(digest, chunk)),
             _ => Key::AdeGone(number),
         }
     })
