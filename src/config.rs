@@ -5,6 +5,7 @@
 mod ade;
 mod ade_door;
 mod apns;
+mod hold;
 mod outbound;
 mod telemetry;
 
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use ade::Ade;
 pub use ade_door::{BelowMinimumOs, PlatformSso, Release};
 pub use apns::Apns;
+pub use hold::{Hold, HoldTimeout};
 pub use outbound::{DeclarativeManagement, Hooks};
 pub use telemetry::Telemetry;
 
@@ -73,6 +75,8 @@ pub struct Config {
     pub checkin: CheckIn,
     /// Automated Device Enrollment.
     pub ade: Ade,
+    /// The hold in Setup Assistant.
+    pub hold: Hold,
     /// Push.
     pub apns: Apns,
     /// How long things are kept.
@@ -455,6 +459,7 @@ impl Config {
             return invalid("scep.static_challenge", "at least 16 characters");
         }
         self.ade.check(self.dev.enabled)?;
+        self.hold.check()?;
         self.apns.check()?;
         self.hooks.check()?;
         self.declarative_management.check()?;
@@ -557,6 +562,7 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         "enroll",
         "checkin",
         "ade",
+        "hold",
         "apns",
         "retention",
         "hooks",

@@ -25,7 +25,11 @@ mod enrollments;
 mod enrollments_view;
 mod etag;
 mod figures;
+mod esp;
 mod health;
+mod hold_profile_bodies;
+mod hold_profiles;
+mod holds;
 mod hooks;
 mod input;
 mod keys;
@@ -60,7 +64,7 @@ use crate::{
         commands::Commands,
         enrollment::Enrollments,
         events::Events,
-        holds::Holds,
+        holds::{Holds, profiles::HoldProfiles},
         keys::Keys,
         push::Pushes,
         push_certificates::PushCertificates,
@@ -102,6 +106,8 @@ pub struct OperatorDoor {
     pub accounts: Arc<Accounts>,
     /// Holds in Setup Assistant.
     pub holds: Holds,
+    /// Hold profiles.
+    pub hold_profiles: HoldProfiles,
     /// Events, and the hooks that get them.
     pub events: Arc<Events>,
     /// API keys.
@@ -180,6 +186,19 @@ fn guarded() -> Routes {
         .routes(routes!(push_certificates::show))
         .routes(routes!(push_certificates::test))
         .routes(routes!(pushes::status))
+        .routes(routes!(esp::list, esp::create))
+        .routes(routes!(hold_profiles::list, hold_profiles::create))
+        .routes(routes!(
+            hold_profiles::show,
+            hold_profiles::replace,
+            hold_profiles::change,
+            hold_profiles::remove
+        ))
+        .routes(routes!(hold_profiles::reorder))
+        .routes(routes!(hold_profiles::content))
+        .routes(routes!(holds::list))
+        .routes(routes!(holds::show))
+        .routes(routes!(holds::retry))
         .merge(ade::routes())
         .merge(audit::routes())
         .routes(routes!(commands::retry))

@@ -5,7 +5,7 @@
 
 use crate::{
     protocol::{
-        ids::{CommandUuid, EnrollmentId, EnrollmentKind, Fingerprint, Udid},
+        ids::{EnrollmentId, EnrollmentKind, Fingerprint, Udid},
         mdm::{Authenticate, DeviceFacts, TokenUpdate},
         time::Timestamp,
     },
@@ -375,19 +375,6 @@ pub fn configured(situation: &Situation) -> Ruling {
             Ruling::Write(Box::new(Change::of(EnrollmentRecord {
                 awaiting_configuration: false,
                 release: None,
-                ..existing.clone()
-            })))
-        }
-        _ => Ruling::Keep,
-    }
-}
-
-/// `release` is to end the hold in Setup Assistant, in place of the command `former`. Of two that try, one does.
-pub fn releasing(release: &CommandUuid, former: Option<&CommandUuid>, situation: &Situation) -> Ruling {
-    match &situation.enrollment {
-        Some(existing) if existing.awaiting_configuration && existing.release.as_ref() == former => {
-            Ruling::Write(Box::new(Change::of(EnrollmentRecord {
-                release: Some(release.clone()),
                 ..existing.clone()
             })))
         }

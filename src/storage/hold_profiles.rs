@@ -69,6 +69,32 @@ pub struct HoldItem {
     pub install: HoldInstall,
 }
 
+impl HoldItem {
+    /// What a list of things to wait for may call it.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = vec![self.name.clone()];
+        match &self.install {
+            HoldInstall::App {
+                manifest_url,
+                store_id,
+                bundle_id,
+                ..
+            } => {
+                names.extend(manifest_url.clone());
+                names.extend(store_id.map(|id| id.to_string()));
+                names.extend(bundle_id.clone());
+            }
+            HoldInstall::Profile { identifier, .. } => names.push(identifier.clone()),
+        }
+        names
+    }
+
+    /// Whether such a list means it by this.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.names().iter().any(|own| own == name)
+    }
+}
+
 /// Which of the things that a device is assigned it waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "blocking", content = "names", rename_all = "snake_case")]

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{EnrollmentRecord, HoldProfileRecord, HoldTerms, Listing, NewCommand, Page, StoreResult};
+pub use crate::protocol::answers::ErrorItem;
 use crate::protocol::{
     ids::{CommandUuid, EnrollmentId, Fingerprint},
     time::Timestamp,
@@ -91,17 +92,6 @@ impl HeldState {
     }
 }
 
-/// One item of a device's `ErrorChain`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldError {
-    /// `ErrorCode`
-    pub code: i64,
-    /// `ErrorDomain`
-    pub domain: String,
-    /// `USEnglishDescription`, or else `LocalizedDescription`.
-    pub text: String,
-}
-
 /// Something that a held device is to get.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldItem {
@@ -129,7 +119,7 @@ pub struct HeldItem {
     pub app_state: Option<String>,
     /// What the device said when it failed, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<HeldError>,
+    pub errors: Vec<ErrorItem>,
 }
 
 /// Why a hold is ended.
@@ -264,8 +254,8 @@ pub struct HoldSituation {
     /// Whether its queue holds something that the hold waits for ([`HoldRecord::waits_for`]) and that the device has not
     /// answered, if only with `NotNow`.
     pub unanswered: bool,
-    /// Of the commands that the hold expects answers to, those that will never be answered: taken back, expired, or not
-    /// known.
+    /// Of the commands that an open hold expects answers to, those that will never be answered: taken back, expired, or not
+    /// known. Empty with an answer, where it would cost a look at each of them.
     pub lost: Vec<CommandUuid>,
 }
 
@@ -319,8 +309,8 @@ pub trait HoldStore: Send + Sync {
     /// Those that are held now, by enrollment id (bytes).
     async fn holds(&self, page: &Page) -> StoreResult<Listing<HoldRecord>>;
 
-    /// Changes a hold as `rule` says, and queues what it says. Only an enrollment that waits for its configuration is
-    /// shown to it. Returns what it decided.
+    /// Changes a hold as `rule` says, and queues what it says. Returns what it decided; nothing, if there is no such
+    /// enrollment.
     async fn edit_hold(&self, id: &EnrollmentId, rule: HoldRule) -> StoreResult<Option<HoldChange>>;
 
     /// The holds whose `due` has come, the earliest first, at most `limit`; costs what it returns.

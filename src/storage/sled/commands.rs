@@ -42,7 +42,7 @@ impl CommandStore for SledStorage {
             if let Some(rule) = &report.hold
                 && recorded == Recorded::Stored
             {
-                holds::carry_out(transaction, &report.enrollment, rule)?;
+                holds::carry_out(transaction, &report.enrollment, Vec::new(), rule)?;
             }
             let skip_not_now = report.status == ReportStatus::NotNow;
             let next = queue::next(&transaction.view(), &report.enrollment, skip_not_now, report.at)?;

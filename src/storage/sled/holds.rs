@@ -48,8 +48,19 @@ impl HoldStore for SledStorage {
 
     async fn edit_hold(&self, id: &EnrollmentId, rule: HoldRule) -> StoreResult<Option<HoldChange>> {
         let id = id.clone();
-        self.write(move |transaction| carry_out(transaction, &id, &rule))
-            .await
+        self.write(move |transaction| {
+            let view = transaction.view();
+            let mut lost = Vec::new();
+            if let Some(hold) = hold(&view, &id)?.filter(|hold| hold.stage.is_open()) {
+                for command in hold.expected() {
+                    if is_lost(&view, command, &id)? {
+                        lost.push(command.clone());
+                    }
+                }
+            }
+            carry_out(transaction, &id, lost, &rule)
+        })
+        .await
     }
 
     async fn due_holds(&self, now: Timestamp, limit: usize) -> StoreResult<Vec<EnrollmentId>> {
@@ -144,13 +155,14 @@ fn is_held(record: &EnrollmentRecord) -> bool {
 pub(super) fn carry_out(
     transaction: &mut Transaction<'_>,
     id: &EnrollmentId,
+    lost: Vec<CommandUuid>,
     rule: &HoldRule,
 ) -> StoreResult<Option<HoldChange>> {
     let key = Key::Enrollment(id.clone());
-    let Some(enrollment) = transaction.view().record(&key)?.filter(is_held) else {
+    let Some(enrollment) = transaction.view().record(&key)? else {
         return Ok(None);
     };
-    let Some(change) = rule.decide(&situation(&transaction.view(), enrollment)?) else {
+    let Some(change) = rule.decide(&situation(&transaction.view(), enrollment, lost)?) else {
         return Ok(None);
     };
     for command in &change.commands {
@@ -164,7 +176,8 @@ pub(super) fn carry_out(
 /// The enrollment's own record names the command that ends its hold.
 fn note_release(transaction: &mut Transaction<'_>, hold: &HoldRecord) -> StoreResult<()> {
     let key = Key::Enrollment(hold.enrollment.clone());
-    let release = hold.release.as_ref().map(|release| &release.command);
+    let release = hold.release.as_ref().filter(|_| hold.stage.is_open());
+    let release = release.map(|release| &release.command);
     let stored: Option<EnrollmentRecord> = transaction.view().record(&key)?;
     match stored {
         Some(mut enrollment) if enrollment.release.as_ref() != release => {
@@ -175,15 +188,13 @@ fn note_release(transaction: &mut Transaction<'_>, hold: &HoldRecord) -> StoreRe
     }
 }
 
-fn situation(view: &View<'_>, enrollment: EnrollmentRecord) -> StoreResult<HoldSituation> {
+fn situation(
+    view: &View<'_>,
+    enrollment: EnrollmentRecord,
+    lost: Vec<CommandUuid>,
+) -> StoreResult<HoldSituation> {
     let id = &enrollment.id;
     let hold = hold(view, id)?;
-    let mut lost = Vec::new();
-    for command in hold.iter().flat_map(HoldRecord::expected) {
-        if is_lost(view, command, id)? {
-            lost.push(command.clone());
-        }
-    }
     let unanswered = queue::has_unanswered(view, id, |command| {
         hold.as_ref().is_none_or(|hold| hold.waits_for(command))
     })?;

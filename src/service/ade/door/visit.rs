@@ -144,7 +144,7 @@ impl Door {
                 return Ok(found);
             }
         }
-        let platform = info.platform().and_then(ade_platform);
+        let platform = info.platform().and_then(AdePlatform::of);
         let default = platform.and_then(|platform| token.defaults.get(&platform));
         match device.chosen_profile.as_ref().or(default) {
             Some(name) => self.store.ade_profile(token.number, name).await,
@@ -191,14 +191,4 @@ fn settings(profile: &AdeProfileRecord) -> Settings {
         settings.auth.method = Some(crate::protocol::ade::AuthMethod::Modern);
         settings
     })
-}
-
-fn ade_platform(platform: Platform) -> Option<AdePlatform> {
-    match platform {
-        Platform::Ios => Some(AdePlatform::Ios),
-        Platform::Macos => Some(AdePlatform::Macos),
-        Platform::Tvos => Some(AdePlatform::Tvos),
-        Platform::Visionos => Some(AdePlatform::Visionos),
-        Platform::Watchos => None,
-    }
 }
