@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{ade::AdeVerb, audit::args::AuditVerb, command::args::CommandVerb, hook::args::HookVerb};
+use super::{
+    ade::AdeVerb, audit::args::AuditVerb, command::args::CommandVerb, hold::HoldVerb, hook::args::HookVerb,
+};
 use crate::service::access::Scope;
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 it is there already; \
@@ -90,6 +92,13 @@ pub enum Verb {
         /// Which.
         #[command(subcommand)]
         verb: EnrollVerb,
+    },
+    /// Devices that are held in Setup Assistant, and what for.
+    #[command(after_help = EXIT_CODES)]
+    Hold {
+        /// What of it.
+        #[command(subcommand)]
+        verb: HoldVerb,
     },
     /// Endpoints that get events, as NanoMDM's or MicroMDM's webhooks do.
     #[command(after_help = EXIT_CODES)]
@@ -212,6 +221,11 @@ pub enum DeviceVerb {
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60")]
         wait: Option<u64>,
     },
+    /// Shows what a device waits for, or waited for, in Setup Assistant.
+    Hold {
+        /// Enrollment id, or serial number.
+        id: String,
+    },
     /// Lists enrollments.
     List {
         /// Only the device with this serial number.
@@ -233,6 +247,11 @@ pub enum DeviceVerb {
     },
     /// Queues the profile that makes a device renew its identity.
     Renew {
+        /// Enrollment id, or serial number.
+        id: String,
+    },
+    /// Tries again what could not be installed on a device that is held in Setup Assistant.
+    Retry {
         /// Enrollment id, or serial number.
         id: String,
     },

@@ -102,8 +102,8 @@ pub(super) async fn list(
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let profiles = door.hold_profiles.list().await?.iter();
-    let esp_profiles = profiles.map(EspProfile::from).collect();
+    let profiles = door.hold_profiles.list().await?;
+    let esp_profiles = profiles.iter().map(EspProfile::from).collect();
     Ok(json_response(StatusCode::OK, &EspProfileList { esp_profiles }))
 }
 

@@ -2,6 +2,7 @@
 
 mod ade;
 mod apply;
+mod apps;
 mod checkin;
 mod commands;
 mod connect;
@@ -27,7 +28,9 @@ pub use connect::{Handled, Status};
 pub use declarations::Synchronised;
 pub use enroll::{Enrolled, StepReport};
 pub use options::{Behaviour, Credentials, Options, Present};
-pub use state::{Channel, ChannelState, Declaration, InstalledProfile, Lock, Push, Saved, State, User};
+pub use state::{
+    Channel, ChannelState, Declaration, InstalledProfile, Installing, Lock, Push, Saved, State, User,
+};
 pub use transport::Endpoint;
 
 use crate::error::{At, Error, Problem, Result, Step};
@@ -108,6 +111,7 @@ impl Device {
             push: None,
             declined: false,
             auth_token: None,
+            awaiting_configuration: shared && self.options.await_user_configuration,
         });
         Channel::User(short_name.into())
     }
@@ -265,6 +269,8 @@ impl Device {
         self.state.awaiting_configuration = false;
         self.state.profiles.clear();
         self.state.managed_apps.clear();
+        self.state.installing_apps.clear();
+        self.state.failed_apps.clear();
         self.state.channels.clear();
         for user in &mut self.state.users {
             user.push = None;
