@@ -15,7 +15,6 @@ use utoipa::ToSchema;
 use super::{
     OperatorDoor,
     hold_profile_bodies::HoldProfileStatus,
-    openapi::Problem,
     render::{Failure, json_response},
 };
 use crate::{
@@ -95,7 +94,7 @@ pub(super) struct EspApp {
 #[utoipa::path(
     get, path = "/api/devices/esp-profiles", tag = "holds", operation_id = "list_esp_profiles",
     responses((status = 200, description = "All hold profiles.", body = EspProfileList)),
-    security(("basic" = ["read"]), ("bearer" = ["read"]))
+    security(("bearer" = ["read"]))
 )]
 pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
@@ -113,10 +112,10 @@ pub(super) async fn list(
     request_body = NewEspProfile,
     responses(
         (status = 201, description = "Made.", body = EspProfile),
-        (status = 409, description = "The name is taken, or there are too many.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A field breaks a rule.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken, or there are too many."),
+        (status = 422, description = "A field breaks a rule."),
     ),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn create(
     State(door): State<Arc<OperatorDoor>>,

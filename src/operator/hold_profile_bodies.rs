@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::hold_profiles::base64;
+use super::{hold_profiles::base64, view::Time};
 use crate::{
     error::{FieldProblem, Result},
     protocol::{ade::AdePlatform, ids::Fingerprint},
@@ -218,11 +218,9 @@ pub(super) struct HoldProfileView {
     /// Counts the edits, from 1.
     revision: u64,
     /// When it was made.
-    #[schema(format = DateTime)]
-    created_at: String,
+    created_at: Time,
     /// When it changed last.
-    #[schema(format = DateTime)]
-    updated_at: String,
+    updated_at: Time,
 }
 
 impl HoldProfileStatus {
@@ -371,8 +369,8 @@ impl From<HoldProfileRecord> for HoldProfileView {
             device_phase: HoldPhaseBody::from(profile.device),
             user_phase: HoldPhaseBody::from(profile.user),
             revision: profile.revision,
-            created_at: profile.created_at.to_rfc3339(),
-            updated_at: profile.updated_at.to_rfc3339(),
+            created_at: profile.created_at.into(),
+            updated_at: profile.updated_at.into(),
         }
     }
 }

@@ -16,7 +16,6 @@ use super::{
     OperatorDoor,
     hold_profile_bodies::{HoldProfileBody, HoldProfileView},
     input::Path,
-    openapi::Problem,
     render::{Failure, json_response},
 };
 use crate::{
@@ -53,7 +52,7 @@ fn list_of(profiles: Vec<HoldProfileRecord>) -> Response {
 #[utoipa::path(
     get, path = "/v1/hold-profiles", tag = "holds", operation_id = "list_hold_profiles",
     responses((status = 200, description = "All hold profiles.", body = HoldProfileList)),
-    security(("basic" = ["read"]), ("bearer" = ["read"]))
+    security(("bearer" = ["read"]))
 )]
 pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
@@ -69,10 +68,10 @@ pub(super) async fn list(
     request_body = HoldProfileBody,
     responses(
         (status = 201, description = "Made.", body = HoldProfileView),
-        (status = 409, description = "The name is taken, or there are too many.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A field breaks a rule.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken, or there are too many."),
+        (status = 422, description = "A field breaks a rule."),
     ),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn create(
     State(door): State<Arc<OperatorDoor>>,
@@ -96,9 +95,9 @@ pub(super) async fn create(
     params(("name" = String, Path, description = "The hold profile's name.")),
     responses(
         (status = 200, description = "The hold profile.", body = HoldProfileView),
-        (status = 404, description = "There is none of that name.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none of that name."),
     ),
-    security(("basic" = ["read"]), ("bearer" = ["read"]))
+    security(("bearer" = ["read"]))
 )]
 pub(super) async fn show(
     State(door): State<Arc<OperatorDoor>>,
@@ -117,11 +116,11 @@ pub(super) async fn show(
     request_body = HoldProfileBody,
     responses(
         (status = 200, description = "Replaced.", body = HoldProfileView),
-        (status = 404, description = "There is none of that name.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Somebody else has changed it.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A field breaks a rule.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none of that name."),
+        (status = 409, description = "Somebody else has changed it."),
+        (status = 422, description = "A field breaks a rule."),
     ),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn replace(
     State(door): State<Arc<OperatorDoor>>,
@@ -140,11 +139,11 @@ pub(super) async fn replace(
     request_body = HoldProfileBody,
     responses(
         (status = 200, description = "Changed.", body = HoldProfileView),
-        (status = 404, description = "There is none of that name.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Somebody else has changed it.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A field breaks a rule.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none of that name."),
+        (status = 409, description = "Somebody else has changed it."),
+        (status = 422, description = "A field breaks a rule."),
     ),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn change(
     State(door): State<Arc<OperatorDoor>>,
@@ -185,9 +184,9 @@ async fn changed(
     params(("name" = String, Path, description = "The hold profile's name.")),
     responses(
         (status = 204, description = "Deleted."),
-        (status = 404, description = "There is none of that name.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none of that name."),
     ),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn remove(
     State(door): State<Arc<OperatorDoor>>,
@@ -206,10 +205,10 @@ pub(super) async fn remove(
     request_body = HoldProfileOrder,
     responses(
         (status = 200, description = "All hold profiles, in that order.", body = HoldProfileList),
-        (status = 404, description = "There is none of one of these names.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "One is missing, or named twice.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none of one of these names."),
+        (status = 422, description = "One is missing, or named twice."),
     ),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn reorder(
     State(door): State<Arc<OperatorDoor>>,
@@ -233,9 +232,9 @@ pub(super) async fn reorder(
     ),
     responses(
         (status = 200, description = "The .mobileconfig.", content_type = "application/x-apple-aspen-config"),
-        (status = 404, description = "It has no such content.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "It has no such content."),
     ),
-    security(("basic" = ["admin"]), ("bearer" = ["admin"]))
+    security(("bearer" = ["admin"]))
 )]
 pub(super) async fn content(
     State(door): State<Arc<OperatorDoor>>,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Extension, RawQuery, State},
+    extract::{Extension, State},
     http::StatusCode,
     response::Response,
 };
@@ -13,12 +13,12 @@ use utoipa::ToSchema;
 
 use super::{
     OperatorDoor,
-    input::{Params, Path},
-    openapi::Problem,
+    input::{PageQuery, Path, Query},
     render::{Failure, json_response},
+    view::Time,
 };
 use crate::{
-    protocol::{ids::EnrollmentId, time::Timestamp},
+    protocol::ids::{CommandUuid, EnrollmentId, SerialNumber},
     service::{
         access::{Operator, Scope},
         holds::progress,
@@ -40,9 +40,9 @@ pub(super) struct HoldList {
 #[derive(Serialize, ToSchema)]
 pub(super) struct HoldRow {
     /// The device's enrollment, or its user's.
-    enrollment_id: String,
+    enrollment_id: EnrollmentId,
     /// The device's serial number.
-    serial: Option<String>,
+    serial: Option<SerialNumber>,
     /// The hold profile; null: the server's own terms.
     hold_profile: Option<String>,
     /// `begun`, `holding`, `releasing`; then `released` or `ended`.
@@ -58,17 +58,13 @@ pub(super) struct HoldRow {
     /// How many could not be installed.
     failed: usize,
     /// When it began.
-    #[schema(format = DateTime)]
-    begun_at: String,
+    begun_at: Time,
     /// When it will have lasted too long.
-    #[schema(format = DateTime)]
-    deadline: Option<String>,
+    deadline: Option<Time>,
     /// When it had.
-    #[schema(format = DateTime)]
-    timed_out_at: Option<String>,
+    timed_out_at: Option<Time>,
     /// When it ended.
-    #[schema(format = DateTime)]
-    ended_at: Option<String>,
+    ended_at: Option<Time>,
 }
 
 /// A hold, with all that the device waits for.
@@ -105,12 +101,11 @@ pub(super) struct HeldItemView {
     /// `queued`, `not_now`, `installing`, `installed` or `failed`.
     state: &'static str,
     /// Since when.
-    #[schema(format = DateTime)]
-    at: String,
+    at: Time,
     /// How often it was tried.
     attempt: u32,
     /// The command of the latest try.
-    command_uuid: String,
+    command_uuid: CommandUuid,
     /// An app's bundle identifier, once it is known.
     bundle_id: Option<String>,
     /// Apple's word for how far an app is, or why it was rejected.
@@ -134,32 +129,27 @@ pub(super) struct HeldErrorView {
 #[derive(Serialize, ToSchema)]
 pub(super) struct HoldReleaseView {
     /// `DeviceConfigured` or `UserConfigured`.
-    command_uuid: String,
+    command_uuid: CommandUuid,
     /// `completed`, `operator` or `timed_out`.
     reason: &'static str,
     /// When it was queued.
-    #[schema(format = DateTime)]
-    at: String,
+    at: Time,
 }
 
 /// Who is held now, by enrollment id.
 #[utoipa::path(
     get, path = "/v1/holds", tag = "holds", operation_id = "list_holds",
-    params(
-        ("limit" = Option<u32>, Query, description = "At most so many; 100, unless told otherwise."),
-        ("cursor" = Option<String>, Query, description = "Where the list goes on."),
-    ),
+    params(PageQuery),
     responses((status = 200, description = "Who is held now.", body = HoldList)),
-    security(("basic" = ["read"]), ("bearer" = ["read"]))
+    security(("bearer" = ["read"]))
 )]
 pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
-    RawQuery(query): RawQuery,
+    Query(page): Query<PageQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
-    let page = Params::parse(query.as_deref()).page()?;
-    let listing = door.holds.list(&page).await?;
+    let listing = door.holds.list(&page.page()?).await?;
     let mut holds = Vec::with_capacity(listing.rows.len());
     for hold in &listing.rows {
         holds.push(row(&door, hold).await?);
@@ -174,12 +164,12 @@ pub(super) async fn list(
 /// An enrollment's hold: the present one, or the latest.
 #[utoipa::path(
     get, path = "/v1/enrollments/{id}/hold", tag = "holds", operation_id = "show_hold",
-    params(("id" = String, Path, description = "The enrollment's id.")),
+    params(("id" = EnrollmentId, Path, description = "The enrollment's id.")),
     responses(
         (status = 200, description = "The hold.", body = HoldView),
-        (status = 404, description = "It has not been held.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "It has not been held."),
     ),
-    security(("basic" = ["read"]), ("bearer" = ["read"]))
+    security(("bearer" = ["read"]))
 )]
 pub(super) async fn show(
     State(door): State<Arc<OperatorDoor>>,
@@ -194,13 +184,13 @@ pub(super) async fn show(
 /// Queues what could not be installed once more, and nothing else.
 #[utoipa::path(
     post, path = "/v1/enrollments/{id}/hold/retry", tag = "holds", operation_id = "retry_hold",
-    params(("id" = String, Path, description = "The enrollment's id.")),
+    params(("id" = EnrollmentId, Path, description = "The enrollment's id.")),
     responses(
         (status = 202, description = "Queued.", body = HoldView),
-        (status = 404, description = "There is no such enrollment.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It is not held, nothing has failed, or its hold profile does not allow it.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such enrollment."),
+        (status = 409, description = "It is not held, nothing has failed, or its hold profile does not allow it."),
     ),
-    security(("basic" = ["support"]), ("bearer" = ["support"]))
+    security(("bearer" = ["support"]))
 )]
 pub(super) async fn retry(
     State(door): State<Arc<OperatorDoor>>,
@@ -220,8 +210,8 @@ async fn row(door: &OperatorDoor, hold: &HoldRecord) -> Result<HoldRow, Failure>
     let tracked = || hold.items.iter().filter(|item| item.tracked);
     let count = |state: HeldState| tracked().filter(|item| item.state == state).count();
     Ok(HoldRow {
-        enrollment_id: hold.enrollment.to_string(),
-        serial: serial.map(|serial| serial.to_string()),
+        enrollment_id: hold.enrollment.clone(),
+        serial,
         hold_profile: hold.profile.clone(),
         stage: hold.stage.as_str(),
         progress: stage.map(|stage| stage.title()),
@@ -229,10 +219,10 @@ async fn row(door: &OperatorDoor, hold: &HoldRecord) -> Result<HoldRow, Failure>
         waiting: tracked().filter(|item| !item.state.is_settled()).count(),
         installed: count(HeldState::Installed),
         failed: count(HeldState::Failed),
-        begun_at: hold.begun_at.to_rfc3339(),
-        deadline: hold.deadline.map(Timestamp::to_rfc3339),
-        timed_out_at: hold.timed_out_at.map(Timestamp::to_rfc3339),
-        ended_at: hold.ended_at.map(Timestamp::to_rfc3339),
+        begun_at: hold.begun_at.into(),
+        deadline: hold.deadline.map(Time),
+        timed_out_at: hold.timed_out_at.map(Time),
+        ended_at: hold.ended_at.map(Time),
     })
 }
 
@@ -246,13 +236,13 @@ async fn view(door: &OperatorDoor, hold: HoldRecord) -> Result<HoldView, Failure
         show_error: terms.is_some_and(|terms| terms.show_error),
         message: terms.and_then(|terms| terms.message.clone()),
         release: hold.release.as_ref().map(|release| HoldReleaseView {
-            command_uuid: release.command.to_string(),
+            command_uuid: release.command.clone(),
             reason: match release.reason {
                 ReleaseReason::Completed => "completed",
                 ReleaseReason::Operator => "operator",
                 ReleaseReason::TimedOut => "timed_out",
             },
-            at: release.at.to_rfc3339(),
+            at: release.at.into(),
         }),
         items: hold.items.into_iter().map(HeldItemView::from).collect(),
     })
@@ -283,9 +273,9 @@ impl From<HeldItem> for HeldItemView {
                 HeldState::NotNow => "not_now",
                 HeldState::Queued => "queued",
             },
-            at: item.at.to_rfc3339(),
+            at: item.at.into(),
             attempt: item.attempt,
-            command_uuid: item.command.to_string(),
+            command_uuid: item.command,
             bundle_id: item.bundle_id,
             app_state: item.app_state,
             errors: item.errors.into_iter().map(error).collect(),
