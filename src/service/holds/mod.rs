@@ -12,6 +12,8 @@ mod machine;
 mod plan;
 pub mod profiles;
 mod progress;
+#[cfg(test)]
+mod tests;
 mod timeouts;
 
 use std::{

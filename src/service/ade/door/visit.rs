@@ -11,6 +11,7 @@ use crate::{
         machine_info::MachineInfo,
         time::Timestamp,
     },
+    service::holds::choice::{self, HoldFacts},
     storage::{
         AdeDeviceRecord, AdeEnrollment, AdeProfileRecord, AdeTokenRecord, EnrollmentFilter, EnrollmentState,
         MadeFor, Page, StoreResult,
@@ -30,6 +31,8 @@ pub struct Visitor {
     pub product: String,
     /// How its user says who they are.
     pub authentication: Authentication,
+    /// What the hold profile that will be the device's has its user be told.
+    pub message: Option<String>,
     pub(super) profile_uuid: Option<String>,
     pub(super) supervised: bool,
     pub(super) digest: Fingerprint,
@@ -114,8 +117,10 @@ impl Door {
         if self.is_replay(&serial, &signed.digest, &info, now).await? {
             return Err(turned(Error::new(Code::MachineInfoReplayed)));
         }
+        let message = self.message(&token, profile.as_ref(), &info).await?;
         let visitor = Visitor {
             token: token.number,
+            message,
             udid,
             product: info.product.clone(),
             authentication: authentication(&settings, os),
@@ -125,6 +130,24 @@ impl Door {
             serial,
         };
         Ok((visitor, info))
+    }
+
+    /// What the user is told who waits for the device. Who it is, is not known yet.
+    async fn message(
+        &self,
+        token: &AdeTokenRecord,
+        profile: Option<&AdeProfileRecord>,
+        info: &MachineInfo,
+    ) -> StoreResult<Option<String>> {
+        let profiles = self.store.hold_profiles().await?;
+        let facts = HoldFacts {
+            token: Some(token.name.clone()),
+            ade_profile: profile.map(|profile| profile.name.clone()),
+            platform: info.platform().and_then(AdePlatform::of),
+            serial: info.serial.clone(),
+            user: None,
+        };
+        Ok(choice::applicable(&profiles, &facts).and_then(|profile| profile.terms.message.clone()))
     }
 
     /// The profile that Apple has for the device; or else the one that it was to get, for whoever knocks without has
