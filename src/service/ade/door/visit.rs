@@ -117,7 +117,7 @@ impl Door {
         if self.is_replay(&serial, &signed.digest, &info, now).await? {
             return Err(turned(Error::new(Code::MachineInfoReplayed)));
         }
-        let message = self.message(&token, profile.as_ref(), &info).await?;
+        let message = self.words_for(&token, profile.as_ref(), &info).await?;
         let visitor = Visitor {
             token: token.number,
             message,
@@ -133,7 +133,7 @@ impl Door {
     }
 
     /// What the user is told who waits for the device. Who it is, is not known yet.
-    async fn message(
+    async fn words_for(
         &self,
         token: &AdeTokenRecord,
         profile: Option<&AdeProfileRecord>,
