@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::{
     OperatorDoor,
+    etag::{IfMatch, tagged},
     hold_profile_bodies::{HoldProfileBody, HoldProfileView},
     input::Path,
     render::{Failure, json_response},
@@ -23,7 +24,8 @@ use crate::{
     protocol::ids::Fingerprint,
     service::{
         access::{Operator, Scope},
-        holds::profiles::{invalid, problem},
+        holds::profiles::{invalid, problem, revision_of},
+        revision::Expected,
     },
     storage::HoldProfileRecord,
 };
@@ -46,6 +48,11 @@ pub(super) struct HoldProfileOrder {
 fn list_of(profiles: Vec<HoldProfileRecord>) -> Response {
     let hold_profiles = profiles.into_iter().map(HoldProfileView::from).collect();
     json_response(StatusCode::OK, &HoldProfileList { hold_profiles })
+}
+
+fn one(status: StatusCode, profile: HoldProfileRecord) -> Response {
+    let revision = revision_of(&profile);
+    tagged(json_response(status, &HoldProfileView::from(profile)), &revision)
 }
 
 /// All hold profiles, by priority.
@@ -86,7 +93,7 @@ pub(super) async fn create(
     let now = door.clock.now();
     let made = door.hold_profiles.create(&name, body.input()?, now).await?;
     tracing::info!(by = operator.name, name, "hold profile created");
-    Ok(json_response(StatusCode::CREATED, &HoldProfileView::from(made)))
+    Ok(one(StatusCode::CREATED, made))
 }
 
 /// One hold profile.
@@ -106,13 +113,13 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
     let profile = door.hold_profiles.show(&name).await?;
-    Ok(json_response(StatusCode::OK, &HoldProfileView::from(profile)))
+    Ok(one(StatusCode::OK, profile))
 }
 
 /// Puts another hold profile in its place; its name stays.
 #[utoipa::path(
     put, path = "/v1/hold-profiles/{name}", tag = "holds", operation_id = "replace_hold_profile",
-    params(("name" = String, Path, description = "The hold profile's name.")),
+    params(("name" = String, Path, description = "The hold profile's name."), IfMatch),
     request_body = HoldProfileBody,
     responses(
         (status = 200, description = "Replaced.", body = HoldProfileView),
@@ -126,16 +133,19 @@ pub(super) async fn replace(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
+    IfMatch { expected }: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    changed(&door, &operator, &name, true, &headers, body).await
+    operator.require(Scope::Admin)?;
+    let body: HoldProfileBody = door.json(&headers, body).await?;
+    changed(&door, &operator, (&name, &expected), true, body).await
 }
 
 /// Changes a hold profile. What is absent stays.
 #[utoipa::path(
     patch, path = "/v1/hold-profiles/{name}", tag = "holds", operation_id = "change_hold_profile",
-    params(("name" = String, Path, description = "The hold profile's name.")),
+    params(("name" = String, Path, description = "The hold profile's name."), IfMatch),
     request_body = HoldProfileBody,
     responses(
         (status = 200, description = "Changed.", body = HoldProfileView),
@@ -149,22 +159,22 @@ pub(super) async fn change(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
+    IfMatch { expected }: IfMatch,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    changed(&door, &operator, &name, false, &headers, body).await
+    operator.require(Scope::Admin)?;
+    let body: HoldProfileBody = door.json(&headers, body).await?;
+    changed(&door, &operator, (&name, &expected), false, body).await
 }
 
 async fn changed(
     door: &OperatorDoor,
     operator: &Operator,
-    name: &str,
+    (name, expected): (&str, &Expected),
     replace: bool,
-    headers: &HeaderMap,
-    body: Body,
+    body: HoldProfileBody,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
-    let body: HoldProfileBody = door.json(headers, body).await?;
     if body.name.as_ref().is_some_and(|own| own != name) {
         let text = "can't be changed; make a new hold profile and delete this one";
         return Err(invalid(vec![problem("name", text)]).into());
@@ -172,16 +182,22 @@ async fn changed(
     let revision = body.revision;
     let profile = door
         .hold_profiles
-        .change(name, body.input()?, (replace, revision), door.clock.now())
+        .change(
+            name,
+            body.input()?,
+            replace,
+            (revision, expected),
+            door.clock.now(),
+        )
         .await?;
     tracing::info!(by = operator.name, name, "hold profile changed");
-    Ok(json_response(StatusCode::OK, &HoldProfileView::from(profile)))
+    Ok(one(StatusCode::OK, profile))
 }
 
 /// Deletes a hold profile. Devices that are held by it keep its terms.
 #[utoipa::path(
     delete, path = "/v1/hold-profiles/{name}", tag = "holds", operation_id = "delete_hold_profile",
-    params(("name" = String, Path, description = "The hold profile's name.")),
+    params(("name" = String, Path, description = "The hold profile's name."), IfMatch),
     responses(
         (status = 204, description = "Deleted."),
         (status = 404, description = "There is none of that name."),
@@ -192,9 +208,10 @@ pub(super) async fn remove(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
+    IfMatch { expected }: IfMatch,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
-    door.hold_profiles.remove(&name).await?;
+    door.hold_profiles.remove(&name, &expected).await?;
     tracing::info!(by = operator.name, name, "hold profile deleted");
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -133,5 +133,6 @@ fn queued(
         expires_at: None,
         wake: order.wake,
         at: order.at,
+        audit: None,
     }
 }

@@ -18,10 +18,7 @@ mod timeouts;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use self::{
@@ -77,7 +74,7 @@ pub struct Holds {
 pub struct HoldAnswer {
     /// Goes into the report.
     pub rule: HoldRule,
-    queued: Arc<AtomicBool>,
+    queued: Arc<Mutex<Vec<String>>>,
 }
 
 impl Holds {
@@ -149,12 +146,12 @@ impl Holds {
         now: Timestamp,
     ) -> HoldAnswer {
         let answer = CommandAnswer::read(body);
-        let queued = Arc::new(AtomicBool::new(false));
+        let queued: Arc<Mutex<Vec<String>>> = Arc::default();
         let (noted, uuid, moment) = (Arc::clone(&queued), uuid.clone(), self.moment(now));
         let rule = HoldRule::new(move |situation| {
             let change = machine::answered(situation, (&uuid, status), &answer, moment);
-            let queues = change.as_ref().is_some_and(|change| !change.commands.is_empty());
-            noted.store(queues, Ordering::Release);
+            let types = change.as_ref().map(request_types).unwrap_or_default();
+            *noted.lock().unwrap_or_else(PoisonError::into_inner) = types;
             change
         });
         HoldAnswer { rule, queued }
@@ -162,7 +159,9 @@ impl Holds {
 
     /// That answer has been stored: the device is woken for what followed from it.
     pub fn answered(&self, answer: &HoldAnswer, id: &EnrollmentId, now: Timestamp) {
-        if answer.queued.load(Ordering::Acquire) {
+        let queued = answer.queued.lock().unwrap_or_else(PoisonError::into_inner);
+        if !queued.is_empty() {
+            queued.iter().for_each(|request_type| count_queued(request_type));
             self.wake(vec![id.clone()], now);
         }
     }
@@ -266,11 +265,8 @@ impl Holds {
         if change.commands.is_empty() {
             return;
         }
-        let types: Vec<&str> = change
-            .commands
-            .iter()
-            .map(|command| command.request_type.as_str())
-            .collect();
+        let types = request_types(change);
+        types.iter().for_each(|request_type| count_queued(request_type));
         let id = &change.hold.enrollment;
         tracing::info!(enrollment = %id, stage = change.hold.stage.as_str(), commands = types.join(","), "held in Setup Assistant");
         self.wake(vec![id.clone()], now);
@@ -392,4 +388,13 @@ fn own_terms(settings: &Hold) -> HoldTerms {
         allow_reset: false,
         message: None,
     }
+}
+
+fn request_types(change: &HoldChange) -> Vec<String> {
+    let commands = change.commands.iter();
+    commands.map(|command| command.request_type.clone()).collect()
+}
+
+fn count_queued(request_type: &str) {
+    super::commands::count(Some(request_type), "queued", 1);
 }

@@ -12,6 +12,7 @@ use crate::{
         ids::{Fingerprint, SerialNumber},
         time::Timestamp,
     },
+    service::revision::{Expected, Revision},
     storage::{HoldAudience, HoldBlocking, HoldPhase, HoldProfileRecord, HoldTerms, OnTimeout, Storage},
 };
 
@@ -163,16 +164,18 @@ impl HoldProfiles {
         self.show(name).await
     }
 
-    /// Changes one. With `replace` what is absent becomes what it usually is. Only the edition `revision` is changed, if
-    /// that is given.
+    /// Changes one. With `replace` what is absent becomes what it usually is. Only what is `expected` is changed, and only
+    /// the edition `revision`, if that is given.
     pub async fn change(
         &self,
         name: &str,
         input: ProfileInput,
-        (replace, revision): (bool, Option<u64>),
+        replace: bool,
+        (revision, expected): (Option<u64>, &Expected),
         now: Timestamp,
     ) -> Result<HoldProfileRecord> {
         let stored = self.show(name).await?;
+        expected.check(&revision_of(&stored))?;
         if revision.is_some_and(|revision| revision != stored.revision) {
             return Err(Error::with(Code::HoldProfileChanged, format!("{name:?}")));
         }
@@ -208,11 +211,11 @@ impl HoldProfiles {
         self.show(name).await
     }
 
-    /// Deletes one.
-    pub async fn remove(&self, name: &str) -> Result<()> {
-        let name = name.to_owned();
+    /// Deletes one, if it is what is `expected`.
+    pub async fn remove(&self, name: &str, expected: &Expected) -> Result<()> {
+        let (name, expected) = (name.to_owned(), expected.clone());
         self.edit(Vec::new(), move |profiles| {
-            found(profiles, &name)?;
+            expected.check(&revision_of(found(profiles, &name)?))?;
             let others = profiles.iter().filter(|profile| profile.name != name);
             Ok(others.cloned().collect())
         })
@@ -282,6 +285,11 @@ impl HoldProfiles {
             false => Err(invalid(problems)),
         }
     }
+}
+
+/// What tells one edition of a profile from another.
+pub fn revision_of(profile: &HoldProfileRecord) -> Revision {
+    Revision::of(profile)
 }
 
 /// Whom a profile is for, in words: for lists.
