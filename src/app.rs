@@ -56,7 +56,7 @@ use crate::{
         contacts::Contacts,
         enrollment::Enrollments,
         events::Events,
-        holds::Holds,
+        holds::{Holds, profiles::HoldProfiles},
         idempotency::Idempotence,
         identity::Identities,
         issuance::{Issuer, IssuerSettings},
@@ -165,8 +165,6 @@ impl App {
         ));
         let contacts = Arc::new(Contacts::default());
         let attempts = Arc::new(Attempts::new(Arc::clone(&store)));
-        let automatic = config.ade.release == Release::Automatic;
-        let holds = Holds::new(Arc::clone(&store), Arc::clone(&pushes), automatic);
         let outbound = outbound::client(data_dir, config)?;
         let events = Arc::new(Events::new(
             Arc::clone(&store),
@@ -174,6 +172,13 @@ impl App {
             Arc::clone(&outbound),
             config.hooks.clone(),
         ));
+        let holds = Holds::new(
+            Arc::clone(&store),
+            Arc::clone(&pushes),
+            Arc::clone(&events),
+            config.hold.clone(),
+            config.ade.release == Release::Automatic,
+        );
         let ade_settings = Arc::new(EnrollmentSettings::new(Arc::clone(&store), Arc::clone(&pushes)));
         let ade_tokens = AdeTokens::new(
             Arc::clone(&store),
@@ -288,6 +293,7 @@ impl App {
             ade: Arc::clone(&ade),
             accounts,
             holds: holds.clone(),
+            hold_profiles: HoldProfiles::new(Arc::clone(&store)),
             idempotence: Idempotence::new(Arc::clone(&store)),
             jobs: Arc::clone(&jobs),
             events: Arc::clone(&events),
@@ -403,7 +409,6 @@ impl App {
         if !self.load_hooks(stop.clone()).await {
             return;
         }
-        tokio::spawn(resume_holds(self.holds.clone(), self.clock.clone()));
         let (deliver, ends) = watch::channel(false);
         let clock = self.clock.clone();
         let couriers = tokio::spawn(Arc::clone(&self.events).run(Arc::new(move || clock.now()), ends));
@@ -438,6 +443,7 @@ impl App {
         let now = Arc::new(move || clock.now());
         servers.spawn(Arc::clone(&self.jobs).run(now, stop.clone()));
         servers.spawn(Arc::clone(&self.ade_sync).run(stop.clone()));
+        servers.spawn(tend_holds(self.holds.clone(), self.clock.clone(), stop.clone()));
         let mut upkeep = tokio::time::interval(Upkeep::INTERVAL);
         let mut often = tokio::time::interval(Duration::from_secs(5));
         let mut reload_open = true;
@@ -503,12 +509,23 @@ fn housekeeping_failed(error: &StoreError) {
     tracing::error!(?source, "housekeeping failed: {error}");
 }
 
-/// Releases devices whose release was on its way when the server ended. What fails is tried at their next contact.
-async fn resume_holds(holds: Holds, clock: Clock) {
+/// Has held devices go on whose time has come, until `stop` turns true; at first all of them, for what the end of the
+/// server has interrupted. What fails is tried again.
+async fn tend_holds(holds: Holds, clock: Clock, mut stop: watch::Receiver<bool>) {
     match holds.resume(clock.now()).await {
         Ok(0) => {}
-        Ok(devices) => tracing::info!(devices, "released from Setup Assistant"),
+        Ok(devices) => tracing::info!(devices, "held in Setup Assistant, and going on"),
         Err(error) => tracing::error!("held devices could not be looked at: {error}"),
+    }
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = async { stop.wait_for(|stop| *stop).await.is_ok() } => break,
+        }
+        if let Err(error) = holds.tend(clock.now()).await {
+            tracing::error!("a held device can't go on: {error}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod ade;
 mod ade_door;
 mod apns;
 mod auth;
+mod hold;
 mod outbound;
 mod reports;
 mod retention;
@@ -30,6 +31,7 @@ pub use ade::Ade;
 pub use ade_door::{BelowMinimumOs, PlatformSso, Release};
 pub use apns::Apns;
 pub use auth::{Auth, Oidc};
+pub use hold::{Hold, HoldTimeout};
 pub use outbound::{DeclarativeManagement, Hooks};
 pub use reports::Reports;
 pub use retention::Retention;
@@ -83,6 +85,8 @@ pub struct Config {
     pub actions: Actions,
     /// Automated Device Enrollment.
     pub ade: Ade,
+    /// The hold in Setup Assistant.
+    pub hold: Hold,
     /// Push.
     pub apns: Apns,
     /// People who sign in.
@@ -450,6 +454,7 @@ impl Config {
         }
         self.actions.check()?;
         self.ade.check(self.dev.enabled)?;
+        self.hold.check()?;
         self.apns.check()?;
         self.auth.check()?;
         self.reports.check()?;
@@ -568,6 +573,7 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         "enroll",
         "checkin",
         "ade",
+        "hold",
         "apns",
         "auth",
         "reports",

@@ -184,6 +184,24 @@ codes! {
         "There is no such enrollment.", "List them with `russet device list`.";
     FieldInvalid = "field_invalid", Invalid,
         "A field breaks a rule.", "Correct the fields that the answer names.";
+    HoldNothingFailed = "hold_nothing_failed", Conflict,
+        "Nothing has failed that could be tried again.", "Nothing; `russet device hold` tells what the device waits for.";
+    HoldProfileChanged = "hold_profile_changed", Conflict,
+        "The hold profile was changed by somebody else at the same time.", "Look at it with `russet hold profile show`, and try again.";
+    HoldProfileExists = "hold_profile_exists", Conflict,
+        "There is a hold profile of that name.", "Choose another name, or change it with `russet hold profile edit`.";
+    HoldProfileInvalid = "hold_profile_invalid", Invalid,
+        "The hold profile can't be used.", "Correct the fields that the message names; the README lists them.";
+    HoldProfileLimit = "hold_profile_limit", Conflict,
+        "There are 100 hold profiles at most.", "Delete some with `russet hold profile delete`.";
+    HoldProfileUnknown = "hold_profile_unknown", NotFound,
+        "There is no hold profile of that name.", "List them with `russet hold profile list`.";
+    HoldRetryDenied = "hold_retry_denied", Conflict,
+        "The hold profile does not allow another try.", "Set its allow_retry for the next devices; this one can be released with `russet device release`.";
+    HoldTimeout = "hold_timeout", Unavailable,
+        "The device was held in Setup Assistant for longer than its hold profile allows.", "See what it waited for with `russet device hold`; try what has failed again with `russet device retry`, or release it with `russet device release`.";
+    HoldUnknown = "hold_unknown", NotFound,
+        "The device has not been held in Setup Assistant.", "`russet hold list` shows those that are held now.";
     HookExists = "hook_exists", Conflict,
         "There is a hook of that name.", "Choose another name, or remove the old hook with `russet hook remove`.";
     HookLimit = "hook_limit", Conflict,

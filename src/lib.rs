@@ -64,8 +64,18 @@
 //! ([`service::ade::door`]). What it sends to [`http::ade`] was signed when it was activated; [`pki::machine_info`]
 //! verifies it, [`pki::device_trust`] says who may vouch for a device, [`protocol::machine_info`] reads it. Where its
 //! profile asks for a login, the user meets a page first. From the profile on it is a SCEP enrollment; the challenge,
-//! the certificate and then the enrollment's record carry how it came. [`service::holds`] releases it from Setup
-//! Assistant.
+//! the certificate and then the enrollment's record carry how it came. [`service::holds`] has it wait in
+//! Setup Assistant for what it is to get.
+//!
+//! # The hold in Setup Assistant
+//!
+//! 1. The step that stores a `TokenUpdate` with `AwaitingConfiguration` begins a hold ([`storage::HoldStore`]).
+//! 2. [`service::holds::Holds::attend`] plans it: [`service::holds::choice`] says which hold profile is the device's; what
+//!    that installs is queued in the step that stores the plan.
+//! 3. Each answer of the device changes the hold in the step that stores the answer ([`storage::Report`]): a pure function
+//!    says what becomes of it, and the command that ends it may be among what it queues.
+//! 4. [`service::holds::Holds::tend`] looks at those whose time has come: apps to be asked for, holds that last too long.
+//! 5. [`service::holds::progress`] says how far one is.
 //!
 //! # Commands
 //!

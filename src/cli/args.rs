@@ -9,6 +9,7 @@ use super::{
     ade::AdeVerb,
     audit::args::AuditVerb,
     command::args::CommandVerb,
+    hold::HoldVerb,
     hook::args::HookVerb,
     report::ReportVerb,
     user::args::{RoleVerb, UserVerb},
@@ -98,6 +99,13 @@ pub enum Verb {
         /// Which.
         #[command(subcommand)]
         verb: EnrollVerb,
+    },
+    /// Devices that are held in Setup Assistant, and what for.
+    #[command(after_help = EXIT_CODES)]
+    Hold {
+        /// What of it.
+        #[command(subcommand)]
+        verb: HoldVerb,
     },
     /// Endpoints that get events, as NanoMDM's or MicroMDM's webhooks do.
     #[command(after_help = EXIT_CODES)]
@@ -266,6 +274,11 @@ pub enum DeviceVerb {
         /// Enrollment id, or serial number.
         id: String,
     },
+    /// Shows what a device waits for, or waited for, in Setup Assistant.
+    Hold {
+        /// Enrollment id, or serial number.
+        id: String,
+    },
     /// Lists enrollments.
     List {
         /// Only the device with this serial number.
@@ -287,6 +300,11 @@ pub enum DeviceVerb {
     },
     /// Queues the profile that makes a device renew its identity.
     Renew {
+        /// Enrollment id, or serial number.
+        id: String,
+    },
+    /// Tries again what could not be installed on a device that is held in Setup Assistant.
+    Retry {
         /// Enrollment id, or serial number.
         id: String,
     },

@@ -6,6 +6,7 @@ mod args;
 mod audit;
 mod command;
 mod doctor;
+mod hold;
 mod hook;
 mod init;
 mod output;
@@ -77,6 +78,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Device { verb } => remote::device(cli, output, verb).await,
         Verb::Doctor => doctor::run(cli, output, &data_dir).await,
         Verb::Enroll { verb } => remote::enroll(cli, output, verb).await,
+        Verb::Hold { verb } => hold::run(cli, output, verb).await,
         Verb::Hook { verb } => hook::run(cli, output, verb).await,
         Verb::Init(args) => init::run(args, output, &data_dir).await,
         Verb::Job { verb } => actions::job::run(cli, output, verb).await,

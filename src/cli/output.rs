@@ -63,6 +63,7 @@ impl From<ClientError> for CliError {
                     Code::AccountExists,
                     Code::AdeProfileExists,
                     Code::ApiKeyExists,
+                    Code::HoldProfileExists,
                     Code::HookExists,
                     Code::UserExists,
                 ];

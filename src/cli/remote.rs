@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     actions,
     args::{Cli, DeviceVerb, EnrollVerb},
+    hold,
     output::{CliError, EXIT_FAILED, EXIT_REFUSED, Output},
     report,
 };
@@ -198,6 +199,13 @@ pub(super) async fn device(cli: &Cli, output: Output, verb: &DeviceVerb) -> Resu
             }
         }
         DeviceVerb::Enrollment { id } => report::enrollment(&client, output, id).await?,
+        DeviceVerb::Hold { id } => {
+            let id = resolve(&client, id).await?;
+            let answer = client
+                .request(Method::GET, &enrollment_path(&id, "/hold"), Vec::new())
+                .await?;
+            hold::say_hold(output, &answer.body);
+        }
         DeviceVerb::List { serial, enabled } => list(&client, output, serial.as_deref(), *enabled).await?,
         DeviceVerb::Push { id } => {
             let id = resolve(&client, id).await?;
@@ -226,6 +234,13 @@ pub(super) async fn device(cli: &Cli, output: Output, verb: &DeviceVerb) -> Resu
                 &format!("queued the renewal as {}", text(&answer["command_uuid"])),
                 &answer,
             );
+        }
+        DeviceVerb::Retry { id } => {
+            let id = resolve(&client, id).await?;
+            let answer = client
+                .request(Method::POST, &enrollment_path(&id, "/hold/retry"), Vec::new())
+                .await?;
+            hold::say_hold(output, &answer.body);
         }
         DeviceVerb::Show { id } => {
             let id = resolve(&client, id).await?;

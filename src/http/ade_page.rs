@@ -199,12 +199,16 @@ fn form(door: &DeviceDoor, session: &str, problem: Option<&str>) -> Response {
     } else {
         " aria-describedby=\"problem\""
     };
+    let message = door.ade.message(session, door.clock.now());
+    let message = message.map_or(String::new(), |text| {
+        format!("<p class=\"message\">{}</p>", escape(&text).replace('\n', "<br>"))
+    });
     let session = escape(session);
     let mut response = guarded(page(
         "Log in",
         &format!(
             "<main><h1>Log in</h1><p>Your organization manages this device. Log in with the account that it has given \
-             you.</p>{problem}<form method=\"post\"><input type=\"hidden\" name=\"session\" value=\"{session}\">\
+             you.</p>{message}{problem}<form method=\"post\"><input type=\"hidden\" name=\"session\" value=\"{session}\">\
              <label for=\"name\">Name</label><input id=\"name\" name=\"name\" autocomplete=\"username\" \
              autocapitalize=\"none\" spellcheck=\"false\" required{described}>\
              <label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" \

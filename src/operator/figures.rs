@@ -58,6 +58,7 @@ async fn of_the_store(store: &dyn Storage, now: Timestamp) -> Result<()> {
     let figures = store.figures().await?;
     metrics::gauge!("russet_enrollments").set(figures.enrollments as f64);
     metrics::gauge!("russet_enrollments_enabled").set(figures.enrolled as f64);
+    metrics::gauge!("russet_devices_held").set(figures.held as f64);
     metrics::gauge!("russet_queue_depth").set(figures.queued_commands as f64);
     let oldest = figures.oldest_queued_at.map(|at| now.since(at).as_secs_f64());
     metrics::gauge!("russet_queue_oldest_seconds").set(oldest.unwrap_or(0.0));

@@ -33,10 +33,14 @@ mod cookie;
 mod csrf;
 mod enrollments;
 mod enrollments_view;
+mod esp;
 mod etag;
 mod figures;
 pub mod front;
 mod health;
+mod hold_profile_bodies;
+mod hold_profiles;
+mod holds;
 mod hooks;
 mod idempotency;
 mod input;
@@ -84,7 +88,7 @@ use crate::{
         commands::Commands,
         enrollment::Enrollments,
         events::Events,
-        holds::Holds,
+        holds::{Holds, profiles::HoldProfiles},
         idempotency::Idempotence,
         jobs::Jobs,
         keys::Keys,
@@ -142,6 +146,8 @@ pub struct OperatorDoor {
     pub accounts: Arc<Accounts>,
     /// Holds in Setup Assistant.
     pub holds: Holds,
+    /// Hold profiles.
+    pub hold_profiles: HoldProfiles,
     /// Answers to repeat.
     pub idempotence: Idempotence,
     /// Actions for many devices.
@@ -256,6 +262,19 @@ fn guarded() -> Routes {
         .routes(routes!(push_certificates::test))
         .routes(routes!(pushes::status))
         .merge(access::routes())
+        .routes(routes!(esp::list, esp::create))
+        .routes(routes!(hold_profiles::list, hold_profiles::create))
+        .routes(routes!(
+            hold_profiles::show,
+            hold_profiles::replace,
+            hold_profiles::change,
+            hold_profiles::remove
+        ))
+        .routes(routes!(hold_profiles::reorder))
+        .routes(routes!(hold_profiles::content))
+        .routes(routes!(holds::list))
+        .routes(routes!(holds::show))
+        .routes(routes!(holds::retry))
         .merge(ade::routes())
         .merge(audit::routes())
         .routes(routes!(commands::retry))

@@ -2,11 +2,13 @@
 
 pub mod actions;
 pub mod ade;
+pub mod answers;
 pub mod catalogue;
 pub mod command;
 pub mod ids;
 pub mod machine_info;
 pub mod mdm;
+pub mod mobileconfig;
 pub mod plist;
 pub mod profile;
 pub mod time;

@@ -5,7 +5,7 @@
 
 use crate::{
     protocol::{
-        ids::{CommandUuid, EnrollmentId, EnrollmentKind, Fingerprint, Udid},
+        ids::{EnrollmentId, EnrollmentKind, Fingerprint, Udid},
         mdm::{Authenticate, DeviceFacts, TokenUpdate},
         time::Timestamp,
     },
@@ -390,19 +390,6 @@ pub fn user_approved(approved: Option<bool>, situation: &Situation) -> Ruling {
         Some(existing) if existing.user_approved != approved => {
             Ruling::Write(Box::new(Change::of(EnrollmentRecord {
                 user_approved: approved,
-                ..existing.clone()
-            })))
-        }
-        _ => Ruling::Keep,
-    }
-}
-
-/// `release` is to end the hold in Setup Assistant, in place of the command `former`. Of two that try, one does.
-pub fn releasing(release: &CommandUuid, former: Option<&CommandUuid>, situation: &Situation) -> Ruling {
-    match &situation.enrollment {
-        Some(existing) if existing.awaiting_configuration && existing.release.as_ref() == former => {
-            Ruling::Write(Box::new(Change::of(EnrollmentRecord {
-                release: Some(release.clone()),
                 ..existing.clone()
             })))
         }

@@ -275,9 +275,9 @@ impl CheckIns {
             // After everything that is queued for a device that enrolls. What fails here is tried again at its next
             // contact: the enrollment itself has succeeded.
             if self.holds.concerns(&change.enrollment)
-                && let Err(error) = self.holds.consider(&id, now).await
+                && let Err(error) = self.holds.attend(&id, now).await
             {
-                tracing::error!(enrollment = %id, "a held device could not be released: {error}");
+                tracing::error!(enrollment = %id, "a held device can't go on: {error}");
             }
         }
         Ok(Reply::Empty)

@@ -19,7 +19,7 @@ use crate::{
     pki::identity::ClientCertificate,
     protocol::{
         catalogue::{self, Reason},
-        ids::{CommandUuid, EnrollmentId},
+        ids::{CommandUuid, EnrollmentId, EnrollmentKind},
         mdm::{CommandReport, ReportStatus, Sender},
         plist::decode,
         time::Timestamp,
@@ -30,7 +30,7 @@ use crate::{
         admission,
         contacts::Contacts,
         events::Events,
-        holds::{DEVICE_CONFIGURED, Holds},
+        holds::{DEVICE_CONFIGURED, Holds, USER_CONFIGURED},
         identity::{Identities, Purpose},
         push::{PushOutcome, Pushes},
         reports::{Attempts, Moment, following},
@@ -181,6 +181,7 @@ impl Commands {
                     payload: body,
                     at: now,
                     event,
+                    hold: None,
                 };
                 self.secrecy.keep(self.store.as_ref(), &mut report).await?;
                 let next = self.answer(sender, report, &device).await?;
@@ -196,8 +197,8 @@ impl Commands {
                 return Ok(None);
             }
         };
-        if next.is_none() && sender.id == sender.device && self.holds.concerns(&device) {
-            next = self.end_hold(sender, now).await;
+        if next.is_none() && self.is_held(sender, &device).await? {
+            next = self.hold_on(sender, now).await;
         }
         if next.is_none() {
             self.pushes.drained(&sender.id, now);
@@ -208,17 +209,29 @@ impl Commands {
         }
     }
 
-    /// What a held device with an empty queue gets: the command that releases it. Whatever fails here is tried again at
+    /// Whether the sender waits in Setup Assistant: a device, or the user of a Shared iPad. Costs nothing for the others.
+    async fn is_held(&self, sender: &Sender, device: &EnrollmentRecord) -> Result<bool> {
+        match sender.kind {
+            _ if sender.id == sender.device => Ok(self.holds.concerns(device)),
+            EnrollmentKind::SharedIpad => {
+                let user = self.store.enrollment(&sender.id).await?;
+                Ok(user.is_some_and(|user| self.holds.concerns(&user.record)))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// What a held device with an empty queue gets, if its hold has something for it. Whatever fails here is tried again at
     /// its next contact; the report that brought it here is stored.
-    async fn end_hold(&self, sender: &Sender, now: Timestamp) -> Option<Delivery> {
+    async fn hold_on(&self, sender: &Sender, now: Timestamp) -> Option<Delivery> {
         let next = async {
-            if !self.holds.consider(&sender.id, now).await? {
+            if !self.holds.attend(&sender.id, now).await? {
                 return Ok(None);
             }
             Ok::<_, Error>(self.store.next_command(&sender.id, true, now).await?)
         };
         next.await.unwrap_or_else(|error| {
-            tracing::error!(enrollment = %sender.id, "a held device could not be released: {error}");
+            tracing::error!(enrollment = %sender.id, "a held device can't go on: {error}");
             None
         })
     }
@@ -226,15 +239,26 @@ impl Commands {
     async fn answer(
         &self,
         sender: &Sender,
-        report: Report,
+        mut report: Report,
         device: &EnrollmentRecord,
     ) -> Result<Option<Delivery>> {
-        let releases = report.status == ReportStatus::Acknowledged
-            && self.releases(sender, device, &report.uuid).await?;
+        let held = self.is_held(sender, device).await?;
+        let releases = held
+            && report.status == ReportStatus::Acknowledged
+            && self.releases(sender, &report.uuid).await?;
+        let at = report.at;
+        let hold = held.then(|| {
+            self.holds
+                .answer(&report.uuid, report.status, &report.payload, at)
+        });
+        report.hold = hold.as_ref().map(|hold| hold.rule.clone());
         let (event, uuid, status) = (report.event.clone(), report.uuid.clone(), report.status);
         let report_at = report.at;
         let (recorded, next) = self.store.report_and_next(report).await?;
         self.events.stored(event.as_ref());
+        if let Some(hold) = &hold {
+            self.holds.answered(hold, &sender.id, at);
+        }
         if recorded == Recorded::Stored {
             let command = self.store.command(&uuid).await?;
             count(
@@ -278,23 +302,15 @@ impl Commands {
         Ok(())
     }
 
-    /// Whether the command ends the sender's hold in Setup Assistant: `DeviceConfigured` a device's,
-    /// `UserConfigured` that of a Shared iPad's user.
-    async fn releases(&self, sender: &Sender, device: &EnrollmentRecord, uuid: &CommandUuid) -> Result<bool> {
-        // Only who is held can be released, so that nobody else pays for the look-up of the command.
-        let (held, request_type) = if sender.id.is_user_channel() {
-            let user = self.store.enrollment(&sender.id).await?;
-            let held = user.is_some_and(|user| user.record.awaiting_configuration);
-            (held, "UserConfigured")
-        } else {
-            (device.awaiting_configuration, DEVICE_CONFIGURED)
+    /// Whether the command ends the hold of a sender who is held: `DeviceConfigured` a device's, `UserConfigured` that of
+    /// a Shared iPad's user.
+    async fn releases(&self, sender: &Sender, uuid: &CommandUuid) -> Result<bool> {
+        let request_type = match sender.id.is_user_channel() {
+            true => USER_CONFIGURED,
+            false => DEVICE_CONFIGURED,
         };
-        Ok(held
-            && self
-                .store
-                .command(uuid)
-                .await?
-                .is_some_and(|command| command.request_type == request_type))
+        let command = self.store.command(uuid).await?;
+        Ok(command.is_some_and(|command| command.request_type == request_type))
     }
 
     /// Queues one command for many enrollments, on an operator's behalf.

@@ -14,6 +14,8 @@ mod attempts;
 mod audit;
 mod batches;
 mod events;
+mod hold_profiles;
+mod holds;
 mod idempotency;
 mod jobs;
 mod pushes;
@@ -34,6 +36,8 @@ pub use attempts::*;
 pub use audit::*;
 pub use batches::*;
 pub use events::*;
+pub use hold_profiles::*;
+pub use holds::*;
 pub use idempotency::*;
 pub use jobs::*;
 pub use pushes::*;
@@ -323,6 +327,8 @@ pub struct Report {
     pub at: Timestamp,
     /// The event that tells of it, if anyone wants to know.
     pub event: Option<Arc<NewEvent>>,
+    /// What it means to the hold of who answers, if that is held.
+    pub hold: Option<HoldRule>,
 }
 
 /// What became of a [`Report`].
@@ -382,7 +388,8 @@ pub trait CommandStore: Send + Sync {
 
     /// Stores a device's answer and finds the next command, in one step. `NotNow` marks the command (a stored
     /// result is never overwritten by it) and the next one is then looked for among the unmarked only. Its event is
-    /// stored in the same step, but for [`Recorded::AlreadyFinished`]: that has been told.
+    /// stored in the same step, but for [`Recorded::AlreadyFinished`]: that has been told. If it is
+    /// [`Recorded::Stored`], its hold's rule is carried out before the next command is looked for.
     async fn report_and_next(&self, report: Report) -> StoreResult<(Recorded, Option<Delivery>)>;
 
     /// The unfinished commands of one enrollment, in the order in which they will be offered.
@@ -587,6 +594,8 @@ pub struct StoreFigures {
     pub queued_commands: u64,
     /// When the oldest of them was enqueued.
     pub oldest_queued_at: Option<Timestamp>,
+    /// Who is held in Setup Assistant.
+    pub held: u64,
     /// Bytes on disk.
     pub bytes: u64,
 }
@@ -608,6 +617,7 @@ pub trait Storage:
     + JobStore
     + SecretStore
     + SearchStore
+    + HoldStore
     + fmt::Debug
 {
     /// Succeeds when the store can be read and written.

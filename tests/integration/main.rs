@@ -18,6 +18,7 @@ mod commands;
 mod enroll;
 mod enroll_links;
 mod events;
+mod holds;
 mod hostile;
 mod identity;
 mod kill;

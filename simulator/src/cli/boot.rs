@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::Failure;
 use super::args::{Interrupt, Server, State, seconds};
 use super::devices::Tally;
+use super::habits::Habits;
 use super::output::Output;
 use super::store::Store;
 
@@ -48,6 +49,8 @@ pub(crate) struct Boot {
     /// How MachineInfo is signed; by RSA and SHA-1 unless given
     #[arg(long, value_parser = style, value_name = "sha1|sha256|ecdsa")]
     pub(crate) signature: Option<Style>,
+    #[command(flatten)]
+    pub(crate) habits: Habits,
 }
 
 #[derive(Debug, Args)]
@@ -102,7 +105,11 @@ impl Factory {
         let records = records.as_array().cloned().unwrap_or_default();
         records
             .iter()
-            .map(|record| Ok(Device::with_hardware(hardware(record)?, client.fresh())))
+            .map(|record| {
+                let mut device = Device::with_hardware(hardware(record)?, client.fresh());
+                device.behaviour = self.boot.habits.behaviour();
+                Ok(device)
+            })
             .collect()
     }
 

@@ -6,6 +6,7 @@ mod apns;
 mod args;
 mod boot;
 mod devices;
+mod habits;
 mod idp;
 mod output;
 mod run;

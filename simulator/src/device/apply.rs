@@ -86,6 +86,12 @@ impl Device {
         request_type: &str,
         command: &Dictionary,
     ) -> Result<Answer, Problem> {
+        if matches!(
+            request_type,
+            "InstalledApplicationList" | "ManagedApplicationList"
+        ) {
+            self.go_on_with_apps();
+        }
         if let Some(answer) = self.inform(channel, request_type, command)? {
             return Ok(answer);
         }
@@ -120,9 +126,11 @@ impl Device {
             }
             "EraseDevice" => return self.erase(command),
             "InstallApplication" => return self.install_application(command),
+            "InstallEnterpriseApplication" => return self.install_enterprise_application(command),
             "RemoveApplication" => {
                 let identifier = command.required_string("Identifier")?;
-                if !self.state.managed_apps.remove(&identifier) {
+                let is_coming = self.state.installing_apps.remove(&identifier).is_some();
+                if !self.state.managed_apps.remove(&identifier) && !is_coming {
                     return Ok(Answer::refused(
                         MCMDM_ERROR_DOMAIN,
                         12023,
@@ -148,6 +156,12 @@ impl Device {
             "RestartDevice" => return Ok(Answer::then(After::Restart)),
             "ShutDownDevice" => return Ok(Answer::then(After::ShutDown)),
             "Settings" => return self.change_settings(command),
+            "UserConfigured" => {
+                let users = self.state.users.iter_mut();
+                for user in users.filter(|user| Channel::User(user.short_name.clone()) == *channel) {
+                    user.awaiting_configuration = false;
+                }
+            }
             _ => {}
         }
         Ok(Answer::acknowledged())
@@ -284,33 +298,6 @@ impl Device {
             ));
         }
         Ok(Answer::acknowledged())
-    }
-
-    fn install_application(&mut self, command: &Dictionary) -> Result<Answer, Problem> {
-        let store_id = command
-            .integer("iTunesStoreID")?
-            .map(|id| format!("com.example.app{id}"));
-        let manifest = command
-            .string("ManifestURL")?
-            .map(|_| "com.example.enterprise".to_string());
-        let given: Vec<_> = [store_id, command.string("Identifier")?, manifest]
-            .into_iter()
-            .flatten()
-            .collect();
-        let [identifier] = given.as_slice() else {
-            return Err(Problem::protocol(
-                "exactly one of iTunesStoreID, Identifier, ManifestURL must be given",
-            ));
-        };
-        self.state.managed_apps.insert(identifier.clone());
-        let keys = dictionary([
-            ("Identifier", identifier.as_str().into()),
-            ("State", "Installing".into()),
-        ]);
-        Ok(Answer {
-            keys,
-            ..Answer::acknowledged()
-        })
     }
 
     /// `Settings`: one result for each item; the command as a whole is acknowledged.

@@ -45,6 +45,13 @@ impl Device {
                 message.insert("AwaitingConfiguration".into(), true.into());
             }
         }
+        if let Channel::User(short_name) = channel
+            && self
+                .user_mut(short_name, Step::TokenUpdate)?
+                .awaiting_configuration
+        {
+            message.insert("AwaitingConfiguration".into(), true.into());
+        }
         if is_mac {
             message.insert("NotOnConsole".into(), false.into());
         }

@@ -41,7 +41,7 @@ impl Device {
             "AvailableOSUpdates" => Answer::with(request_type, self.updates()),
             "CertificateList" => Answer::with(request_type, self.certificates()?),
             "InstalledApplicationList" => Answer::with(request_type, self.applications(command)?),
-            "ManagedApplicationList" => Answer::with(request_type, self.managed_applications()),
+            "ManagedApplicationList" => Answer::with(request_type, self.managed_applications(command)?),
             "ManagedMediaList" => Answer::with("Books", empty()),
             "OSUpdateStatus" => Answer::with(request_type, empty()),
             "ProfileList" => Answer::with(request_type, self.profiles(channel)?),
@@ -146,19 +146,18 @@ impl Device {
             ("com.apple.mobilenotes", "Notes"),
         ];
         let own = own.into_iter().filter(|_| !managed_only);
-        let managed = self
-            .state
-            .managed_apps
-            .iter()
-            .map(|id| (id.as_str(), id.as_str()));
+        let own = own.map(|(id, name)| (id.to_string(), name.to_string(), String::new()));
+        let managed = self.app_states().into_iter();
+        let managed = managed.map(|(id, state)| (id.clone(), id, state));
         let applications = own
             .chain(managed)
-            .filter(|(id, _)| wanted.is_empty() || wanted.iter().any(|w| w == id));
-        let entries = applications.map(|(identifier, name)| {
+            .filter(|(id, ..)| wanted.is_empty() || wanted.iter().any(|w| w == id));
+        let entries = applications.map(|(identifier, name, state)| {
             let entry = [
                 ("BundleSize", 25_214_976.into()),
+                ("DownloadFailed", (state == "Failed").into()),
                 ("Identifier", identifier.into()),
-                ("Installing", false.into()),
+                ("Installing", (state == "Installing").into()),
                 ("Name", name.into()),
                 ("ShortVersion", "18.1".into()),
                 ("Version", "619.2".into()),
@@ -166,24 +165,6 @@ impl Device {
             dictionary(entry).into()
         });
         Ok(Value::Array(entries.collect()))
-    }
-
-    fn managed_applications(&self) -> Dictionary {
-        let entry = || {
-            dictionary([
-                ("ExternalVersionIdentifier", 0.into()),
-                ("HasConfiguration", false.into()),
-                ("HasFeedback", false.into()),
-                ("IsValidated", true.into()),
-                ("ManagementFlags", 1.into()),
-                ("Status", "Managed".into()),
-            ])
-        };
-        self.state
-            .managed_apps
-            .iter()
-            .map(|id| (id.clone(), Value::from(entry())))
-            .collect()
     }
 
     fn users(&self) -> Value {

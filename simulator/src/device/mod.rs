@@ -2,6 +2,7 @@
 
 mod ade;
 mod apply;
+mod apps;
 mod checkin;
 mod commands;
 mod connect;
@@ -30,7 +31,8 @@ pub use enroll::{Enrolled, StepReport};
 pub use interrupt::{Interruption, Stage, Then};
 pub use options::{Behaviour, Credentials, Options, Present};
 pub use state::{
-    Channel, ChannelState, Declaration, Erasure, InstalledProfile, Lock, LostMode, Push, Saved, State, User,
+    Channel, ChannelState, Declaration, Erasure, InstalledProfile, Installing, Lock, LostMode, Push, Saved,
+    State, User,
 };
 pub use transport::Endpoint;
 
@@ -112,6 +114,7 @@ impl Device {
             push: None,
             declined: false,
             auth_token: None,
+            awaiting_configuration: shared && self.options.await_user_configuration,
         });
         Channel::User(short_name.into())
     }
@@ -271,6 +274,8 @@ impl Device {
         self.state.awaiting_configuration = false;
         self.state.profiles.clear();
         self.state.managed_apps.clear();
+        self.state.installing_apps.clear();
+        self.state.failed_apps.clear();
         self.state.channels.clear();
         for user in &mut self.state.users {
             user.push = None;

@@ -52,6 +52,8 @@ pub struct Options {
     pub interruption: Option<Interruption>,
     /// Whether an iPad is a Shared iPad, whose users come with [`crate::Device::add_user`].
     pub shared_ipad: bool,
+    /// Whether those users wait for `UserConfigured` (`AwaitUserConfiguration` of `SharedDeviceConfiguration`).
+    pub await_user_configuration: bool,
 }
 
 /// What a device does instead of answering properly. The request type `*` stands for every command.
@@ -69,6 +71,14 @@ pub struct Behaviour {
     pub hang_up: u32,
     /// Waits so long before each result.
     pub delay: Option<Duration>,
+    /// In how many lists of apps a new one still shows as `Installing`.
+    pub app_lists: u32,
+    /// How long a new app takes at least.
+    pub app_delay: Option<Duration>,
+    /// Apps that come to nothing, by bundle identifier, and Apple's word for it, such as `Failed`.
+    pub app_failures: BTreeMap<String, String>,
+    /// The bundle identifiers of the apps behind manifests, by address.
+    pub manifests: BTreeMap<String, String>,
     /// Keys added to the result for this request type, replacing those of the same name.
     pub results: BTreeMap<String, Dictionary>,
 }

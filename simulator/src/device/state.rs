@@ -33,6 +33,9 @@ pub struct User {
     pub declined: bool,
     /// AuthToken from `UserAuthenticate`.
     pub auth_token: Option<String>,
+    /// Whether the user of a Shared iPad waits for `UserConfigured`.
+    #[serde(default)]
+    pub awaiting_configuration: bool,
 }
 
 /// How a channel is reached by push.
@@ -55,6 +58,15 @@ pub struct InstalledProfile {
     /// The profile as it came.
     #[serde(with = "as_base64")]
     pub raw: Vec<u8>,
+}
+
+/// A managed app that is on its way.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Installing {
+    /// In how many lists it is still to show as `Installing`.
+    pub lists: u32,
+    /// Until when it takes at least, in milliseconds since 1970.
+    pub until: i64,
 }
 
 /// A declaration as it was downloaded.
@@ -175,8 +187,14 @@ pub struct State {
     pub unenrolled: Option<String>,
     /// Installed profiles, without the enrollment profile.
     pub profiles: Vec<InstalledProfile>,
-    /// Bundle identifiers of managed apps.
+    /// Bundle identifiers of managed apps that are there.
     pub managed_apps: BTreeSet<String>,
+    /// Managed apps that are on their way, by bundle identifier.
+    #[serde(default)]
+    pub installing_apps: BTreeMap<String, Installing>,
+    /// Managed apps that came to nothing, with Apple's word for it; each is told of once.
+    #[serde(default)]
+    pub failed_apps: BTreeMap<String, String>,
     /// Values set by `Settings`, by item.
     pub settings: BTreeMap<String, serde_json::Value>,
     /// Users of the device.

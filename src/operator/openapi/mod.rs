@@ -82,6 +82,7 @@ pub(super) struct NanoProblem {
         (name = "audit", description = "Who did what to which device."),
         (name = "commands", description = "Commands, their queues and results."),
         (name = "enrollments", description = "Devices and users that are enrolled."),
+        (name = "holds", description = "Devices that are held in Setup Assistant, and what for."),
         (name = "hooks", description = "Where events are told."),
         (name = "nanodep", description = "NanoDEP's API, as its tools know it."),
         (name = "nanomdm", description = "NanoMDM's API, as its tools know it."),

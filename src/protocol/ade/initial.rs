@@ -25,6 +25,11 @@ impl InitialCommand {
         to_xml(&whole).ok()
     }
 
+    /// One of its keys.
+    pub fn key(&self, key: &str) -> Option<&Value> {
+        self.command.get(key)
+    }
+
     /// Whether it installs a profile with a passcode policy. A signed profile holds its text as it is, too.
     pub(super) fn sets_passcode_policy(&self) -> bool {
         let payload = self

@@ -68,6 +68,11 @@ impl AdePlatform {
         }
     }
 
+    /// The platform of an operating system of the catalogue; a watch has none.
+    pub fn of(system: Platform) -> Option<Self> {
+        Self::ALL.into_iter().find(|platform| platform.system() == system)
+    }
+
     /// The operating system that the catalogue knows it by.
     pub fn system(self) -> Platform {
         match self {

@@ -18,7 +18,7 @@ pub use service::EnrollmentSettings;
 use self::build::{cellular_plan, device_name, lock_grace, shared_device};
 use crate::{
     protocol::{
-        ade::{self, AdePlatform, DeviceName, Settings},
+        ade::{self, AdePlatform, DeviceName, InitialCommand, Settings},
         catalogue::OsVersion,
         ids::CommandUuid,
     },
@@ -93,19 +93,30 @@ pub fn due(
                 .and_then(|shared| lock_grace(shared, os(enrollment))),
         );
         add("plan", cellular(enrollment, device, settings).map(cellular_plan));
-        for (index, text) in settings.initial_commands.iter().enumerate() {
-            if let Ok(command) = ade::initial_command(text) {
-                add(
-                    &format!("initial.{index}"),
-                    Some(build::Built::Operators(command)),
-                );
-            }
+        for (purpose, command) in initial(settings) {
+            add(&purpose, Some(build::Built::Operators(command)));
         }
     }
     Due {
         commands,
         name: name.or_else(|| former.map(str::to_owned)),
     }
+}
+
+/// The first commands of a profile, under the UUIDs with which they are queued for a device that enrolls.
+pub fn initial_commands(
+    enrollment: &EnrollmentRecord,
+    settings: &Settings,
+) -> impl Iterator<Item = (CommandUuid, InitialCommand)> {
+    initial(settings).map(|(purpose, command)| (CommandUuid::new(build::uuid(enrollment, &purpose)), command))
+}
+
+fn initial(settings: &Settings) -> impl Iterator<Item = (String, InitialCommand)> {
+    let commands = settings.initial_commands.iter().enumerate();
+    commands.filter_map(|(index, text)| {
+        let command = ade::initial_command(text).ok()?;
+        Some((format!("initial.{index}"), command))
+    })
 }
 
 fn os(enrollment: &EnrollmentRecord) -> Option<OsVersion> {

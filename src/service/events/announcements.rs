@@ -11,6 +11,7 @@ use crate::{
         push::PushNews,
         push_certificates::standing::{ExpiryNotice, Level},
     },
+    storage::{HeldState, HoldRecord, HoldStage},
 };
 
 impl Events {
@@ -93,6 +94,23 @@ impl Events {
             });
             self.say("russet.ade_refused", &body, now).await;
         }
+    }
+
+    /// Announces that a device was held in Setup Assistant for too long: `russet.hold_timeout`.
+    pub async fn hold_timed_out(&self, hold: &HoldRecord, now: Timestamp) {
+        let missing = hold
+            .items
+            .iter()
+            .filter(|item| item.tracked && item.state != HeldState::Installed);
+        let body = json!({
+            "enrollment_id": hold.enrollment,
+            "hold_profile": hold.profile,
+            "begun_at": hold.begun_at.to_rfc3339(),
+            "timed_out_at": hold.timed_out_at.map(Timestamp::to_rfc3339),
+            "released": hold.stage != HoldStage::Holding,
+            "missing": missing.map(|item| &item.name).collect::<Vec<_>>(),
+        });
+        self.say("russet.hold_timeout", &body, now).await;
     }
 
     async fn say(&self, topic: &str, body: &Value, now: Timestamp) {

@@ -6,7 +6,6 @@
 use std::cmp::Reverse;
 
 use async_trait::async_trait;
-use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     SledStorage, ade_devices, ade_lists, chunks, fault,
@@ -170,7 +169,7 @@ impl AdeStore for SledStorage {
                 }
                 RowRuling::Put(mut changed) => {
                     (changed.token, changed.name) = (token, name.clone());
-                    put_chunks(transaction, key, &changed)?;
+                    chunks::put_record(transaction, key, &changed)?;
                     Ok(Some(Some(changed)))
                 }
             }
@@ -198,7 +197,7 @@ pub(super) fn is_there(view: &View<'_>, token: u64) -> StoreResult<bool> {
 
 /// The token of a name.
 pub(super) fn token(view: &View<'_>, name: &str) -> StoreResult<Option<AdeTokenRecord>> {
-    record(view, |piece| Key::AdeToken(name.to_owned(), piece))
+    chunks::record(view, |piece| Key::AdeToken(name.to_owned(), piece))
 }
 
 fn token_by_number(view: &View<'_>, number: u64) -> StoreResult<Option<AdeTokenRecord>> {
@@ -211,7 +210,7 @@ fn token_by_number(view: &View<'_>, number: u64) -> StoreResult<Option<AdeTokenR
 
 /// A profile, whether or not its token is there.
 pub(super) fn profile(view: &View<'_>, token: u64, name: &str) -> StoreResult<Option<AdeProfileRecord>> {
-    record(view, |piece| Key::AdeProfile(token, name.to_owned(), piece))
+    chunks::record(view, |piece| Key::AdeProfile(token, name.to_owned(), piece))
 }
 
 /// The names of a token's profiles, at most `limit`.
@@ -243,11 +242,11 @@ fn put_token(transaction: &mut Transaction<'_>, token: &AdeTokenRecord) -> Store
                 && other.is_default
             {
                 other.is_default = false;
-                put_chunks(transaction, |piece| Key::AdeToken(name.clone(), piece), &other)?;
+                chunks::put_record(transaction, |piece| Key::AdeToken(name.clone(), piece), &other)?;
             }
         }
     }
-    put_chunks(
+    chunks::put_record(
         transaction,
         |piece| Key::AdeToken(token.name.clone(), piece),
         token,
@@ -276,17 +275,4 @@ fn purge_removed(transaction: &mut Transaction<'_>, limit: usize) -> StoreResult
         transaction.remove(&Key::AdeGone(token));
     }
     Ok(purged)
-}
-
-fn record<T: DeserializeOwned>(view: &View<'_>, key: impl Fn(u32) -> Key) -> StoreResult<Option<T>> {
-    chunks::get(view, key)?.map(|bytes| decode(&bytes)).transpose()
-}
-
-fn put_chunks<T: Serialize>(
-    transaction: &mut Transaction<'_>,
-    key: impl Fn(u32) -> Key,
-    record: &T,
-) -> StoreResult<()> {
-    let bytes = serde_json::to_vec(record).map_err(|_| fault::unavailable("a record can't be encoded"))?;
-    chunks::put(transaction, key, &bytes)
 }

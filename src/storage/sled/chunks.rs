@@ -6,7 +6,14 @@
 //!
 //! The first piece begins with the whole length (4 bytes, little-endian), so that a short value is one read.
 
-use super::{fault, keys::Key, transaction::Transaction, view::View};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    fault,
+    keys::Key,
+    transaction::Transaction,
+    view::{View, decode},
+};
 use crate::storage::StoreResult;
 
 const PIECE: usize = 6 * 1024;
@@ -48,6 +55,24 @@ pub(super) fn get(view: &View<'_>, key: impl Fn(u32) -> Key) -> StoreResult<Opti
         return Err(fault::damaged("a value has not its length"));
     }
     Ok(Some(bytes))
+}
+
+/// Stores a record in pieces.
+pub(super) fn put_record<T: Serialize>(
+    transaction: &mut Transaction<'_>,
+    key: impl Fn(u32) -> Key,
+    record: &T,
+) -> StoreResult<()> {
+    let bytes = serde_json::to_vec(record).map_err(|_| fault::unavailable("a record can't be encoded"))?;
+    put(transaction, key, &bytes)
+}
+
+/// A record in pieces.
+pub(super) fn record<T: DeserializeOwned>(
+    view: &View<'_>,
+    key: impl Fn(u32) -> Key,
+) -> StoreResult<Option<T>> {
+    get(view, key)?.map(|bytes| decode(&bytes)).transpose()
 }
 
 /// Removes the bytes under `key`, which need not exist.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{SledStorage, chunks, event_queue, keys::Key, listing, queue, retention, tallies};
+use super::{SledStorage, chunks, event_queue, holds, keys::Key, listing, queue, retention, tallies};
 use crate::{
     protocol::{
         ids::{CommandUuid, EnrollmentId},
@@ -51,6 +51,11 @@ impl CommandStore for SledStorage {
                 && recorded != Recorded::AlreadyFinished
             {
                 event_queue::append(transaction, event)?;
+            }
+            if let Some(rule) = &report.hold
+                && recorded == Recorded::Stored
+            {
+                holds::carry_out(transaction, &report.enrollment, Vec::new(), rule)?;
             }
             let skip_not_now = report.status == ReportStatus::NotNow;
             let next = queue::next(&transaction.view(), &report.enrollment, skip_not_now, report.at)?;

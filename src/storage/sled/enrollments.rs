@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::{
-    SledStorage, event_queue, identity_days,
+    SledStorage, event_queue, holds, identity_days,
     keys::{Key, Prefix},
     listing, queue, reports, search,
     transaction::Transaction,
@@ -197,6 +197,7 @@ fn put(transaction: &mut Transaction<'_>, record: &EnrollmentRecord) -> StoreRes
     }
     identity_days::moved(transaction, before.as_ref(), Some(record))?;
     search::reindex(transaction, before.as_ref(), Some(record));
+    holds::enrollment_changed(transaction, before.as_ref(), record)?;
     transaction.meta.enrollments += 1;
     transaction.meta.enrolled += u64::from(record.state == EnrollmentState::Enrolled);
     if let Some(index) = serial_key(record) {
@@ -220,7 +221,7 @@ pub(super) fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecor
     transaction.remove(&Key::LastSeen(record.id.clone()));
     transaction.remove(&Key::Wake(record.id.clone()));
     transaction.remove(&Key::Enrollment(record.id.clone()));
-    Ok(())
+    holds::enrollment_removed(transaction, &record.id)
 }
 
 /// Takes a record that is about to go out of the counters and the index of serial numbers.

@@ -7,11 +7,13 @@
 //! What belongs to a command goes by its sequence number, not by its UUID: what is young, and therefore in use, then
 //! lies together in a few pages, instead of one in each page that the store has.
 
+mod holds;
 mod parts;
 mod reports;
 #[cfg(test)]
 mod tests;
 
+pub(super) use holds::HoldKey;
 use parts::{Reader, Writer};
 use sled::IVec;
 
@@ -154,6 +156,8 @@ pub(super) enum Key {
     Keyed(SecretHash, u32),
     /// Index: idempotency keys by the time at which they came.
     KeyedAge(Timestamp, SecretHash),
+    /// Of holds in Setup Assistant.
+    Hold(HoldKey),
 }
 
 /// What kind of authority a certificate was granted on.
@@ -353,6 +357,7 @@ impl Key {
                 .bytes(key.0.as_bytes())
                 .bytes(&chunk.to_be_bytes()),
             Self::KeyedAge(at, key) => Writer::new(kind::KEYED_AGE).time(*at).bytes(key.0.as_bytes()),
+            Self::Hold(key) => key.write(),
         };
         IVec::from(bytes.0)
     }
@@ -444,6 +449,7 @@ impl Key {
             kind::SESSION => Self::Session(SecretHash(parts.digest()?)),
             kind::SESSION_OF => Self::SessionOf(parts.text()?, SecretHash(parts.digest()?)),
             kind::SETUP_LINK => Self::SetupLink(SecretHash(parts.digest()?)),
+            kind @ holds::kind::HOLD..=holds::kind::CONTENT => Self::Hold(HoldKey::read(kind, &mut parts)?),
             kind => Self::Report(ReportKey::read(kind, &mut parts)?),
         };
         parts.0.is_empty().then_some(key)

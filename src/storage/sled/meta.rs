@@ -60,6 +60,9 @@ pub(super) struct Meta {
     /// Whether the index of words holds every enrollment; a store that is older than the index has to make it first.
     #[serde(default)]
     pub(super) words: bool,
+    /// How many holds are open.
+    #[serde(default)]
+    pub(super) holds: u64,
 }
 
 /// A sum over a set of records that a commit can keep up with, and that differs when one record is missing, stale or

@@ -32,6 +32,7 @@ mod enrollments;
 mod event_queue;
 mod events;
 mod fault;
+mod holds;
 mod idempotency;
 mod identity_days;
 mod jobs;
@@ -194,6 +195,7 @@ impl Storage for SledStorage {
                 enrolled: meta.enrolled,
                 queued_commands: meta.queued_commands,
                 oldest_queued_at: queue::oldest(&view)?,
+                held: meta.holds,
                 bytes,
             })
         })

@@ -245,6 +245,21 @@ pub(super) fn next(
     Ok(None)
 }
 
+/// Whether an enrollment's queue holds a command that `counts` and that it has not answered at all.
+pub(super) fn has_unanswered(
+    view: &View<'_>,
+    id: &EnrollmentId,
+    counts: impl Fn(&CommandUuid) -> bool,
+) -> StoreResult<bool> {
+    for pair in view.scan(&Prefix::queue(id)) {
+        let entry: Entry = decode(&pair?.1)?;
+        if !entry.not_now && entry.not_before.is_none() && counts(&entry.uuid) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// What an enrollment's queue holds for it. Commands that have expired, and are yet to be closed, don't count.
 pub(super) fn work(view: &View<'_>, id: &EnrollmentId, now: Timestamp) -> StoreResult<Work> {
     for pair in view.scan(&Prefix::queue(id)) {

@@ -285,3 +285,22 @@ async fn accounts_are_listed_without_their_passwords_and_can_be_removed() {
         .await;
     assert_eq!(again, 404);
 }
+
+/// The one place where a user who waits can be told something.
+#[tokio::test]
+async fn x4_the_login_page_shows_what_the_hold_profile_has_to_say() {
+    let estate = estate().await;
+    let boxed = estate.device(Kind::IPhone, settings("modern")).await;
+    let text = |page: &Response| String::from_utf8_lossy(&page.body).into_owned();
+    assert!(!text(&open(&estate, &boxed).await).contains("class=\"message\""));
+    let profile = json!({ "name": "all", "message": "Apps <b>come</b> first.\nAsk 4711." });
+    estate
+        .server
+        .ask(Method::POST, "/v1/hold-profiles", profile.to_string())
+        .await;
+    let page = text(&open(&estate, &boxed).await);
+    assert!(
+        page.contains("<p class=\"message\">Apps &lt;b&gt;come&lt;/b&gt; first.<br>Ask 4711.</p>"),
+        "{page}"
+    );
+}

@@ -46,7 +46,7 @@ async fn request(
     key: Option<&str>,
     method: Method,
     path: &str,
-    headers: &[(&str, &str)],
+    headers: &[(&'static str, &str)],
     form: &str,
 ) -> Visit {
     let url = format!("http://{}{path}", server.operator_authority);
@@ -204,6 +204,7 @@ async fn furnish(server: &TestServer) {
         expires_at: None,
         wake: false,
         at: now,
+        audit: None,
     };
     for uuid in ["failed", "waiting"] {
         server.store.enqueue(command(uuid)).await.unwrap();
@@ -216,6 +217,7 @@ async fn furnish(server: &TestServer) {
             .into_bytes(),
         at: now,
         event: None,
+        hold: None,
     };
     server.store.report_and_next(report).await.unwrap();
     server
@@ -252,6 +254,7 @@ fn enrollment(id: &EnrollmentId, now: russet::protocol::time::Timestamp) -> Enro
         ade_settings: None,
         ade: None,
         release: None,
+        user_approved: None,
         enrolled_at: Some(now),
         updated_at: now,
     }

@@ -14,6 +14,7 @@ mod commands;
 mod damage;
 mod enrollments;
 mod events;
+mod holds;
 mod jobs;
 mod lists;
 mod model;
@@ -91,6 +92,18 @@ macro_rules! battery {
                     contacts_only_move_forward_and_only_for_known_enrollments,
                     secrets_come_back_as_they_were_and_stay_out_of_debug,
                     devices_are_counted_by_the_topic_they_are_enrolled_with,
+                ;
+                holds:
+                    a_hold_begins_with_an_enrollment_that_waits,
+                    a_hold_goes_on_with_a_repeated_token_update_and_begins_anew_with_an_enrollment,
+                    a_hold_ends_when_the_enrollment_waits_no_more,
+                    a_hold_goes_with_its_enrollment,
+                    what_a_hold_queues_is_stored_with_it,
+                    what_follows_from_an_answer_is_offered_next,
+                    a_hold_learns_what_is_unanswered_and_what_is_lost,
+                    the_release_of_a_hold_shows_in_its_enrollment,
+                    hold_profiles_are_in_the_order_that_they_were_given,
+                    contents_stay_as_long_as_a_hold_profile_refers_to_them,
                 ;
                 pushes:
                     enqueueing_puts_each_target_into_the_outbox,

@@ -165,6 +165,7 @@ pub(super) fn report(target: &str, name: &str, status: ReportStatus) -> Report {
         payload: format!("{status:?} to {name} by {target}").into_bytes(),
         at: at(10),
         event: None,
+        hold: None,
     }
 }
 

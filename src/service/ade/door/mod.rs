@@ -222,6 +222,13 @@ impl Door {
         found.map(drop).ok_or_else(session_over)
     }
 
+    /// What the user of a session is told beside the form.
+    pub fn message(&self, session: &str, now: Timestamp) -> Option<String> {
+        let sessions = lock(&self.sessions);
+        let of = |purpose| sessions.visitor(session, purpose, now);
+        of(Purpose::Profile).or_else(|| of(Purpose::Token))?.message
+    }
+
     /// Somebody has typed a name and a password on the page of a session.
     pub async fn log_in(
         &self,

@@ -11,7 +11,10 @@ use crate::{
         machine_info::MachineInfo,
         time::Timestamp,
     },
-    service::reports::AtTheDoor,
+    service::{
+        holds::choice::{self, HoldFacts},
+        reports::AtTheDoor,
+    },
     storage::{
         AdeDeviceRecord, AdeEnrollment, AdeProfileRecord, AdeTokenRecord, AttemptFacts, AttemptSubject,
         EnrollmentFilter, EnrollmentMethod, EnrollmentState, MadeFor, Page, StoreResult,
@@ -31,6 +34,8 @@ pub struct Visitor {
     pub product: String,
     /// How its user says who they are.
     pub authentication: Authentication,
+    /// What the hold profile that will be the device's has its user be told.
+    pub message: Option<String>,
     pub(super) profile_uuid: Option<String>,
     pub(super) supervised: bool,
     pub(super) digest: Fingerprint,
@@ -154,8 +159,10 @@ impl Door {
         if self.is_replay(&serial, &signed.digest, &info, now).await? {
             return Err(turned(Error::new(Code::MachineInfoReplayed)));
         }
+        let message = self.words_for(&token, profile.as_ref(), &info).await?;
         let visitor = Visitor {
             token: token.number,
+            message,
             udid,
             product: info.product.clone(),
             authentication: authentication(&settings, os),
@@ -166,6 +173,24 @@ impl Door {
             seen,
         };
         Ok((visitor, info))
+    }
+
+    /// What the user is told who waits for the device. Who it is, is not known yet.
+    async fn words_for(
+        &self,
+        token: &AdeTokenRecord,
+        profile: Option<&AdeProfileRecord>,
+        info: &MachineInfo,
+    ) -> StoreResult<Option<String>> {
+        let profiles = self.store.hold_profiles().await?;
+        let facts = HoldFacts {
+            token: Some(token.name.clone()),
+            ade_profile: profile.map(|profile| profile.name.clone()),
+            platform: info.platform().and_then(AdePlatform::of),
+            serial: info.serial.clone(),
+            user: None,
+        };
+        Ok(choice::applicable(&profiles, &facts).and_then(|profile| profile.terms.message.clone()))
     }
 
     /// The profile that Apple has for the device; or else the one that it was to get, for whoever knocks without has
@@ -185,7 +210,7 @@ impl Door {
                 return Ok(found);
             }
         }
-        let platform = info.platform().and_then(ade_platform);
+        let platform = info.platform().and_then(AdePlatform::of);
         let default = platform.and_then(|platform| token.defaults.get(&platform));
         match device.chosen_profile.as_ref().or(default) {
             Some(name) => self.store.ade_profile(token.number, name).await,
@@ -232,14 +257,4 @@ fn settings(profile: &AdeProfileRecord) -> Settings {
         settings.auth.method = Some(crate::protocol::ade::AuthMethod::Modern);
         settings
     })
-}
-
-fn ade_platform(platform: Platform) -> Option<AdePlatform> {
-    match platform {
-        Platform::Ios => Some(AdePlatform::Ios),
-        Platform::Macos => Some(AdePlatform::Macos),
-        Platform::Tvos => Some(AdePlatform::Tvos),
-        Platform::Visionos => Some(AdePlatform::Visionos),
-        Platform::Watchos => None,
-    }
 }

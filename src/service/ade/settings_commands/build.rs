@@ -27,10 +27,7 @@ pub(super) enum Built {
 impl Built {
     /// The command for one enrollment. `purpose` tells it from the others of the same enrollment.
     pub(super) fn finish(self, enrollment: &EnrollmentRecord, purpose: &str) -> Option<DueCommand> {
-        let since = enrollment.enrolled_at.map_or(0, |at| at.millis());
-        let words = format!("russet.ade/{}/{since}/{purpose}", enrollment.id);
-        let uuid = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, words.as_bytes());
-        let uuid = uuid.to_string().to_uppercase();
+        let uuid = uuid(enrollment, purpose);
         let (request_type, payload) = match self {
             Self::Own(request_type, mut command) => {
                 command.insert("RequestType".into(), request_type.into());
@@ -48,6 +45,14 @@ impl Built {
             payload,
         })
     }
+}
+
+/// Always the same for the same enrollment and purpose.
+pub(super) fn uuid(enrollment: &EnrollmentRecord, purpose: &str) -> String {
+    let since = enrollment.enrolled_at.map_or(0, |at| at.millis());
+    let words = format!("russet.ade/{}/{since}/{purpose}", enrollment.id);
+    let uuid = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, words.as_bytes());
+    uuid.to_string().to_uppercase()
 }
 
 /// `Settings` with one item.

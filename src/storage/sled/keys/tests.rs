@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..(62 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
+    (0..(67 + reports::tests::KINDS), parts).prop_map(|(kind, (a, b, number, x, y))| {
         let id = EnrollmentId::new(a.clone());
         let uuid = CommandUuid::new(b.clone());
         let at = Timestamp::from_millis(number as i64);
@@ -88,7 +88,12 @@ fn any_key() -> impl Strategy<Value = Key> {
             59 => Key::SetupLink(hash),
             60 => Key::Word(b, id),
             61 => Key::History(id, number),
-            kind => Key::Report(reports::tests::any_of(kind - 62, number, a, b)),
+            62 => Key::Hold(HoldKey::Hold(id, chunk)),
+            63 => Key::Hold(HoldKey::Open(id)),
+            64 => Key::Hold(HoldKey::Due(at, id)),
+            65 => Key::Hold(HoldKey::Profile(a, chunk)),
+            66 => Key::Hold(HoldKey::Content(digest, chunk)),
+            kind => Key::Report(reports::tests::any_of(kind - 67, number, a, b)),
         }
     })
 }
