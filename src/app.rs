@@ -8,14 +8,15 @@ mod listeners;
 mod outbound;
 mod profiles;
 mod push;
+mod settings;
 mod telemetry;
 
-use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 pub use device_trust::{TrustAdded, TrustError, add_trust, device_trust, fetch_trust};
 pub use listeners::Listeners;
 
-use axum::{Router, http::HeaderName};
+use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     sync::{Semaphore, watch},
@@ -29,19 +30,14 @@ use crate::{
     clock::Clock,
     config::{Config, Release, TlsMode},
     data_dir::{DataDir, DataDirError},
-    http::{self, DeviceDoor, ProxyTrust},
+    http::{self, DeviceDoor},
     net::{
         body::Bodies,
         serve::{self, Limits},
         tls::{self, TlsError, TlsSource},
     },
     operator::{self, Ends, OperatorDoor},
-    pki::{
-        ca::DeviceAuthority,
-        cipher::LegacyCiphers,
-        identity::{IdentityCache, TrustAnchors},
-        secret,
-    },
+    pki::identity::IdentityCache,
     service::{
         access::Access,
         actions::{ActionSettings, Actions},
@@ -51,7 +47,7 @@ use crate::{
         },
         audit::Audit,
         authority::AuthorityFacts,
-        checkin::{CheckInSettings, CheckIns},
+        checkin::CheckIns,
         commands::{Commands, secrecy::Secrecy},
         contacts::Contacts,
         enrollment::Enrollments,
@@ -59,7 +55,7 @@ use crate::{
         holds::{Holds, profiles::HoldProfiles},
         idempotency::Idempotence,
         identity::Identities,
-        issuance::{Issuer, IssuerSettings},
+        issuance::Issuer,
         jobs::Jobs,
         keys::Keys,
         passwords::Passwords,
@@ -160,7 +156,7 @@ impl App {
         ));
         let identities = Identities::new(Arc::clone(&store));
         let known = Arc::new(IdentityCache::new(
-            anchors(data_dir, config, &ca)?,
+            settings::anchors(data_dir, config, &ca)?,
             KNOWN_IDENTITIES,
         ));
         let contacts = Arc::new(Contacts::default());
@@ -198,7 +194,7 @@ impl App {
             ),
             (Arc::clone(&pushes), Arc::clone(&ade_settings), holds.clone()),
             Arc::clone(&attempts),
-            check_in_settings(data_dir, config)?,
+            settings::check_in_settings(data_dir, config)?,
         ));
         let enrollments = Arc::new(Enrollments::new(
             Arc::clone(&store),
@@ -224,7 +220,7 @@ impl App {
             Arc::clone(&sealer),
             ActionSettings {
                 enrollment_profile: config.enroll.profile_identifier.clone(),
-                wifi_profile: return_to_service_wifi(data_dir, config)?,
+                wifi_profile: settings::return_to_service_wifi(data_dir, config)?,
             },
         ));
         let jobs = Arc::new(Jobs::new(
@@ -262,7 +258,7 @@ impl App {
                 Arc::clone(&known),
                 ca,
                 attempts,
-                issuer_settings(config),
+                settings::issuer_settings(config),
             ),
             enrollments: Arc::clone(&enrollments),
             ade: Arc::clone(&ade),
@@ -270,7 +266,7 @@ impl App {
             signature_skew: config.identity.signature_skew,
             bodies: bodies(),
             strangers_bodies: bodies(),
-            proxy: proxy_trust(config)?,
+            proxy: settings::proxy_trust(config)?,
             development: config.dev.enabled,
         };
         let operator_door = OperatorDoor {
@@ -566,72 +562,4 @@ fn tls_sources(data_dir: &DataDir, config: &Config) -> Result<(Source, Source), 
         })?
     };
     Ok((device, operator))
-}
-
-fn anchors(data_dir: &DataDir, config: &Config, ca: &DeviceAuthority) -> Result<TrustAnchors, StartError> {
-    let mut anchors = vec![ca.certificate().to_vec()];
-    if let Some(path) = &config.identity.migration_ca {
-        let path = data_dir.path(path);
-        anchors.extend(tls::certificates(&path)?.into_iter().map(|der| der.to_vec()));
-    }
-    TrustAnchors::new(anchors.iter().map(Vec::as_slice))
-        .map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
-}
-
-/// The Wi-Fi profile for devices that return to service.
-fn return_to_service_wifi(data_dir: &DataDir, config: &Config) -> Result<Option<Vec<u8>>, StartError> {
-    let read = |path: &PathBuf| {
-        let path = data_dir.path(path);
-        fs::read(&path).map_err(|error| {
-            StartError::Setting(format!(
-                "checkin.return_to_service_wifi: {}: {error}",
-                path.display()
-            ))
-        })
-    };
-    config
-        .checkin
-        .return_to_service_wifi
-        .as_ref()
-        .map(read)
-        .transpose()
-}
-
-fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
-    Ok(CheckInSettings {
-        user_authenticate: config.checkin.user_authenticate,
-        return_to_service: config.checkin.return_to_service,
-        return_to_service_wifi: return_to_service_wifi(data_dir, config)?,
-    })
-}
-
-fn issuer_settings(config: &Config) -> IssuerSettings {
-    IssuerSettings {
-        organization: config.enroll.organization.clone(),
-        identity_days: config.identity.identity_days,
-        legacy_ciphers: if config.scep.legacy_ciphers {
-            LegacyCiphers::All
-        } else {
-            LegacyCiphers::TripleDes
-        },
-        static_challenge: config
-            .scep
-            .static_challenge
-            .as_deref()
-            .map(|secret| secret::hash(secret).into()),
-    }
-}
-
-fn proxy_trust(config: &Config) -> Result<Option<ProxyTrust>, StartError> {
-    if config.tls.mode != TlsMode::Proxy {
-        return Ok(None);
-    }
-    let parse = |name: &String| {
-        HeaderName::try_from(name.as_str())
-            .map_err(|_| StartError::Setting(format!("tls.identity_header: {name:?} is no header name")))
-    };
-    Ok(Some(ProxyTrust {
-        addresses: config.server.trusted_proxies.clone(),
-        header: config.tls.identity_header.as_ref().map(parse).transpose()?,
-    }))
 }

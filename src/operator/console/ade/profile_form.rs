@@ -224,8 +224,12 @@ mod tests {
             }
             if shown.section("shared_ipad") {
                 pairs.push(("shared_ipad".to_owned(), "on".to_owned()));
-                for (path, _) in SHARED_IPAD {
-                    pairs.push(((*path).to_owned(), shown.text(path)));
+                for (path, shape) in SHARED_IPAD {
+                    match shape {
+                        Shape::Flag if shown.on(path) => pairs.push(((*path).to_owned(), "on".to_owned())),
+                        Shape::Flag => {}
+                        _ => pairs.push(((*path).to_owned(), shown.text(path))),
+                    }
                 }
             }
             let read = Settings::parse(&settings(&Form::of(pairs)));

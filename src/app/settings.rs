@@ -1,0 +1,94 @@
+//! What parts of the server are told of the configuration.
+
+use std::{fs, path::PathBuf};
+
+use axum::http::HeaderName;
+
+use super::StartError;
+use crate::{
+    config::{Config, TlsMode},
+    data_dir::DataDir,
+    http::ProxyTrust,
+    net::tls,
+    pki::{ca::DeviceAuthority, cipher::LegacyCiphers, identity::TrustAnchors, secret},
+    service::{checkin::CheckInSettings, issuance::IssuerSettings},
+};
+
+/// Whose certificates are device identities here.
+pub(super) fn anchors(
+    data_dir: &DataDir,
+    config: &Config,
+    ca: &DeviceAuthority,
+) -> Result<TrustAnchors, StartError> {
+    let mut anchors = vec![ca.certificate().to_vec()];
+    if let Some(path) = &config.identity.migration_ca {
+        let path = data_dir.path(path);
+        anchors.extend(tls::certificates(&path)?.into_iter().map(|der| der.to_vec()));
+    }
+    TrustAnchors::new(anchors.iter().map(Vec::as_slice))
+        .map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
+}
+
+/// The Wi-Fi profile for devices that return to service.
+pub(super) fn return_to_service_wifi(
+    data_dir: &DataDir,
+    config: &Config,
+) -> Result<Option<Vec<u8>>, StartError> {
+    let read = |path: &PathBuf| {
+        let path = data_dir.path(path);
+        fs::read(&path).map_err(|error| {
+            StartError::Setting(format!(
+                "checkin.return_to_service_wifi: {}: {error}",
+                path.display()
+            ))
+        })
+    };
+    config
+        .checkin
+        .return_to_service_wifi
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+/// For check-ins.
+pub(super) fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
+    Ok(CheckInSettings {
+        user_authenticate: config.checkin.user_authenticate,
+        return_to_service: config.checkin.return_to_service,
+        return_to_service_wifi: return_to_service_wifi(data_dir, config)?,
+    })
+}
+
+/// For SCEP.
+pub(super) fn issuer_settings(config: &Config) -> IssuerSettings {
+    IssuerSettings {
+        organization: config.enroll.organization.clone(),
+        identity_days: config.identity.identity_days,
+        legacy_ciphers: if config.scep.legacy_ciphers {
+            LegacyCiphers::All
+        } else {
+            LegacyCiphers::TripleDes
+        },
+        static_challenge: config
+            .scep
+            .static_challenge
+            .as_deref()
+            .map(|secret| secret::hash(secret).into()),
+    }
+}
+
+/// Which proxies may tell who a device is, if the server stands behind any.
+pub(super) fn proxy_trust(config: &Config) -> Result<Option<ProxyTrust>, StartError> {
+    if config.tls.mode != TlsMode::Proxy {
+        return Ok(None);
+    }
+    let parse = |name: &String| {
+        HeaderName::try_from(name.as_str())
+            .map_err(|_| StartError::Setting(format!("tls.identity_header: {name:?} is no header name")))
+    };
+    Ok(Some(ProxyTrust {
+        addresses: config.server.trusted_proxies.clone(),
+        header: config.tls.identity_header.as_ref().map(parse).transpose()?,
+    }))
+}
