@@ -33,7 +33,7 @@ impl Place {
         });
         let idp = idp.await.unwrap();
         // The address that browsers are sent back to has the listener's port: known once it has run.
-        let server = TestServer::at(manual_clock(Duration::from_secs(60)), |_| {}).await;
+        let server = TestServer::at(manual_clock(Duration::from_secs(20)), |_| {}).await;
         let file = server.data.path("oidc-secret");
         std::fs::write(&file, SECRET).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
