@@ -11,7 +11,7 @@ mod push;
 mod settings;
 mod telemetry;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use device_trust::{TrustAdded, TrustError, add_trust, device_trust, fetch_trust};
 pub use listeners::Listeners;
@@ -34,7 +34,7 @@ use crate::{
     net::{
         body::Bodies,
         serve::{self, Limits},
-        tls::{self, TlsError, TlsSource},
+        tls::{TlsError, TlsSource},
     },
     operator::{self, Ends, OperatorDoor},
     pki::identity::IdentityCache,
@@ -192,8 +192,8 @@ impl App {
                 Arc::clone(&events),
                 ade_tokens.clone(),
             ),
-            (Arc::clone(&pushes), Arc::clone(&ade_settings), holds.clone()),
-            Arc::clone(&attempts),
+            (Arc::clone(&pushes), Arc::clone(&ade_settings)),
+            (holds.clone(), Arc::clone(&attempts)),
             settings::check_in_settings(data_dir, config)?,
         ));
         let enrollments = Arc::new(Enrollments::new(
@@ -209,8 +209,7 @@ impl App {
             Arc::clone(&contacts),
             Arc::clone(&pushes),
             Arc::clone(&events),
-            (Arc::clone(&ade_settings), holds.clone()),
-            Arc::clone(&attempts),
+            (Arc::clone(&ade_settings), holds.clone(), Arc::clone(&attempts)),
             (secrecy, config.actions.max_wipes_per_hour),
         ));
         let actions = Arc::new(Actions::new(

@@ -40,7 +40,7 @@ impl Default for Hold {
 impl Hold {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let minute = Duration::from_secs(60);
-        if !(minute..=1440 * minute).contains(&self.timeout) || self.timeout.as_secs() % 60 != 0 {
+        if !(minute..=1440 * minute).contains(&self.timeout) || !self.timeout.as_secs().is_multiple_of(60) {
             return invalid("hold.timeout", "whole minutes, 1m to 24h");
         }
         Ok(())

@@ -86,8 +86,8 @@ impl CheckIns {
         sealer: Arc<Sealer>,
         contacts: Arc<Contacts>,
         (declarations, events, ade_tokens): (Declarations, Arc<Events>, AdeTokens),
-        (pushes, ade_settings, holds): (Arc<Pushes>, Arc<EnrollmentSettings>, Holds),
-        attempts: Arc<Attempts>,
+        (pushes, ade_settings): (Arc<Pushes>, Arc<EnrollmentSettings>),
+        (holds, attempts): (Holds, Arc<Attempts>),
         settings: CheckInSettings,
     ) -> Self {
         Self {

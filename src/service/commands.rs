@@ -119,8 +119,7 @@ impl Commands {
         contacts: Arc<Contacts>,
         pushes: Arc<Pushes>,
         events: Arc<Events>,
-        (ade_settings, holds): (Arc<EnrollmentSettings>, Holds),
-        attempts: Arc<Attempts>,
+        (ade_settings, holds, attempts): (Arc<EnrollmentSettings>, Holds, Arc<Attempts>),
         (secrecy, max_wipes_per_hour): (Secrecy, u64),
     ) -> Self {
         Self {

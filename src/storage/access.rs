@@ -151,7 +151,7 @@ pub enum UserAdded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetupUse {
     /// It is used up now, and this is stored.
-    Done(UserRecord),
+    Done(Box<UserRecord>),
     /// Its time is over.
     Expired,
     /// The rule declined; the link can still be used.

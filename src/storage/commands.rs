@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    Batch, BatchOutcome, COUNTED, CommandRecord, CommandState, CommandStatus, HoldRule, Listing, NewCommand,
-    NewEvent, Page, ReportStatus, StoreResult,
+    Batch, BatchOutcome, CommandRecord, CommandState, CommandStatus, HoldRule, Listing, NewCommand, NewEvent,
+    Page, ReportStatus, StoreResult,
 };
 use crate::protocol::{
     ids::{CommandUuid, EnrollmentId},
@@ -98,7 +98,7 @@ pub trait CommandStore: Send + Sync {
     /// Queues several commands, each for all its targets, in one step, unless that would exceed their limit.
     async fn enqueue_all(&self, batch: Batch) -> StoreResult<BatchOutcome>;
 
-    /// How many targets commands of a [`COUNTED`] request type had over the `window` before `now`.
+    /// How many targets commands of a [`COUNTED`](super::COUNTED) request type had over the `window` before `now`.
     async fn recent_targets(
         &self,
         request_type: &str,

@@ -77,9 +77,9 @@ impl Mobileconfig {
         if content.contains_key("EncryptedPayloadContent") {
             return Err(ProfileError::Encrypted);
         }
-        if !content
+        if content
             .get("PayloadContent")
-            .is_some_and(|content| content.as_array().is_some())
+            .is_none_or(|content| content.as_array().is_none())
         {
             return Err(ProfileError::Missing("PayloadContent"));
         }

@@ -137,7 +137,7 @@ impl SetupLinks {
         };
         let hash = secret::hash(secret).into();
         match self.store.use_setup_link(&hash, now, Box::new(rule)).await? {
-            SetupUse::Done(user) => Ok(user),
+            SetupUse::Done(user) => Ok(*user),
             SetupUse::Expired | SetupUse::Unknown | SetupUse::Used => Err(spent()),
             SetupUse::Refused if user.is_some() => Err(unknown(&name)),
             SetupUse::Refused => Err(Error::with(Code::UserExists, format!("{name:?}"))),

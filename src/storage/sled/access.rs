@@ -204,7 +204,7 @@ impl AccessStore for SledStorage {
             remove_links(transaction, link.user.as_deref(), Some(&link.hash))?;
             link.used_at = Some(at);
             transaction.put_record(&key, &link)?;
-            Ok(SetupUse::Done(user))
+            Ok(SetupUse::Done(Box::new(user)))
         })
         .await
     }

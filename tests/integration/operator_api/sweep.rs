@@ -156,7 +156,6 @@ async fn a_parameter_is_given_once_and_in_its_range() {
 async fn what_is_not_there_or_not_so_is_json_too() {
     let server = TestServer::start().await;
     for (method, path, status, expected) in [
-        (Method::GET, "/", 404, "not_found"),
         (Method::GET, "/v1", 404, "not_found"),
         (Method::GET, "/v1/nothing", 404, "not_found"),
         (Method::GET, "/v1/enrollments/", 404, "not_found"),

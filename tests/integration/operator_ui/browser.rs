@@ -60,12 +60,15 @@ impl Drop for Driver {
     }
 }
 
+/// Who signs in.
+const USER: &str = "ada";
+const PASSWORD: &str = "a long walk by the sea";
+
 /// A browser with its driver.
 struct Browser {
     client: Client,
     _driver: Driver,
     base: String,
-    key: String,
 }
 
 impl Browser {
@@ -106,22 +109,28 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("a session");
+        let user = json!({ "name": USER, "role": "admin", "password": PASSWORD });
+        // There is one already if the server has had a browser before.
+        let _ = server.try_ask(Method::POST, "/v1/users", user.to_string()).await;
         let browser = Self {
             client,
             _driver: driver,
             base: format!("http://{}", server.operator_authority),
-            key: server.key.clone(),
         };
         browser.sign_in().await;
         browser
     }
 
-    /// The browser keeps what the first address says of who this is.
+    /// Signs in as people do.
     async fn sign_in(&self) {
-        let address = self
-            .base
-            .replacen("http://", &format!("http://x:{}@", self.key), 1);
-        self.client.goto(&format!("{address}/health")).await.unwrap();
+        self.go("/login").await;
+        for (id, text) in [("#name", USER), ("#password", PASSWORD)] {
+            let field = self.client.find(Locator::Css(id)).await.unwrap();
+            field.send_keys(text).await.unwrap();
+        }
+        let button = self.client.find(Locator::Css("button")).await.unwrap();
+        button.click().await.unwrap();
+        self.go("/health").await;
     }
 
     async fn go(&self, path: &str) {

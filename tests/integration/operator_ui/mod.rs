@@ -64,7 +64,7 @@ async fn request(
         request = request.header(name, value).unwrap();
     }
     let request = request.body(form.as_bytes().to_vec());
-    let response = Client::plain().send(request, None).await.unwrap();
+    let response = Client::plain().send_once(&request, None).await.unwrap();
     let headers = response.headers.iter();
     let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     Visit {

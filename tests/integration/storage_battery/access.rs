@@ -256,7 +256,7 @@ pub(super) async fn setup_links_are_unknown_expired_or_declined(place: &dyn Plac
     assert_eq!(used, SetupUse::Refused);
     assert_eq!(session_ids(store.as_ref(), "ada").await.len(), 1);
     let used = store.use_setup_link(&secret(5), at(1), take()).await.unwrap();
-    assert_eq!(used, SetupUse::Done(user("ada").signed_in(0)));
+    assert_eq!(used, SetupUse::Done(Box::new(user("ada").signed_in(0))));
     assert!(session_ids(store.as_ref(), "ada").await.is_empty());
 }
 

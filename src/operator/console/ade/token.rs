@@ -152,7 +152,7 @@ fn import_fields(frame: &Frame, base: &str, problems: &Problems) -> Markup {
             (frame.csrf_field())
             (Field::new("file", "The .p7m file").kind("file").required().checked(problems)
                 .hint("Downloaded in the portal, for the certificate of this token.").line())
-            (Field::new("apple_id", "Apple Account").checked(problems).line())
+            (Field::new("apple_id", "Apple Account").of("import").checked(problems).line())
             (check("force", "yes", "Take it in any case", Some("Also if it belongs to another MDM server, or Apple does not accept it."), false))
             div.buttons { button.main type="submit" { "Import" } }
         }

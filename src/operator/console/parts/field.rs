@@ -16,6 +16,7 @@ pub(in super::super) struct Field<'a> {
     kind: &'a str,
     placeholder: Option<&'a str>,
     class: Option<&'a str>,
+    form: &'a str,
 }
 
 impl<'a> Field<'a> {
@@ -31,7 +32,14 @@ impl<'a> Field<'a> {
             kind: "text",
             placeholder: None,
             class: None,
+            form: "f",
         }
+    }
+
+    /// The form it is in, where a page has several with such a field.
+    pub(in super::super) fn of(mut self, form: &'a str) -> Self {
+        self.form = form;
+        self
     }
 
     /// What stands in it.
@@ -121,7 +129,7 @@ impl<'a> Field<'a> {
     }
 
     fn id(&self) -> String {
-        format!("f-{}", self.name.replace('.', "-"))
+        format!("{}-{}", self.form, self.name.replace('.', "-"))
     }
 
     fn described(&self) -> Option<String> {

@@ -247,11 +247,10 @@ impl Checker {
     fn content(&mut self, field: &str, stored: &HoldPhase, input: &ContentInput) -> Option<HoldInstall> {
         let bytes = match input {
             ContentInput::Kept(digest) => {
-                let kept = stored.items.iter().map(|item| &item.install);
+                let mut kept = stored.items.iter().map(|item| &item.install);
                 let kept = kept
-                    .filter(|install| matches!(install, HoldInstall::Profile { content, .. } if content == digest))
-                    .cloned()
-                    .next();
+                    .find(|install| matches!(install, HoldInstall::Profile { content, .. } if content == digest))
+                    .cloned();
                 if kept.is_none() {
                     self.says(
                         field,

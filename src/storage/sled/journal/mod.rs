@@ -128,7 +128,7 @@ impl Journal {
 
 /// Gives a file that is shorter its blocks.
 fn fill(file: &File, length: u64) -> io::Result<()> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let mut at = file.metadata()?.len();
     if at >= length {
         return Ok(());

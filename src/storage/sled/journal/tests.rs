@@ -70,7 +70,7 @@ impl Written {
             })
             .unwrap();
         assert_eq!(changes, expected);
-        assert!(found.checkpoint() < found.first() as u64 + self.commits.len() as u64);
+        assert!(found.checkpoint() < found.first() + self.commits.len() as u64);
     }
 }
 

@@ -37,11 +37,10 @@ pub(in crate::storage::sled) fn note(
     let (open, last) = found(&transaction.view(), &names)?;
     let mut done = None;
     for mut record in advance(open.as_ref(), last.as_ref(), change) {
-        let before = [&open, &last].into_iter().flatten();
+        let mut before = [&open, &last].into_iter().flatten();
         let before = before
-            .filter(|known| record.number != 0 && known.number == record.number)
-            .cloned()
-            .next();
+            .find(|known| record.number != 0 && known.number == record.number)
+            .cloned();
         if record.number == 0 {
             transaction.meta.last_attempt += 1;
             record.number = transaction.meta.last_attempt;
