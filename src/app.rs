@@ -185,8 +185,7 @@ impl App {
         let check_ins = Arc::new(CheckIns::new(
             Arc::clone(&store),
             identities.clone(),
-            Arc::clone(&sealer),
-            Arc::clone(&contacts),
+            (Arc::clone(&sealer), Arc::clone(&contacts)),
             (
                 outbound::declarations(data_dir, config, outbound)?,
                 Arc::clone(&events),

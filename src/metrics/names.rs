@@ -50,6 +50,7 @@ figures! {
     Counter russet_commands_total "Commands, by type and by what became of them; a type outside Apple's catalogue counts as other, one that was not looked up as unknown.";
     Counter russet_connects_total "Contacts of devices at which they report and fetch commands.";
     Gauge russet_devices "Devices, by platform, by how they enroll and by where they stand.";
+    Gauge russet_devices_held "Devices and users that are held in Setup Assistant.";
     Counter russet_enrollment_failures_unnoted_total "Failures of enrollments that were not noted because too many came.";
     Histogram russet_enrollment_seconds "Time that enrollments take.";
     Gauge russet_enrollments "Enrollments of every state.";
@@ -57,6 +58,7 @@ figures! {
     Counter russet_enrollments_total "Enrollments that ended, by result and reason.";
     Counter russet_events_lost_total "Events that could not be stored for their hooks.";
     Gauge russet_expiry_days "Days until the first of a kind of certificate or token expires; negative after that.";
+    Counter russet_hold_timeouts_total "Holds in Setup Assistant whose time ran out.";
     Gauge russet_hook_bytes "Bytes of the events that a hook has waiting.";
     Gauge russet_hook_deadletters "Events that could not be delivered to a hook and are kept.";
     Counter russet_hook_delivered_total "Events that a hook has taken.";

@@ -83,8 +83,7 @@ impl CheckIns {
     pub fn new(
         store: Arc<dyn Storage>,
         identities: Identities,
-        sealer: Arc<Sealer>,
-        contacts: Arc<Contacts>,
+        (sealer, contacts): (Arc<Sealer>, Arc<Contacts>),
         (declarations, events, ade_tokens): (Declarations, Arc<Events>, AdeTokens),
         (pushes, ade_settings): (Arc<Pushes>, Arc<EnrollmentSettings>),
         (holds, attempts): (Holds, Arc<Attempts>),

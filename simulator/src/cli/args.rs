@@ -33,7 +33,7 @@ pub(crate) enum Verb {
     Apns(Box<super::apns::Apns>),
     /// Make, enrol and connect devices that are kept in files
     #[command(subcommand)]
-    Device(DeviceVerb),
+    Device(Box<DeviceVerb>),
     /// Pretend to be an OpenID provider, which signs everyone in
     Idp(super::idp::Idp),
     /// Enrol a mixed set of devices and keep them connecting until standard input closes

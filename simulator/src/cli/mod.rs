@@ -65,7 +65,7 @@ pub(crate) fn main() -> ExitCode {
         match arguments.verb {
             Verb::Abm(options) => abm::main(*options, arguments.json).await,
             Verb::Apns(options) => apns::main(*options, arguments.json).await,
-            Verb::Device(verb) => devices::main(verb, arguments.json).await,
+            Verb::Device(verb) => devices::main(*verb, arguments.json).await,
             Verb::Idp(options) => idp::main(options, arguments.json).await,
             Verb::Run(options) => run::main(options, arguments.json).await,
             Verb::Storm(options) => storm::main(*options, arguments.json).await,

@@ -95,7 +95,7 @@ async fn whoever_does_not_say_who_they_are_sees_nothing() {
         assert_eq!(page.status, 401, "{path}");
         assert_sound(&page);
         assert!(
-            !page.text.contains("C02HOSTILE") && !page.text.contains("/devices"),
+            !page.text.contains("C02HOSTILE") && !page.text.contains("href=\"/devices"),
             "{path}"
         );
     }

@@ -162,7 +162,7 @@ pub(super) async fn a_hooks_record_is_replaced_by_name_and_number(place: &dyn Pl
     assert!(!store.update_hook(other.clone(), other).await.unwrap());
     let unknown = hook("unknown");
     assert!(!store.update_hook(unknown.clone(), unknown).await.unwrap());
-    assert_eq!(store.hooks().await.unwrap(), [changed.clone()]);
+    assert_eq!(store.hooks().await.unwrap(), std::slice::from_ref(&changed));
     let renamed = HookRecord {
         number: number + 1,
         ..hook("b")

@@ -222,7 +222,7 @@ pub(super) async fn a_step_queues_and_advances_together_and_only_once(place: &dy
     drop(store);
 
     let store = place.open().await;
-    assert_eq!(store.running_jobs().await.unwrap(), [record.clone()]);
+    assert_eq!(store.running_jobs().await.unwrap(), std::slice::from_ref(&record));
     let page = Page::first(1);
     let listing = store.job_refusals(&made.id, &page).await.unwrap();
     assert_eq!(listing.rows[0].enrollment, id("gone"));
