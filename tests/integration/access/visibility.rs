@@ -160,20 +160,17 @@ async fn k_w1_lists_hold_what_is_ones_own_and_nothing_else() {
         let answer = estate.get(path).await;
         assert_eq!(
             names(&answer, "enrollments", "id"),
-            std::slice::from_ref(&id),
+            std::slice::from_ref(id),
             "{path}"
         );
     }
     let query = estate.ask(Method::POST, "/v1/enrollments/query", json!({})).await;
-    assert_eq!(names(&query, "enrollments", "id"), std::slice::from_ref(&id));
+    assert_eq!(names(&query, "enrollments", "id"), std::slice::from_ref(id));
     let ids = json!({ "filter": { "ids": estate.ids } });
     let query = estate.ask(Method::POST, "/v1/enrollments/query", ids).await;
-    assert_eq!(names(&query, "enrollments", "id"), std::slice::from_ref(&id));
+    assert_eq!(names(&query, "enrollments", "id"), std::slice::from_ref(id));
     let devices = estate.get("/v1/ade/devices").await;
-    assert_eq!(
-        names(&devices, "devices", "serial"),
-        std::slice::from_ref(&serial)
-    );
+    assert_eq!(names(&devices, "devices", "serial"), std::slice::from_ref(serial));
     let tokens = estate.get("/v1/ade/tokens").await;
     assert_eq!(names(&tokens, "ade_tokens", "name"), ["north"]);
     let syncs = estate.get("/v1/ade/sync").await;
@@ -248,7 +245,7 @@ async fn k_w1_a_command_shows_with_ones_own_targets_only() {
         .await;
     let other = estate.server.enqueue(foreign, "SecurityInfo").await;
     let shown = estate.get(&format!("/v1/commands/{both}")).await;
-    assert_eq!(names(&shown, "enrollments", "id"), std::slice::from_ref(&own));
+    assert_eq!(names(&shown, "enrollments", "id"), std::slice::from_ref(own));
     let hidden = estate.get(&format!("/v1/commands/{other}")).await;
     assert_eq!((hidden.status, hidden.code()), (404, "command_unknown"));
     let path = format!("/v1/commands/{both}/enrollments/{foreign}");
