@@ -2,7 +2,7 @@
 //! Shared iPad for `UserConfigured` (Apple, "Device Configured", "User Configured").
 //!
 //! A hold begins in the step that stores the `TokenUpdate` which says so. It is *planned* once: the hold profile that is
-//! for the device is chosen ([`choice`]), and what it is assigned is queued ([`plan`]). From then on it changes with each
+//! for the device is chosen ([`choice`]), and what it is assigned is queued (`plan.rs`). From then on it changes with each
 //! answer of the device, in the step that stores the answer, and when its time has come (`machine`): everything there that
 //! it waits for, or too long, or an operator's word, and the command that ends it is queued in the same step.
 
