@@ -130,6 +130,12 @@ impl Browser {
         }
         let button = self.client.find(Locator::Css("button")).await.unwrap();
         button.click().await.unwrap();
+        let signed_in = async {
+            while self.client.current_url().await.unwrap().path() == "/login" {
+                tokio::task::yield_now().await;
+            }
+        };
+        promptly("the sign-in", signed_in).await;
         self.go("/health").await;
     }
 
