@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-target=${CARGO_TARGET_DIR:-target}
+target=$(realpath "${CARGO_TARGET_DIR:-target}")
 export RUSSET=${RUSSET:-$target/debug/russet} SIMULATOR=${SIMULATOR:-$target/debug/russet-sim}
 venv=${FUZZ_VENV:-$target/fuzz-venv}
 version=${SCHEMATHESIS_VERSION:-4.32.5}
@@ -44,8 +44,18 @@ ask POST /v1/hooks "{\"name\":\"fuzz\",\"url\":\"http://127.0.0.1:9/\",\"topics\
 ask POST /v1/apikeys '{"name":"fuzz","scopes":["read"]}'
 ask POST /v1/ade/accounts '{"name":"fuzz","password":"long enough"}'
 
-# Of each failure the first is told; what is found depends on the seed.
-"$venv/bin/schemathesis" --config-file scripts/fuzz-api.toml run "$operator/openapi.json" \
+# The first text under the key $1 of an answer.
+first() { grep -om1 "\"$1\": *\"[^\"]*\"" | cut -d'"' -f4; }
+get() { curl --silent --show-error --fail-with-body -H "Authorization: Bearer $key" "$operator$1"; }
+device=$(get '/v1/enrollments?limit=1&enabled=true' | first id)
+export FUZZ_TOPIC FUZZ_COMMAND
+FUZZ_TOPIC=$(get /v1/push-certificates | first topic)
+FUZZ_COMMAND=$("$RUSSET" device cmd "$device" DeviceInformation --data "$DATA" --json | tr ',' '\n' | first command_uuid)
+
+# What is found depends on the seed. The fuzzer leaves its notes where it is started.
+config=$PWD/scripts/fuzz-api.toml
+cd "$work"
+"$venv/bin/schemathesis" --config-file "$config" run "$operator/openapi.json" \
     --header "Authorization: Bearer $key" --max-time "$seconds" --seed "${FUZZ_SEED:-$RANDOM}" \
     --continue-on-failure --no-color ${FUZZ_REPORT:+--report json --report-json-path "$FUZZ_REPORT"} "$@"
 kill -0 "$run" 2>/dev/null || { echo 'the server did not live through it' >&2; exit 1; }

@@ -74,8 +74,6 @@ codes! {
         "There is no such action.", "See /openapi.json, or `russet device --help`, for the list.";
     ActionUnsupported = "action_unsupported", Conflict,
         "The device can't do that.", "The message says what it would need; nothing was queued.";
-    AdeAppleFailed = "ade_apple_failed", Unavailable,
-        "Apple's Device Assignment Services did not do it.", "What Apple said is in the message; `russet ade token show` tells how the token stands.";
     AdeDeviceUnknown = "ade_device_unknown", NotFound,
         "No server token has this device.", "Ask Apple with `russet ade why`; it says where the device is.";
     AdeDisownUnconfirmed = "ade_disown_unconfirmed", Invalid,
@@ -122,12 +120,14 @@ codes! {
         "There is no API key of that name.", "List them with `russet apikey list`.";
     AppleBusy = "apple_busy", Unavailable,
         "Apple asks for fewer requests.", "Wait as long as Retry-After says.";
-    AppleRefused = "apple_refused", Unavailable,
+    AppleRefused = "apple_refused", Conflict,
         "Apple did not do it.", "The message has Apple's word for the reason.";
     AppleUnavailable = "apple_unavailable", Unavailable,
         "Apple's Device Assignment Services can't be reached, or are out of order.", "Try again later; `russet doctor` looks at the connection.";
     AttemptUnknown = "attempt_unknown", NotFound,
         "There is no such enrollment attempt.", "List them with `russet report active` and `russet report failures`; ended ones are kept for retention.failures_days.";
+    AppleUnknown = "apple_unknown", NotFound,
+        "Apple knows of no such thing.", "Look in Apple Business Manager or Apple School Manager what is there.";
     BadBody = "bad_body", Malformed,
         "The body can't be read.", "Compare it with the documentation of this endpoint.";
     BadCertificateFile = "bad_certificate_file", Malformed,

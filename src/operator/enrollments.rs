@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     OperatorDoor,
     enrollments_view::{EnrollmentList, EnrollmentSummary, EnrollmentView},
-    input::{PageQuery, Path, Query, bad},
+    input::{PageQuery, Path, Query},
     render::{Failure, json_response},
     view::Queued,
 };
@@ -186,7 +186,8 @@ pub(super) async fn release(
     responses(
         (status = 202, description = "Queued.", body = Queued),
         (status = 404, description = "There is none of that id."),
-        (status = 409, description = "It has checked out, or can't be renewed."),
+        (status = 409, description = "It has checked out."),
+        (status = 422, description = "It is a user channel."),
     ),
     security(("bearer" = ["command"]))
 )]
@@ -198,7 +199,7 @@ pub(super) async fn renew_identity(
     operator.require(Scope::Command)?;
     door.see(&operator, std::slice::from_ref(&id)).await?;
     if id.is_user_channel() {
-        return Err(bad("the id", "names a user channel; the identity is the device's").into());
+        return Err(Error::invalid("id", "names a user channel; the identity is the device's").into());
     }
     let now = door.clock.now();
     let profile = door.enrollments.renewal_profile(&id, now).await?;

@@ -25,7 +25,10 @@ const MAX_TAGS: usize = 16;
 #[into_params(parameter_in = Header)]
 pub(super) struct IfMatch {
     /// The change is only made if the resource still has this `ETag`, or one of several; `*` stands for any.
-    #[param(rename = "If-Match", value_type = Option<String>, example = "\"0c1f3a…\"")]
+    #[param(
+        rename = "If-Match", value_type = Option<String>,
+        pattern = r#"^(\*|(W/)?"[0-9A-Za-z]*"(, *(W/)?"[0-9A-Za-z]*"){0,15})$"#,
+    )]
     pub(super) expected: Expected,
 }
 

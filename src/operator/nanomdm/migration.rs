@@ -22,7 +22,7 @@ use crate::{
 #[utoipa::path(
     method(put, post), path = "/migration", tag = "nanomdm", operation_id = "nanomdm_migration",
     request_body(
-        content = String, content_type = "application/x-apple-aspen-mdm-checkin",
+        content = String, content_type = "application/xml",
         description = "The check-in, as the device sent it.",
     ),
     responses(

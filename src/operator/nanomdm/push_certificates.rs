@@ -107,7 +107,7 @@ pub(in crate::operator) async fn list(
         description = "Ours: takes a certificate of another topic than enrolled devices have all the same.",
     )),
     request_body(
-        content = String, content_type = "application/x-pem-file",
+        content = String, content_type = "text/plain",
         description = "The certificate and its unencrypted key, in any order.",
     ),
     responses(

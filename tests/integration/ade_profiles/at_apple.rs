@@ -115,7 +115,7 @@ async fn what_apple_says_against_a_profile_is_told() {
         .await
         .unwrap()
         .unwrap_err();
-    assert_eq!(told.code(), Code::AdeAppleFailed);
+    assert_eq!(told.code(), Code::TermsNotSigned);
     place.profiles.define_now("hq", "p", AT).await.unwrap().unwrap();
     let unknown = place
         .profiles
@@ -188,7 +188,7 @@ async fn e11_a_profile_of_apples_is_taken_over_as_it_is() {
         .profiles
         .import("hq", "NONE", None, AdePlatform::Ios, AT)
         .await;
-    assert_eq!(absent.unwrap_err().code(), Code::AdeAppleFailed);
+    assert_eq!(absent.unwrap_err().code(), Code::AppleUnknown);
 
     let edited = place
         .profiles

@@ -5,6 +5,7 @@ use crate::{
     apple::dep::{DepAccess, DepFailure},
     error::{Code, Error},
     protocol::{ade, time::Timestamp},
+    service::ade::tokens::trouble,
     storage::{AdeProfileRecord, AdeTokenRecord, RowRuling},
 };
 
@@ -31,7 +32,7 @@ impl From<crate::storage::StoreError> for DefineFailure {
 impl From<DefineFailure> for Error {
     fn from(failure: DefineFailure) -> Self {
         match failure {
-            DefineFailure::Apple(failure) => Self::with(Code::AdeAppleFailed, failure),
+            DefineFailure::Apple(failure) => trouble::error_of(&failure),
             DefineFailure::Own(error) => error,
         }
     }
@@ -117,12 +118,11 @@ impl Profiles {
         let token = self.token(token).await?;
         let (_, credentials) = self.apple.as_ref().ok_or_else(no_service)?;
         let access = credentials.access(&token, now)?;
-        let access =
-            access.ok_or_else(|| Error::with(Code::AdeAppleFailed, "the token has no credentials yet"))?;
+        let access = access.ok_or_else(|| Error::with(Code::AdeTokenPending, format!("{:?}", token.name)))?;
         Ok((token, access))
     }
 }
 
 pub(super) fn no_service() -> Error {
-    Error::with(Code::AdeAppleFailed, "this server does not speak to Apple")
+    Error::new(Code::AdeNotConnected)
 }

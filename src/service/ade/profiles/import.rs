@@ -7,6 +7,7 @@ use crate::{
         ade::{self, AdePlatform, Finding, Settings},
         time::Timestamp,
     },
+    service::ade::tokens::trouble,
     storage::AdeProfileRecord,
 };
 
@@ -39,10 +40,10 @@ impl Profiles {
             ));
         }
         let profile = apple.profile(&access, uuid).await;
-        let profile = profile.map_err(|failure| Error::with(Code::AdeAppleFailed, failure))?;
+        let profile = profile.map_err(|failure| trouble::error_of(&failure))?;
         let Some(profile) = profile.as_object() else {
             return Err(Error::with(
-                Code::AdeAppleFailed,
+                Code::AppleUnavailable,
                 "the profile is not a JSON object",
             ));
         };

@@ -39,6 +39,8 @@ pub fn error_of(failure: &DepFailure) -> Error {
     let (code, after) = match failure {
         DepFailure::TooManyRequests(after) => (Code::AppleBusy, *after),
         DepFailure::Unavailable(_, after) => (Code::AppleUnavailable, *after),
+        DepFailure::Malformed(_) => (Code::AppleUnavailable, None),
+        DepFailure::NotFound | DepFailure::ProfileNotFound => (Code::AppleUnknown, None),
         other => (of_token(other).unwrap_or(Code::AppleRefused), None),
     };
     let error = Error::with(code, failure);
