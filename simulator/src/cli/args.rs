@@ -37,7 +37,7 @@ pub(crate) enum Verb {
     /// Pretend to be an OpenID provider, which signs everyone in
     Idp(super::idp::Idp),
     /// Enrol a mixed set of devices and keep them connecting until standard input closes
-    Run(Run),
+    Run(Box<Run>),
     /// Put load on a server on this machine and measure it
     Storm(Box<super::storm::Storm>),
 }

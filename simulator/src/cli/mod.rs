@@ -67,7 +67,7 @@ pub(crate) fn main() -> ExitCode {
             Verb::Apns(options) => apns::main(*options, arguments.json).await,
             Verb::Device(verb) => devices::main(*verb, arguments.json).await,
             Verb::Idp(options) => idp::main(options, arguments.json).await,
-            Verb::Run(options) => run::main(options, arguments.json).await,
+            Verb::Run(options) => run::main(*options, arguments.json).await,
             Verb::Storm(options) => storm::main(*options, arguments.json).await,
         }
     });
