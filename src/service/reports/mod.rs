@@ -15,7 +15,7 @@ mod timeouts;
 pub use advice::{Advice, advice};
 pub use attempts::{AtTheDoor, Attempts, REFUSALS};
 pub use follow::{Moment, facts, following, made_for, subject};
-pub use overview::{Daily, Expiring, Incomplete, Overview, Reason, Reports, confined};
+pub use overview::{Daily, Expiring, Incomplete, Overview, Reason, Reports};
 pub use platforms::{Group, PlatformReport};
 pub use progress::{Progress, ShownStage, progress};
 pub use span::{DEFAULT_DAYS, MAX_DAYS, day_span};

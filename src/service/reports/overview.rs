@@ -6,10 +6,10 @@ use super::{PlatformReport, platforms::by_platform, span::last_days};
 use crate::{
     error::{Code, Error, Result},
     protocol::{ids::EnrollmentId, time::Timestamp},
-    service::access::Operator,
+    service::access::{Operator, visibility::Sight},
     storage::{
-        AdeTokenRecord, AppliedPolicies, AttemptFilter, AttemptRow, Day, DaySpan, DayTally, EnrollmentRow,
-        EnrollmentSection, Listing, MacFilter, Page, ReportPlatform, Storage,
+        AppliedPolicies, AttemptFilter, AttemptRow, Day, DaySpan, DayTally, EnrollmentRow, EnrollmentSection,
+        Listing, MacFilter, Page, ReportPlatform, Storage,
     },
 };
 
@@ -96,10 +96,7 @@ impl Reports {
 
     /// The server tokens (0: none) to whose devices an operator is confined; absent: to none.
     pub async fn tokens_of(&self, operator: &Operator) -> Result<Option<Vec<u64>>> {
-        if operator.tags.is_none() {
-            return Ok(None);
-        }
-        Ok(confined(operator, &self.store.ade_tokens().await?))
+        Ok(Sight::of(operator, &self.store).await?.tokens())
     }
 
     /// The tiles, and what is under them.
@@ -250,13 +247,4 @@ impl Reports {
     pub async fn macs(&self, filter: &MacFilter, page: &Page) -> Result<Listing<EnrollmentRow>> {
         Ok(self.store.macs(filter, page).await?)
     }
-}
-
-/// The tokens to whose devices an operator is confined.
-pub fn confined(operator: &Operator, tokens: &[AdeTokenRecord]) -> Option<Vec<u64>> {
-    let tags = operator.tags.as_ref()?;
-    let seen = tokens
-        .iter()
-        .filter(|token| token.scope_tags.iter().any(|tag| tags.contains(tag)));
-    Some(seen.map(|token| token.number).collect())
 }
