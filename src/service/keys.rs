@@ -82,8 +82,12 @@ impl Keys {
         if record.expires_at.is_some_and(|expires| expires <= now) {
             return Err(Error::with(Code::KeyMissing, "it has expired"));
         }
-        if record.used_at.is_none_or(|used| now.since(used) >= WRITTEN_EVERY) {
-            self.store.api_key_used(&record.hash, now).await?;
+        let is_due = |used| now.since(used) >= WRITTEN_EVERY;
+        if record.used_at.is_none_or(is_due)
+            && let Err(error) = self.store.api_key_used(&record.hash, now).await
+        {
+            // A store that can't be written may still be read.
+            tracing::debug!(%error, "the use of an API key was not written down");
         }
         let scopes = record
             .scopes

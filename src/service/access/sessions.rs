@@ -134,8 +134,11 @@ impl Sessions {
             return Err(over());
         }
         self.note(hash, now);
-        if now.since(record.seen_at) >= WRITTEN_EVERY {
-            self.store.session_seen(&hash, now).await?;
+        if now.since(record.seen_at) >= WRITTEN_EVERY
+            && let Err(error) = self.store.session_seen(&hash, now).await
+        {
+            // A store that can't be written may still be read.
+            tracing::debug!(%error, "the use of a session was not written down");
         }
         Ok((operator(&user), CurrentSession::new(secret, &record)))
     }
