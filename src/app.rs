@@ -171,7 +171,7 @@ impl App {
         let holds = Holds::new(
             Arc::clone(&store),
             Arc::clone(&pushes),
-            Arc::clone(&events),
+            (Arc::clone(&events), Arc::clone(&attempts)),
             config.hold.clone(),
             config.ade.release == Release::Automatic,
         );

@@ -100,7 +100,7 @@ pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     let profiles = door.hold_profiles.list().await?;
     let esp_profiles = profiles.iter().map(EspProfile::from).collect();
     Ok(json_response(StatusCode::OK, &EspProfileList { esp_profiles }))
@@ -123,7 +123,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let new: NewEspProfile = door.json(&headers, body).await?;
     let item = |app: EspApp| ItemInput {
         name: app.name,

@@ -65,7 +65,7 @@ pub(super) async fn list(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     Ok(list_of(door.hold_profiles.list().await?))
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let body: HoldProfileBody = door.json(&headers, body).await?;
     let name = body.name.clone();
     let name = name.ok_or_else(|| invalid(vec![problem("name", "is missing")]))?;
@@ -111,7 +111,7 @@ pub(super) async fn show(
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Read)?;
+    operator.require_everywhere(Scope::Read)?;
     let profile = door.hold_profiles.show(&name).await?;
     Ok(one(StatusCode::OK, profile))
 }
@@ -137,7 +137,7 @@ pub(super) async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let body: HoldProfileBody = door.json(&headers, body).await?;
     changed(&door, &operator, (&name, &expected), true, body).await
 }
@@ -163,7 +163,7 @@ pub(super) async fn change(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let body: HoldProfileBody = door.json(&headers, body).await?;
     changed(&door, &operator, (&name, &expected), false, body).await
 }
@@ -210,7 +210,7 @@ pub(super) async fn remove(
     Path(name): Path<String>,
     IfMatch { expected }: IfMatch,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     door.hold_profiles.remove(&name, &expected).await?;
     tracing::info!(by = operator.name, name, "hold profile deleted");
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -233,7 +233,7 @@ pub(super) async fn reorder(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let order: HoldProfileOrder = door.json(&headers, body).await?;
     let profiles = door.hold_profiles.reorder(order.names).await?;
     tracing::info!(by = operator.name, "hold profiles reordered");
@@ -259,7 +259,7 @@ pub(super) async fn content(
     Path((name, sha256)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
     // A profile may hold passwords.
-    operator.require(Scope::Admin)?;
+    operator.require_everywhere(Scope::Admin)?;
     let digest = Fingerprint::try_from(sha256).map_err(|_| Error::new(Code::NotFound))?;
     let content = door.hold_profiles.content(&name, &digest).await?;
     let headers = [

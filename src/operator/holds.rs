@@ -149,9 +149,12 @@ pub(super) async fn list(
     Query(page): Query<PageQuery>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
+    let sight = door.sight(&operator).await?;
     let listing = door.holds.list(&page.page()?).await?;
+    let ids = listing.rows.iter().map(|hold| hold.enrollment.clone());
+    let seen = sight.seen_of(ids.collect()).await?;
     let mut holds = Vec::with_capacity(listing.rows.len());
-    for hold in &listing.rows {
+    for hold in listing.rows.iter().filter(|hold| seen.contains(&hold.enrollment)) {
         holds.push(row(&door, hold).await?);
     }
     let answer = HoldList {
@@ -177,6 +180,7 @@ pub(super) async fn show(
     Path(id): Path<EnrollmentId>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
+    door.see(&operator, std::slice::from_ref(&id)).await?;
     let hold = door.holds.hold(&id).await?;
     Ok(json_response(StatusCode::OK, &view(&door, hold).await?))
 }
@@ -198,6 +202,7 @@ pub(super) async fn retry(
     Path(id): Path<EnrollmentId>,
 ) -> Result<Response, Failure> {
     operator.require(Scope::Support)?;
+    door.see(&operator, std::slice::from_ref(&id)).await?;
     let hold = door.holds.retry(&id, door.clock.now()).await?;
     tracing::info!(by = operator.name, enrollment = %id, "what has failed is tried again");
     Ok(json_response(StatusCode::ACCEPTED, &view(&door, hold).await?))
@@ -214,7 +219,7 @@ async fn row(door: &OperatorDoor, hold: &HoldRecord) -> Result<HoldRow, Failure>
         serial,
         hold_profile: hold.profile.clone(),
         stage: hold.stage.as_str(),
-        progress: stage.map(|stage| stage.title()),
+        progress: stage.map(|stage| stage.label()),
         percent: stage.map(|stage| stage.percent()),
         waiting: tracked().filter(|item| !item.state.is_settled()).count(),
         installed: count(HeldState::Installed),

@@ -8,7 +8,6 @@ pub mod command;
 pub mod ids;
 pub mod machine_info;
 pub mod mdm;
-pub mod mobileconfig;
 pub mod plist;
 pub mod profile;
 pub mod time;

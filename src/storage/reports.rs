@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttemptChange, AttemptRecord, CommandState, EnrollmentRecord, EnrollmentRow, EnrollmentSection, Listing,
-    Page, StoreResult,
+    AttemptChange, AttemptRecord, CommandState, EnrollmentRecord, EnrollmentRow, EnrollmentSection,
+    HoldRecord, Listing, Page, StoreResult,
 };
 use crate::{
     error::Code,
@@ -349,6 +349,8 @@ pub struct AttemptRow {
     pub last_seen: Option<Timestamp>,
     /// Of a device that is held: what it has not finished, in the order of delivery; the first 100.
     pub outstanding: Vec<Outstanding>,
+    /// Of a device that is held: its hold.
+    pub hold: Option<HoldRecord>,
 }
 
 /// What a device was given when it enrolled. Later edits do not change it.

@@ -11,7 +11,12 @@ use crate::{
 };
 
 /// Routes whose GET shows a secret.
-const REVEALS: &[&str] = &["/v1/bypasscode", "/v1/maidjwt/{name}", "/v1/tokens/{name}"];
+const REVEALS: &[&str] = &[
+    "/v1/bypasscode",
+    "/v1/hold-profiles/{name}/contents/{sha256}",
+    "/v1/maidjwt/{name}",
+    "/v1/tokens/{name}",
+];
 
 /// Routes whose GET changes something, as NanoMDM's and NanoDEP's tools use them.
 const CHANGES_BY_ANY_METHOD: &[&str] = &[

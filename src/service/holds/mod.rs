@@ -41,6 +41,7 @@ use crate::{
         admission,
         events::Events,
         push::Pushes,
+        reports::{self, Attempts, following},
     },
     storage::{
         CommandState, EnrollmentRecord, EnrollmentState, HoldBlocking, HoldChange, HoldInstall, HoldPhase,
@@ -48,7 +49,7 @@ use crate::{
         ReportStatus, Storage,
     },
 };
-pub use progress::{ProgressStage, progress};
+pub use progress::progress;
 
 /// The command that ends a device's hold.
 pub const DEVICE_CONFIGURED: &str = "DeviceConfigured";
@@ -65,6 +66,7 @@ pub struct Holds {
     store: Arc<dyn Storage>,
     pushes: Arc<Pushes>,
     events: Arc<Events>,
+    attempts: Arc<Attempts>,
     settings: Hold,
     automatic: bool,
 }
@@ -82,7 +84,7 @@ impl Holds {
     pub fn new(
         store: Arc<dyn Storage>,
         pushes: Arc<Pushes>,
-        events: Arc<Events>,
+        (events, attempts): (Arc<Events>, Arc<Attempts>),
         settings: Hold,
         automatic: bool,
     ) -> Self {
@@ -90,6 +92,7 @@ impl Holds {
             store,
             pushes,
             events,
+            attempts,
             settings,
             automatic,
         }
@@ -116,6 +119,7 @@ impl Holds {
         {
             // The server ended between the device's word and this.
             let rule = Box::new(move |situation: &_| admission::configured(situation, now));
+            let rule = following(rule, reports::Moment::Configured);
             self.store.check_in(id, None, rule).await?;
             return Ok(false);
         }

@@ -11,9 +11,9 @@ use plist::Value;
 use super::commands::{Install, install_app, install_profile, uuid};
 use crate::{
     protocol::{
+        actions::mobileconfig::Mobileconfig,
         ade::{AdePlatform, InitialCommand},
         ids::{CommandUuid, Fingerprint},
-        mobileconfig,
         time::Timestamp,
     },
     storage::{
@@ -121,7 +121,8 @@ pub(super) fn of_command(
                 .key("Payload")
                 .and_then(Value::as_data)
                 .unwrap_or_default();
-            let names = mobileconfig::identifier(content).ok().into_iter().collect();
+            let names = Mobileconfig::read(content).map(|profile| profile.identifier);
+            let names = names.into_iter().collect();
             (HeldKind::Profile, names, None)
         }
         _ => return None,

@@ -4,7 +4,8 @@ use super::{Holds, machine};
 use crate::{
     error::{Code, Result},
     protocol::{ids::EnrollmentId, time::Timestamp},
-    storage::{HoldRecord, HoldRule},
+    service::reports::AtTheDoor,
+    storage::{AttemptSubject, HeldState, HoldRecord, HoldRule},
 };
 
 impl Holds {
@@ -26,5 +27,26 @@ impl Holds {
         tracing::warn!(enrollment = %hold.enrollment, code = code.as_str(), profile, "{}", code.cause());
         metrics::counter!("russet_hold_timeouts_total").increment(1);
         self.events.hold_timed_out(hold, now).await;
+        if hold.enrollment.is_user_channel() {
+            return;
+        }
+        let device = AtTheDoor {
+            subject: AttemptSubject {
+                enrollment: Some(hold.enrollment.clone()),
+                ..AttemptSubject::default()
+            },
+            ..AtTheDoor::default()
+        };
+        self.attempts.failed(device, code, detail(hold), now).await;
     }
+}
+
+/// What it has waited for in vain.
+fn detail(hold: &HoldRecord) -> Option<String> {
+    let missing = hold
+        .items
+        .iter()
+        .filter(|item| item.tracked && item.state != HeldState::Installed);
+    let names: Vec<&str> = missing.map(|item| item.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("without {}", names.join(", ")))
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     protocol::time::Timestamp,
-    service::holds::DEVICE_CONFIGURED,
+    service::holds::{self, DEVICE_CONFIGURED},
     storage::{AttemptRow, AttemptStage, CommandState},
 };
 
@@ -70,7 +70,13 @@ pub fn progress(row: &AttemptRow) -> Progress {
             AttemptStage::Login | AttemptStage::ProfileDelivered | AttemptStage::Authenticated => {
                 ShownStage::DeviceSetup
             }
-            AttemptStage::Configuring => configuring(row),
+            // Without a hold profile there is nothing that it waits for by name: what is unanswered says more.
+            AttemptStage::Configuring => row
+                .hold
+                .as_ref()
+                .filter(|hold| hold.items.iter().any(|item| item.tracked))
+                .and_then(holds::progress)
+                .unwrap_or_else(|| configuring(row)),
         },
         last_activity: row
             .last_seen

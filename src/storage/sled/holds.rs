@@ -110,7 +110,8 @@ fn of_open(key: &Key) -> StoreResult<&EnrollmentId> {
     }
 }
 
-fn hold(view: &View<'_>, id: &EnrollmentId) -> StoreResult<Option<HoldRecord>> {
+/// An enrollment's latest hold.
+pub(super) fn hold(view: &View<'_>, id: &EnrollmentId) -> StoreResult<Option<HoldRecord>> {
     chunks::record(view, |piece| Key::Hold(HoldKey::Hold(id.clone(), piece)))
 }
 

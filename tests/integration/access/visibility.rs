@@ -190,6 +190,8 @@ async fn k_w1_what_is_foreign_looks_as_if_it_were_not_there() {
             (Method::POST, format!("/v1/enrollments/{id}/allow-reenroll")),
             (Method::POST, format!("/v1/enrollments/{id}/release")),
             (Method::POST, format!("/v1/enrollments/{id}/renew-identity")),
+            (Method::GET, format!("/v1/enrollments/{id}/hold")),
+            (Method::POST, format!("/v1/enrollments/{id}/hold/retry")),
             (Method::GET, format!("/v1/queue/{id}")),
             (Method::GET, format!("/v1/ade/devices/{serial}")),
             (Method::DELETE, format!("/v1/ade/devices/{serial}")),
@@ -233,6 +235,18 @@ async fn k_w1_what_is_foreign_looks_as_if_it_were_not_there() {
     let why = estate.get(&format!("/v1/ade/why/{}", estate.serials[1])).await;
     assert!(why.status == 200 && !why.text.contains("south"), "{why:?}");
     assert!(estate.server.store.ade_token("south").await.unwrap().is_some());
+}
+
+/// What holds for devices of all tokens is not for those who see some.
+#[tokio::test]
+async fn k_w1_hold_profiles_are_for_those_who_see_everything() {
+    let estate = Estate::new().await;
+    for path in ["/v1/hold-profiles", "/api/devices/esp-profiles"] {
+        assert_eq!(estate.get(path).await.status, 403, "{path}");
+        let made = estate.ask(Method::POST, path, json!({ "name": "n" })).await;
+        assert_eq!(made.status, 403, "{path}");
+    }
+    assert_eq!(estate.get("/v1/holds").await.json["holds"], json!([]));
 }
 
 #[tokio::test]

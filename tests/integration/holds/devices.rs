@@ -11,6 +11,14 @@ use super::*;
 
 const A_MINUTE: Duration = Duration::from_secs(60);
 
+/// What the report of active enrollments says of the only one.
+async fn active(estate: &Estate) -> Value {
+    let path = "/api/devices/enrollment-status/active";
+    let active = estate.server.ask(Method::GET, path, Vec::new()).await;
+    let row = &active["active"][0];
+    json!([row["stage_label"], row["progress"]])
+}
+
 #[tokio::test]
 async fn x1_x8_a_device_is_held_until_its_profiles_and_apps_are_there() {
     let estate = Estate::start().await;
@@ -28,12 +36,15 @@ async fn x1_x8_a_device_is_held_until_its_profiles_and_apps_are_there() {
         (&json!("Applying Policies"), &json!(50))
     );
 
+    assert_eq!(active(&estate).await, json!(["Applying Policies", 50]));
     assert_eq!(
         conversation(&mut boxed).await,
         ["InstallProfile", "InstallApplication"]
     );
     let shown = hold(&estate, &boxed).await;
     assert_eq!(states(&shown), [("wifi", "installed"), ("app 7", "installing")]);
+    // Nothing is in its queue any more, and still it waits for the app.
+    assert_eq!(active(&estate).await, json!(["Installing Apps", 75]));
     assert_eq!(
         (&shown["progress"], &shown["percent"]),
         (&json!("Installing Apps"), &json!(75))

@@ -56,12 +56,22 @@ async fn x2_after_its_time_a_device_is_released_though_nothing_was_heard_of_it()
 async fn x2_a_profile_may_keep_it_held_until_all_is_there() {
     let estate = Estate::start().await;
     let phase = json!({ "items": [profile_item("wifi")] });
-    let profile = json!({ "name": "all", "on_timeout": "keep", "device_phase": phase });
+    let profile =
+        json!({ "name": "all", "on_timeout": "keep", "timeout_minutes": 20, "device_phase": phase });
     create(&estate, profile).await;
     let mut boxed = held(&estate, Kind::IPhone).await;
-    estate.server.clock.advance(AN_HOUR);
+    estate.server.clock.advance(20 * A_MINUTE);
     timed_out(&estate, &boxed).await;
     assert_eq!(queued(&estate, &boxed).await, ["InstallProfile"]);
+    eventually("the failure", async || {
+        let failures = estate
+            .server
+            .ask(Method::GET, "/v1/reports/failures", Vec::new())
+            .await;
+        let row = &failures["failures"][0];
+        row["code"] == "hold_timeout" && row["detail"] == "without wifi"
+    })
+    .await;
     assert_eq!(
         conversation(&mut boxed).await,
         ["InstallProfile", "DeviceConfigured"]

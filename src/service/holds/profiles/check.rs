@@ -9,8 +9,8 @@ use crate::{
     error::FieldProblem,
     pki::{ber, cms::SignedData},
     protocol::{
+        actions::mobileconfig::{self, Mobileconfig},
         ids::Fingerprint,
-        mobileconfig::{self, ProfileError},
     },
     storage::{HoldAudience, HoldBlocking, HoldInstall, HoldItem, HoldPhase, HoldProfileRecord},
 };
@@ -289,8 +289,12 @@ impl Checker {
 
 /// The `PayloadIdentifier` of a profile, which may be signed.
 fn identifier(bytes: &[u8]) -> Result<String, String> {
-    let read =
-        |plist: &[u8]| mobileconfig::identifier(plist).map_err(|error: ProfileError| error.to_string());
+    let read = |plist: &[u8]| {
+        let profile = Mobileconfig::read(plist);
+        profile
+            .map(|profile| profile.identifier)
+            .map_err(|error| error.to_string())
+    };
     if !mobileconfig::is_signed(bytes) {
         return read(bytes);
     }

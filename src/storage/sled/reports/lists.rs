@@ -9,7 +9,7 @@ use crate::{
         EnrollmentState, Listing, MacFilter, Outstanding, Page, ReportPlatform, StoreResult,
         reports::tokens_match,
         sled::{
-            enrollments,
+            enrollments, holds,
             keys::{Key, Prefix, ReportKey},
             listing::{Source, page_of},
             queue,
@@ -33,10 +33,15 @@ pub(super) fn row(view: &View<'_>, record: AttemptRecord) -> StoreResult<Attempt
         Some(id) if record.stage == AttemptStage::Configuring => outstanding(view, id)?,
         _ => Vec::new(),
     };
+    let hold = match device {
+        Some(id) if record.stage == AttemptStage::Configuring => holds::hold(view, id)?,
+        _ => None,
+    };
     Ok(AttemptRow {
         record,
         last_seen,
         outstanding,
+        hold,
     })
 }
 
