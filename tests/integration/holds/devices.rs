@@ -15,7 +15,7 @@ const A_MINUTE: Duration = Duration::from_secs(60);
 async fn active(estate: &Estate) -> Value {
     let path = "/api/devices/enrollment-status/active";
     let active = estate.server.ask(Method::GET, path, Vec::new()).await;
-    let row = &active["active"][0];
+    let row = &active["enrollments"][0];
     json!([row["stage_label"], row["progress"]])
 }
 
