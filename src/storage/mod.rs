@@ -18,8 +18,8 @@ mod jobs;
 mod pushes;
 mod records;
 mod reports;
-mod secrets;
 mod search;
+mod secrets;
 pub mod sled;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -37,8 +37,8 @@ pub use jobs::*;
 pub use pushes::*;
 pub use records::*;
 pub use reports::*;
-pub use secrets::*;
 pub use search::*;
+pub use secrets::*;
 
 use crate::{
     error::{Code, Error},

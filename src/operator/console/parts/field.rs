@@ -16,6 +16,7 @@ pub(in super::super) struct Field<'a> {
     kind: &'a str,
     placeholder: Option<&'a str>,
     class: Option<&'a str>,
+    own_id: Option<&'a str>,
 }
 
 impl<'a> Field<'a> {
@@ -31,6 +32,7 @@ impl<'a> Field<'a> {
             kind: "text",
             placeholder: None,
             class: None,
+            own_id: None,
         }
     }
 
@@ -73,6 +75,12 @@ impl<'a> Field<'a> {
     /// A class of the style sheet, for its size.
     pub(in super::super) fn class(mut self, class: &'a str) -> Self {
         self.class = Some(class);
+        self
+    }
+
+    /// An id of its own, where its name is there several times.
+    pub(in super::super) fn named(mut self, id: &'a str) -> Self {
+        self.own_id = Some(id);
         self
     }
 
@@ -121,7 +129,7 @@ impl<'a> Field<'a> {
     }
 
     fn id(&self) -> String {
-        format!("f-{}", self.name.replace('.', "-"))
+        format!("f-{}", self.own_id.unwrap_or(self.name).replace('.', "-"))
     }
 
     fn described(&self) -> Option<String> {
