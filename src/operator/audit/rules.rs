@@ -72,8 +72,8 @@ pub(super) fn operation(method: &Method, route: &str) -> (String, Option<Scope>)
     });
     // A form of the console is what it stands for.
     if let Some(name) = console::operation(route).filter(|_| *method == Method::POST) {
-        let scope = operations.values().find(|(id, _)| id == name);
-        return (name.to_owned(), scope.and_then(|(_, scope)| *scope));
+        let scope = operations.values().find(|(id, _)| *id == name);
+        return (name.clone(), scope.and_then(|(_, scope)| *scope));
     }
     // In the document no parameter reaches over several segments.
     let known = operations.get(&(method.clone(), route.replace("{*", "{")));

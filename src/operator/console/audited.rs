@@ -1,5 +1,7 @@
 //! What the console's forms are called in the audit log: as the operation of the API that does the same.
 
+use super::devices::verb_operation;
+
 /// The forms, and the operations that they stand for.
 const FORMS: &[(&str, &str)] = &[
     ("/ade/devices/{serial}/forget", "forget_ade_device"),
@@ -24,6 +26,7 @@ const FORMS: &[(&str, &str)] = &[
     ("/devices/{id}/push", "nanomdm_push_by_post"),
     ("/devices/{id}/release", "release_enrollment"),
     ("/devices/{id}/renew-identity", "renew_identity"),
+    ("/devices/{id}/reveal/{secret}", "reveal"),
     ("/enroll-links", "create_enroll_link"),
     ("/hooks", "create_hook"),
     ("/hooks/{name}/forget", "forget_dead_letters"),
@@ -40,9 +43,10 @@ const FORMS: &[(&str, &str)] = &[
 pub(in crate::operator) const READING: &[&str] = &["/ade/profiles/{token}/check", "/theme"];
 
 /// The operation that a form stands for.
-pub(in crate::operator) fn operation(route: &str) -> Option<&'static str> {
+pub(in crate::operator) fn operation(route: &str) -> Option<String> {
     let form = FORMS.iter().find(|(own, _)| *own == route);
-    form.map(|(_, operation)| *operation)
+    form.map(|(_, operation)| (*operation).to_owned())
+        .or_else(|| verb_operation(route))
 }
 
 #[cfg(test)]
@@ -57,9 +61,14 @@ mod tests {
         let ids: Vec<String> = items
             .filter_map(|(_, operation)| operation.operation_id.clone())
             .collect();
-        for (route, operation) in FORMS {
+        let verbs = super::super::devices::verb_routes();
+        let verbs = verbs
+            .iter()
+            .map(|route| (route.as_str(), operation(route).unwrap()));
+        let forms = FORMS.iter().map(|(route, name)| (*route, (*name).to_owned()));
+        for (route, operation) in forms.chain(verbs) {
             assert!(
-                ids.iter().any(|id| id == operation),
+                ids.iter().any(|id| *id == operation),
                 "{route}: there is no {operation}"
             );
         }

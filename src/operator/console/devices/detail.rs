@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Extension, RawQuery, State},
-    response::Response,
-};
+use axum::extract::{Extension, RawQuery, State};
 use maud::{Markup, html};
 
 use super::{certificates, commands, enrollment, enrollment_name, hardware, state, summary};
@@ -33,7 +30,7 @@ pub(super) async fn summary(
 ) -> Answer {
     let row = row(&door, &frame, &id).await?;
     let body = summary::tab(&door, &frame, &row).await?;
-    Ok(shown(&frame, &row, "Summary", body))
+    Ok(frame.show(&shown(&frame, &row, "Summary", body)))
 }
 
 /// What it is made of, and what is escrowed for it.
@@ -44,7 +41,7 @@ pub(super) async fn hardware(
 ) -> Answer {
     let row = row(&door, &frame, &id).await?;
     let body = hardware::tab(&door, &frame, &row).await?;
-    Ok(shown(&frame, &row, "Hardware", body))
+    Ok(frame.show(&shown(&frame, &row, "Hardware", body)))
 }
 
 /// Its queue and its history.
@@ -57,7 +54,7 @@ pub(super) async fn commands(
     let row = row(&door, &frame, &id).await?;
     let page = Params::parse(query.as_deref()).page_of(25)?;
     let body = commands::tab(&door, &frame, &row, &page).await?;
-    Ok(shown(&frame, &row, "Commands", body))
+    Ok(frame.show(&shown(&frame, &row, "Commands", body)))
 }
 
 /// How it came.
@@ -68,7 +65,7 @@ pub(super) async fn enrollment(
 ) -> Answer {
     let row = row(&door, &frame, &id).await?;
     let body = enrollment::tab(&door, &frame, &row).await?;
-    Ok(shown(&frame, &row, "Enrollment", body))
+    Ok(frame.show(&shown(&frame, &row, "Enrollment", body)))
 }
 
 /// With what it says who it is.
@@ -79,7 +76,7 @@ pub(super) async fn certificates(
 ) -> Answer {
     let row = row(&door, &frame, &id).await?;
     let body = certificates::tab(&door, &frame, &row).await?;
-    Ok(shown(&frame, &row, "Certificates", body))
+    Ok(frame.show(&shown(&frame, &row, "Certificates", body)))
 }
 
 /// What was done to it.
@@ -93,7 +90,7 @@ pub(super) async fn audit(
     let row = row(&door, &frame, &id).await?;
     let page = Params::parse(query.as_deref()).page_of(25)?;
     let body = of_enrollment(&door, &frame, &id, &page).await?;
-    Ok(shown(&frame, &row, "Audit", body))
+    Ok(frame.show(&shown(&frame, &row, "Audit", body)))
 }
 
 /// The enrollment, for whoever may see it.
@@ -103,7 +100,8 @@ pub(super) async fn row(door: &OperatorDoor, frame: &Frame, id: &EnrollmentId) -
     row.ok_or_else(|| Error::with(Code::EnrollmentUnknown, id))
 }
 
-fn shown(frame: &Frame, row: &EnrollmentRow, tab: &str, body: Markup) -> Response {
+/// The page, with its head and tabs.
+pub(super) fn shown(frame: &Frame, row: &EnrollmentRow, tab: &str, body: Markup) -> Page {
     let id = &row.record.id;
     let base = format!("/devices/{}", encoded(id.as_str()));
     let mut links = vec![
@@ -113,6 +111,9 @@ fn shown(frame: &Frame, row: &EnrollmentRow, tab: &str, body: Markup) -> Respons
         (format!("{base}/enrollment"), "Enrollment"),
         (format!("{base}/certificates"), "Certificates"),
     ];
+    if frame.operator.has(Scope::Support) {
+        links.insert(1, (format!("{base}/actions"), "Actions"));
+    }
     if frame.operator.has(Scope::Audit) {
         links.push((format!("{base}/audit"), "Audit"));
     }
@@ -126,11 +127,10 @@ fn shown(frame: &Frame, row: &EnrollmentRow, tab: &str, body: Markup) -> Respons
             .unwrap_or_else(|| device.to_string());
         page = page.under(format!("/devices/{}", encoded(device.as_str())), name);
     }
-    let page = page.actions(actions(frame, row, &base)).body(html! {
+    page.actions(actions(frame, row, &base)).body(html! {
         (tabs("About this device", &links, tab))
         (body)
-    });
-    frame.show(&page)
+    })
 }
 
 fn actions(frame: &Frame, row: &EnrollmentRow, base: &str) -> Markup {

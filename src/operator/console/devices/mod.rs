@@ -8,6 +8,7 @@ mod enrollment;
 mod hardware;
 mod list;
 mod summary;
+mod verbs;
 
 use std::sync::Arc;
 
@@ -18,6 +19,9 @@ use axum::{
 use maud::Markup;
 
 pub(super) use commands::state as command_state;
+pub(super) use verbs::operation as verb_operation;
+#[cfg(test)]
+pub(super) use verbs::verb_routes;
 
 use super::parts::{Tone, badge};
 use crate::{
@@ -27,7 +31,7 @@ use crate::{
 
 /// The routes of this part.
 pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
-    Router::new()
+    verbs::routes()
         .route("/devices", get(list::page))
         .route("/devices/{id}", get(detail::summary))
         .route("/devices/{id}/audit", get(detail::audit))
