@@ -1,6 +1,7 @@
 //! The object graph: built here and nowhere else, for the binary and for every test.
 
 mod access;
+mod actions;
 mod ade;
 mod device_trust;
 mod ends;
@@ -8,9 +9,10 @@ mod listeners;
 mod outbound;
 mod profiles;
 mod push;
+mod settings;
 mod telemetry;
 
-use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use device_trust::{TrustAdded, TrustError, add_trust, device_trust, fetch_trust};
 pub use listeners::Listeners;
@@ -38,20 +40,17 @@ use crate::{
     operator::{self, Ends, OperatorDoor},
     pki::{
         ca::DeviceAuthority,
-        cipher::LegacyCiphers,
         identity::{IdentityCache, TrustAnchors},
-        secret,
     },
     service::{
         access::Access,
-        actions::{ActionSettings, Actions},
         ade::{
             accounts::Accounts, door::Door, settings_commands::EnrollmentSettings, sync::AdeSync,
             tokens::AdeTokens,
         },
         audit::Audit,
         authority::AuthorityFacts,
-        checkin::{CheckInSettings, CheckIns},
+        checkin::CheckIns,
         commands::{Commands, secrecy::Secrecy},
         contacts::Contacts,
         enrollment::Enrollments,
@@ -59,13 +58,13 @@ use crate::{
         holds::{Holds, profiles::HoldProfiles},
         idempotency::Idempotence,
         identity::Identities,
-        issuance::{Issuer, IssuerSettings},
+        issuance::Issuer,
         jobs::Jobs,
         keys::Keys,
         passwords::Passwords,
         push::Pushes,
         push_certificates::PushCertificates,
-        reports::{Attempts, Reports, Timeouts},
+        reports::{Attempts, Reports},
         upkeep::Upkeep,
     },
     storage::{
@@ -198,7 +197,7 @@ impl App {
             ),
             (Arc::clone(&pushes), Arc::clone(&ade_settings), holds.clone()),
             Arc::clone(&attempts),
-            check_in_settings(data_dir, config)?,
+            settings::check_in_settings(data_dir, config)?,
         ));
         let enrollments = Arc::new(Enrollments::new(
             Arc::clone(&store),
@@ -217,22 +216,7 @@ impl App {
             Arc::clone(&attempts),
             (secrecy, config.actions.max_wipes_per_hour),
         ));
-        let actions = Arc::new(Actions::new(
-            Arc::clone(&store),
-            Arc::clone(&commands),
-            holds.clone(),
-            Arc::clone(&sealer),
-            ActionSettings {
-                enrollment_profile: config.enroll.profile_identifier.clone(),
-                wifi_profile: return_to_service_wifi(data_dir, config)?,
-            },
-        ));
-        let jobs = Arc::new(Jobs::new(
-            Arc::clone(&store),
-            Arc::clone(&actions),
-            Arc::clone(&commands),
-            Arc::clone(&sealer),
-        ));
+        let (actions, jobs) = actions::parts(data_dir, config, (&store, &commands), holds.clone(), &sealer)?;
 
         let passwords = Passwords::default();
         let accounts = Arc::new(Accounts::new(Arc::clone(&store), passwords.clone()));
@@ -262,7 +246,7 @@ impl App {
                 Arc::clone(&known),
                 ca,
                 attempts,
-                issuer_settings(config),
+                settings::issuer_settings(config),
             ),
             enrollments: Arc::clone(&enrollments),
             ade: Arc::clone(&ade),
@@ -325,7 +309,7 @@ impl App {
                 contacts,
                 (push_certificates, Arc::clone(&access.sessions)),
                 (results_kept, config.actions.idempotency_window),
-                timeouts(config),
+                settings::timeouts(config),
             ),
             access,
             limits: Limits {
@@ -495,15 +479,6 @@ impl App {
     }
 }
 
-fn timeouts(config: &Config) -> Timeouts {
-    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
-    Timeouts {
-        attempt: config.reports.enrollment_timeout,
-        ended: days(config.retention.failures_days),
-        expired_identity: days(config.retention.after_cert_expiry_days),
-    }
-}
-
 fn housekeeping_failed(error: &StoreError) {
     let source = std::error::Error::source(error);
     tracing::error!(?source, "housekeeping failed: {error}");
@@ -576,50 +551,6 @@ fn anchors(data_dir: &DataDir, config: &Config, ca: &DeviceAuthority) -> Result<
     }
     TrustAnchors::new(anchors.iter().map(Vec::as_slice))
         .map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
-}
-
-/// The Wi-Fi profile for devices that return to service.
-fn return_to_service_wifi(data_dir: &DataDir, config: &Config) -> Result<Option<Vec<u8>>, StartError> {
-    let read = |path: &PathBuf| {
-        let path = data_dir.path(path);
-        fs::read(&path).map_err(|error| {
-            StartError::Setting(format!(
-                "checkin.return_to_service_wifi: {}: {error}",
-                path.display()
-            ))
-        })
-    };
-    config
-        .checkin
-        .return_to_service_wifi
-        .as_ref()
-        .map(read)
-        .transpose()
-}
-
-fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
-    Ok(CheckInSettings {
-        user_authenticate: config.checkin.user_authenticate,
-        return_to_service: config.checkin.return_to_service,
-        return_to_service_wifi: return_to_service_wifi(data_dir, config)?,
-    })
-}
-
-fn issuer_settings(config: &Config) -> IssuerSettings {
-    IssuerSettings {
-        organization: config.enroll.organization.clone(),
-        identity_days: config.identity.identity_days,
-        legacy_ciphers: if config.scep.legacy_ciphers {
-            LegacyCiphers::All
-        } else {
-            LegacyCiphers::TripleDes
-        },
-        static_challenge: config
-            .scep
-            .static_challenge
-            .as_deref()
-            .map(|secret| secret::hash(secret).into()),
-    }
 }
 
 fn proxy_trust(config: &Config) -> Result<Option<ProxyTrust>, StartError> {

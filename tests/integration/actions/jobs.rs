@@ -51,7 +51,7 @@ async fn a_job_does_the_same_to_all_and_says_who_could_not() {
         (&json!("finished"), &json!(5), &json!(4), &json!(1), &json!(0)),
         "{job}"
     );
-    assert_eq!(job["by"], "development");
+    assert_eq!(job["by"], "dev");
     assert_eq!(job["refusals"][0]["id"], tv.hardware.udid);
     assert_eq!(job["refusals"][0]["code"], "action_unsupported");
     for device in [&mut phone, &mut mac, &mut other] {
