@@ -1,6 +1,7 @@
 //! The object graph: built here and nowhere else, for the binary and for every test.
 
 mod access;
+mod actions;
 mod ade;
 mod device_trust;
 mod ends;
@@ -40,7 +41,6 @@ use crate::{
     pki::identity::IdentityCache,
     service::{
         access::Access,
-        actions::{ActionSettings, Actions},
         ade::{
             accounts::Accounts, door::Door, settings_commands::EnrollmentSettings, sync::AdeSync,
             tokens::AdeTokens,
@@ -61,7 +61,7 @@ use crate::{
         passwords::Passwords,
         push::Pushes,
         push_certificates::PushCertificates,
-        reports::{Attempts, Reports, Timeouts},
+        reports::{Attempts, Reports},
         upkeep::Upkeep,
     },
     storage::{
@@ -211,22 +211,7 @@ impl App {
             (Arc::clone(&ade_settings), holds.clone(), Arc::clone(&attempts)),
             (secrecy, config.actions.max_wipes_per_hour),
         ));
-        let actions = Arc::new(Actions::new(
-            Arc::clone(&store),
-            Arc::clone(&commands),
-            holds.clone(),
-            Arc::clone(&sealer),
-            ActionSettings {
-                enrollment_profile: config.enroll.profile_identifier.clone(),
-                wifi_profile: settings::return_to_service_wifi(data_dir, config)?,
-            },
-        ));
-        let jobs = Arc::new(Jobs::new(
-            Arc::clone(&store),
-            Arc::clone(&actions),
-            Arc::clone(&commands),
-            Arc::clone(&sealer),
-        ));
+        let (actions, jobs) = actions::parts(data_dir, config, (&store, &commands), holds.clone(), &sealer)?;
 
         let passwords = Passwords::default();
         let accounts = Arc::new(Accounts::new(Arc::clone(&store), passwords.clone()));
@@ -319,7 +304,7 @@ impl App {
                 contacts,
                 (push_certificates, Arc::clone(&access.sessions)),
                 (results_kept, config.actions.idempotency_window),
-                timeouts(config),
+                settings::timeouts(config),
             ),
             access,
             limits: Limits {
@@ -486,15 +471,6 @@ impl App {
         if let Err(error) = self.upkeep.finish().await {
             tracing::warn!("the latest contacts were not written down: {error}");
         }
-    }
-}
-
-fn timeouts(config: &Config) -> Timeouts {
-    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
-    Timeouts {
-        attempt: config.reports.enrollment_timeout,
-        ended: days(config.retention.failures_days),
-        expired_identity: days(config.retention.after_cert_expiry_days),
     }
 }
 

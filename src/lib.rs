@@ -84,6 +84,14 @@
 //! [`storage::CommandStore::report_and_next`] stores the result and finds the next command in one step, at a cost that
 //! does not depend on history.
 //!
+//! # Actions
+//!
+//! What operators have devices do goes through [`service::actions`]: [`protocol::actions`] reads a verb's parameters and
+//! makes its commands, the rules refuse what a device can't or must not do, and [`service::commands`] queues them, with
+//! [`service::commands::secrecy`] sealing what holds secrets and [`service::commands::guard`] keeping one operator from
+//! wiping a fleet. Many devices are a job ([`service::jobs`]): each of its steps queues its commands and advances in one
+//! storage step ([`storage::JobStore::advance_job`]).
+//!
 //! # Push
 //!
 //! The step that stores a command also puts its targets into the outbox ([`storage::PushStore`]). Once that is durable,

@@ -1,17 +1,17 @@
 //! What parts of the server are told of the configuration.
 
-use std::{fs, path::PathBuf};
+use std::time::Duration;
 
 use axum::http::HeaderName;
 
-use super::StartError;
+use super::{StartError, actions};
 use crate::{
     config::{Config, TlsMode},
     data_dir::DataDir,
     http::ProxyTrust,
     net::tls,
     pki::{ca::DeviceAuthority, cipher::LegacyCiphers, identity::TrustAnchors, secret},
-    service::{checkin::CheckInSettings, issuance::IssuerSettings},
+    service::{checkin::CheckInSettings, issuance::IssuerSettings, reports::Timeouts},
 };
 
 /// Whose certificates are device identities here.
@@ -29,34 +29,12 @@ pub(super) fn anchors(
         .map_err(|error| StartError::Setting(format!("identity.migration_ca: {error}")))
 }
 
-/// The Wi-Fi profile for devices that return to service.
-pub(super) fn return_to_service_wifi(
-    data_dir: &DataDir,
-    config: &Config,
-) -> Result<Option<Vec<u8>>, StartError> {
-    let read = |path: &PathBuf| {
-        let path = data_dir.path(path);
-        fs::read(&path).map_err(|error| {
-            StartError::Setting(format!(
-                "checkin.return_to_service_wifi: {}: {error}",
-                path.display()
-            ))
-        })
-    };
-    config
-        .checkin
-        .return_to_service_wifi
-        .as_ref()
-        .map(read)
-        .transpose()
-}
-
 /// For check-ins.
 pub(super) fn check_in_settings(data_dir: &DataDir, config: &Config) -> Result<CheckInSettings, StartError> {
     Ok(CheckInSettings {
         user_authenticate: config.checkin.user_authenticate,
         return_to_service: config.checkin.return_to_service,
-        return_to_service_wifi: return_to_service_wifi(data_dir, config)?,
+        return_to_service_wifi: actions::return_to_service_wifi(data_dir, config)?,
     })
 }
 
@@ -91,4 +69,14 @@ pub(super) fn proxy_trust(config: &Config) -> Result<Option<ProxyTrust>, StartEr
         addresses: config.server.trusted_proxies.clone(),
         header: config.tls.identity_header.as_ref().map(parse).transpose()?,
     }))
+}
+
+/// How long reports wait, and keep.
+pub(super) fn timeouts(config: &Config) -> Timeouts {
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
+    Timeouts {
+        attempt: config.reports.enrollment_timeout,
+        ended: days(config.retention.failures_days),
+        expired_identity: days(config.retention.after_cert_expiry_days),
+    }
 }

@@ -249,7 +249,7 @@ pub(super) async fn list(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
     let page = page.page()?;
-    let listing = door.store.jobs(&page).await?;
+    let listing = door.jobs.list(&operator, &page).await?;
     let answer = JobList {
         jobs: listing.rows.into_iter().map(JobView::from).collect(),
         next_cursor: listing.next_cursor,
@@ -275,7 +275,7 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Read)?;
     let page = page.page()?;
-    let job = door.jobs.job(&JobId::new(id)).await?;
+    let job = door.jobs.job(&operator, &JobId::new(id)).await?;
     let listing = door.store.job_refusals(&job.id, &page).await?;
     let answer = JobAnswer {
         job: job.into(),

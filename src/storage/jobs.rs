@@ -54,6 +54,9 @@ pub struct JobRecord {
     pub verb: String,
     /// The operator.
     pub by: String,
+    /// How that was known, as the audit log has it.
+    #[serde(default)]
+    pub by_kind: String,
     /// Where it stands.
     pub state: JobState,
     /// How many targets it has.
@@ -87,6 +90,8 @@ pub struct NewJob {
     pub parameters: Sealed,
     /// The operator.
     pub by: String,
+    /// How that is known, as the audit log has it.
+    pub by_kind: String,
     /// Whom it concerns, each once.
     pub targets: Vec<EnrollmentId>,
     /// When it was made.

@@ -59,7 +59,7 @@ fn asked(verb: &ActionVerb) -> Result<Option<(&Subjects, &'static str, Value)>, 
             (subjects, "install-app", parameters)
         }
         ActionVerb::InstallProfile { subjects, file } => {
-            let parameters = json!({ "profile": STANDARD.encode(read(file)?) });
+            let parameters = json!({ "mobileconfig": STANDARD.encode(read(file)?) });
             (subjects, "install-profile", parameters)
         }
         ActionVerb::Lock {

@@ -29,7 +29,9 @@ const NAMES: &[&str] = &["name", "user", "username"];
 
 /// Fields that are told as they are.
 const DETAILS: &[&str] = &[
+    "action",
     "apple_id",
+    "confirm_count",
     "count",
     "enabled",
     "expires_at",

@@ -68,7 +68,7 @@ mod tests {
         let forms = FORMS.iter().map(|(route, name)| (*route, (*name).to_owned()));
         for (route, operation) in forms.chain(verbs) {
             assert!(
-                ids.iter().any(|id| *id == operation),
+                ids.contains(&operation),
                 "{route}: there is no {operation}"
             );
         }

@@ -70,7 +70,7 @@ impl Action {
             Self::Delete(_) => Vec::new(),
             Self::InstallApp(app) => vec![install_app(app, circumstances.platform)],
             Self::InstallProfile(asked) => {
-                let profile = circumstances.profile.unwrap_or(&asked.profile.0).to_vec();
+                let profile = circumstances.profile.unwrap_or(&asked.mobileconfig.0).to_vec();
                 vec![Draft::new("InstallProfile", [("Payload", Value::Data(profile))])]
             }
             Self::ListProfiles => plain("ProfileList"),

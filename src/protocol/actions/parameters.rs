@@ -72,7 +72,7 @@ pub struct InstallApp {
 pub struct InstallProfile {
     /// The `.mobileconfig`, in base64.
     #[schema(value_type = String, format = Byte)]
-    pub profile: Bytes,
+    pub mobileconfig: Bytes,
 }
 
 /// `lock`
@@ -229,7 +229,7 @@ impl Action {
     pub(super) fn check(&self) -> Result<(), ActionError> {
         match self {
             Self::InstallApp(app) => app.check(),
-            Self::InstallProfile(asked) => mobileconfig::check_size("profile", &asked.profile.0),
+            Self::InstallProfile(asked) => mobileconfig::check_size("mobileconfig", &asked.mobileconfig.0),
             Self::Lock(lock) => {
                 check_text("message", lock.message.as_ref())?;
                 check_text("phone_number", lock.phone_number.as_ref())

@@ -17,7 +17,7 @@ fn action(verb: &str, parameters: serde_json::Value) -> Action {
 fn minimal(verb: &str) -> serde_json::Value {
     match verb {
         "install-app" => json!({ "store_id": 361309726 }),
-        "install-profile" => json!({ "profile": "AAAA" }),
+        "install-profile" => json!({ "mobileconfig": "AAAA" }),
         "lost-mode-on" => json!({ "message": "Lost" }),
         "remove-profile" => json!({ "identifier": "org.example.wifi" }),
         "rename" => json!({ "name": "Lectern" }),
@@ -73,7 +73,10 @@ fn bad_parameters_are_refused_by_name() {
         field("install-app", json!({ "store_id": 1, "bundle_id": "a" })),
         "manifest_url"
     );
-    assert_eq!(field("install-profile", json!({ "profile": "" })), "profile");
+    assert_eq!(
+        field("install-profile", json!({ "mobileconfig": "" })),
+        "mobileconfig"
+    );
     assert!(field("lock", json!({ "colour": "red" })).contains("colour"));
     assert!(field("restart", json!({ "notify_user": 1 })).contains("boolean"));
     assert!(field("shutdown", json!({ "now": true })).contains("now"));

@@ -14,6 +14,7 @@ use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
+pub(in crate::service) use prepare::Prepared;
 pub use prepare::Ready;
 pub use reveal::{Escrowed, Revealed};
 pub use rules::scope;
@@ -27,7 +28,7 @@ use crate::{
         time::Timestamp,
     },
     service::{
-        access::Operator,
+        access::{Operator, visibility::Sight},
         commands::{Commands, Ordered},
         holds::{DEVICE_CONFIGURED, Holds},
         push::PushOutcome,
@@ -102,7 +103,8 @@ impl Actions {
         now: Timestamp,
     ) -> Result<Performed> {
         operator.require(scope(&action))?;
-        let row = subjects::one(self.store.as_ref(), operator, id).await?;
+        let sight = Sight::of(operator, &self.store).await?;
+        let row = subjects::one(self.store.as_ref(), &sight, id).await?;
         let ready = Ready::new(action)?;
         let mut performed = Performed {
             id: id.clone(),

@@ -30,7 +30,7 @@ pub(super) struct Adapted {
 /// Reads the profiles of an action, and refuses those that can't be meant.
 pub(super) fn of_action(action: &Action) -> Result<Option<CheckedProfile>> {
     match action {
-        Action::InstallProfile(asked) => read("profile", &asked.profile).map(Some),
+        Action::InstallProfile(asked) => read("mobileconfig", &asked.mobileconfig).map(Some),
         Action::Wipe(wipe) => {
             let service = wipe.return_to_service.as_ref();
             if let Some(profile) = service.and_then(|service| service.wifi_profile.as_ref()) {

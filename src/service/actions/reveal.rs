@@ -10,7 +10,7 @@ use crate::{
         time::Timestamp,
     },
     service::{
-        access::{Operator, Scope},
+        access::{Operator, Scope, visibility::Sight},
         checkin::{BOOTSTRAP_TOKEN, UNLOCK_TOKEN},
         commands::secrecy::secret_purpose,
     },
@@ -82,17 +82,18 @@ impl Actions {
     ) -> Result<Vec<Revealed>> {
         operator.require(Scope::Admin)?;
         let store = self.store.as_ref();
+        let sight = &Sight::of(operator, &self.store).await?;
         let revealed = match secret {
             Escrowed::BootstrapToken => {
-                let row = subjects::one(store, operator, id).await?;
+                let row = subjects::one(store, sight, id).await?;
                 self.token(BOOTSTRAP_TOKEN, row.record.bootstrap_token.as_ref())?
             }
             Escrowed::UnlockToken => {
-                let row = subjects::one(store, operator, id).await?;
+                let row = subjects::one(store, sight, id).await?;
                 self.token(UNLOCK_TOKEN, row.record.unlock_token.as_ref())?
             }
-            Escrowed::BypassCode => self.kept(operator, id, SecretKind::BypassCode).await?,
-            Escrowed::Pin => self.kept(operator, id, SecretKind::Pin).await?,
+            Escrowed::BypassCode => self.kept(sight, id, SecretKind::BypassCode).await?,
+            Escrowed::Pin => self.kept(sight, id, SecretKind::Pin).await?,
         };
         if revealed.is_empty() {
             return Err(Error::with(Code::NothingEscrowed, secret.as_str()));
@@ -112,11 +113,11 @@ impl Actions {
         }])
     }
 
-    async fn kept(&self, operator: &Operator, id: &EnrollmentId, kind: SecretKind) -> Result<Vec<Revealed>> {
+    async fn kept(&self, sight: &Sight, id: &EnrollmentId, kind: SecretKind) -> Result<Vec<Revealed>> {
         let secrets = self.store.secrets(id, kind).await?;
-        if secrets.is_empty() {
-            // Who asks for a device that does not exist is told that.
-            subjects::one(self.store.as_ref(), operator, id).await?;
+        // Who asks for a device that does not exist is told that; and whose it was is known of its record alone.
+        if secrets.is_empty() || !sight.is_everything() {
+            subjects::one(self.store.as_ref(), sight, id).await?;
         }
         let reveal = |secret: &crate::storage::SecretRecord| {
             let plain = self.unseal(&secret_purpose(kind, &secret.command), &secret.sealed)?;

@@ -9,44 +9,31 @@ use crate::{
         catalogue::Platform,
         ids::{EnrollmentId, EnrollmentKind, SerialNumber},
     },
-    service::{access::Operator, commands::platform},
+    service::{access::visibility::Sight, commands::platform},
     storage::{EnrollmentFilter, EnrollmentRow, EnrollmentState, Page, Storage},
 };
 
 /// So many are looked for at a time.
 const PIECE: usize = 500;
 
-/// Whether an operator sees this enrollment.
-fn is_visible(_operator: &Operator, _row: &EnrollmentRow) -> bool {
-    true
-}
-
 /// One enrollment.
-pub async fn one(store: &dyn Storage, operator: &Operator, id: &EnrollmentId) -> Result<EnrollmentRow> {
+pub async fn one(store: &dyn Storage, sight: &Sight, id: &EnrollmentId) -> Result<EnrollmentRow> {
+    sight.enrollment(id).await?;
     let row = store.enrollment(id).await?;
-    row.filter(|row| is_visible(operator, row))
-        .ok_or_else(|| Error::with(Code::EnrollmentUnknown, id))
+    row.ok_or_else(|| Error::with(Code::EnrollmentUnknown, id))
 }
 
 /// All of these, each once; if one of them does not exist, none (trust.md K-W2).
-pub async fn all(
-    store: &dyn Storage,
-    operator: &Operator,
-    ids: &[EnrollmentId],
-) -> Result<Vec<EnrollmentId>> {
+pub async fn all(store: &dyn Storage, sight: &Sight, ids: &[EnrollmentId]) -> Result<Vec<EnrollmentId>> {
     let mut seen = HashSet::with_capacity(ids.len());
     let wanted: Vec<EnrollmentId> = ids.iter().filter(|id| seen.insert(*id)).cloned().collect();
     for piece in wanted.chunks(PIECE) {
-        let filter = EnrollmentFilter {
+        let filter = sight.narrow(EnrollmentFilter {
             ids: Some(piece.to_vec()),
             ..EnrollmentFilter::default()
-        };
+        });
         let rows = store.enrollments(&filter, &Page::first(PIECE)).await?.rows;
-        let found: HashSet<&EnrollmentId> = rows
-            .iter()
-            .filter(|row| is_visible(operator, row))
-            .map(|row| &row.record.id)
-            .collect();
+        let found: HashSet<&EnrollmentId> = rows.iter().map(|row| &row.record.id).collect();
         if let Some(missing) = piece.iter().find(|id| !found.contains(id)) {
             return Err(Error::with(Code::EnrollmentUnknown, missing));
         }
@@ -58,21 +45,20 @@ pub async fn all(
 /// one of them, none at all.
 pub async fn by_serial(
     store: &dyn Storage,
-    operator: &Operator,
+    sight: &Sight,
     serials: &[SerialNumber],
 ) -> Result<Vec<EnrollmentId>> {
     let mut ids = Vec::new();
     let mut seen = HashSet::new();
     for piece in serials.chunks(PIECE) {
-        let filter = EnrollmentFilter {
+        let filter = sight.narrow(EnrollmentFilter {
             serials: Some(piece.to_vec()),
             ..EnrollmentFilter::default()
-        };
+        });
         let mut found: HashMap<SerialNumber, Vec<EnrollmentRow>> = HashMap::new();
         for_each(store, &filter, |row| {
             if let Some(serial) = row.device.serial.clone()
                 && !row.record.id.is_user_channel()
-                && is_visible(operator, &row)
             {
                 found.entry(serial).or_default().push(row);
             }
@@ -109,20 +95,20 @@ pub struct DeviceFilter {
 /// The device channels that match, by id.
 pub async fn matching(
     store: &dyn Storage,
-    operator: &Operator,
+    sight: &Sight,
     filter: &DeviceFilter,
 ) -> Result<Vec<EnrollmentId>> {
-    let wanted = EnrollmentFilter {
+    let wanted = sight.narrow(EnrollmentFilter {
         enabled: filter.enabled,
         kinds: filter.kinds.clone(),
         ..EnrollmentFilter::default()
-    };
+    });
     let mut ids = Vec::new();
     for_each(store, &wanted, |row| {
         let fits = filter
             .platform
             .is_none_or(|wanted| platform(&row) == Some(wanted));
-        if fits && !row.record.id.is_user_channel() && is_visible(operator, &row) {
+        if fits && !row.record.id.is_user_channel() {
             ids.push(row.record.id);
         }
     })

@@ -27,7 +27,7 @@ use crate::{
         time::Timestamp,
     },
     service::{
-        access::Operator,
+        access::{Operator, visibility::Sight},
         actions::{
             Actions, Ready, scope,
             subjects::{self, DeviceFilter},
@@ -35,7 +35,7 @@ use crate::{
         },
         commands::{Commands, guard},
     },
-    storage::{JobId, JobRecord, JobState, NewJob, Sealed, Storage},
+    storage::{JobId, JobRecord, JobState, Listing, NewJob, Page, Sealed, Storage},
 };
 
 /// A job has no more targets than this.
@@ -86,6 +86,11 @@ impl fmt::Debug for Jobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Jobs")
     }
+}
+
+/// Whoever is confined to some devices sees their own jobs only: others' name devices that are hidden.
+fn sees(operator: &Operator, job: &JobRecord) -> bool {
+    operator.tags.is_none() || (job.by == operator.name && job.by_kind == operator.kind.as_str())
 }
 
 fn purpose(id: &JobId) -> String {
@@ -149,6 +154,7 @@ impl Jobs {
                 verb: request.verb,
                 parameters: Sealed::new(sealed),
                 by: operator.name.clone(),
+                by_kind: operator.kind.as_str().to_owned(),
                 targets,
                 at: now,
             })
@@ -158,15 +164,23 @@ impl Jobs {
         Ok(job)
     }
 
+    /// Jobs that an operator sees, the latest first. A page may have fewer rows than asked for.
+    pub async fn list(&self, operator: &Operator, page: &Page) -> Result<Listing<JobRecord>> {
+        let mut listing = self.store.jobs(page).await?;
+        listing.rows.retain(|job| sees(operator, job));
+        Ok(listing)
+    }
+
     /// One job.
-    pub async fn job(&self, id: &JobId) -> Result<JobRecord> {
+    pub async fn job(&self, operator: &Operator, id: &JobId) -> Result<JobRecord> {
         let job = self.store.job(id).await?;
-        job.ok_or_else(|| Error::with(Code::JobUnknown, id))
+        job.filter(|job| sees(operator, job))
+            .ok_or_else(|| Error::with(Code::JobUnknown, id))
     }
 
     /// Ends a job. What it has queued stays queued.
     pub async fn cancel(&self, operator: &Operator, id: &JobId, now: Timestamp) -> Result<JobRecord> {
-        let before = self.job(id).await?;
+        let before = self.job(operator, id).await?;
         if before.state != JobState::Running {
             return Err(Error::with(Code::JobEnded, id));
         }
@@ -181,6 +195,7 @@ impl Jobs {
 
     async fn targets(&self, operator: &Operator, targets: &Targets) -> Result<Vec<EnrollmentId>> {
         let store = self.store.as_ref();
+        let sight = &Sight::of(operator, &self.store).await?;
         let (field, named) = match targets {
             Targets::Ids(ids) => ("targets.ids", Some(ids.len())),
             Targets::Matching(_) => ("targets.matching", None),
@@ -190,9 +205,9 @@ impl Jobs {
             return invalid(field, format!("names more than {MAX_TARGETS} devices"));
         }
         let found = match targets {
-            Targets::Ids(ids) => subjects::all(store, operator, ids).await?,
-            Targets::Matching(filter) => subjects::matching(store, operator, filter).await?,
-            Targets::Serials(serials) => subjects::by_serial(store, operator, serials).await?,
+            Targets::Ids(ids) => subjects::all(store, sight, ids).await?,
+            Targets::Matching(filter) => subjects::matching(store, sight, filter).await?,
+            Targets::Serials(serials) => subjects::by_serial(store, sight, serials).await?,
         };
         match found.len() {
             0 => invalid(field, "comes to no device at all"),

@@ -6,13 +6,16 @@ use super::Jobs;
 use crate::{
     error::{Code, Error, Result},
     protocol::{
-        actions::Action,
+        actions::{Action, Pin},
         command::Draft,
         ids::{CommandUuid, EnrollmentId},
         time::Timestamp,
     },
-    service::actions::Ready,
-    storage::{JobAdvance, JobRecord, JobRefusal, JobStep, NewCommand, SecretRecord},
+    service::actions::{Prepared, Ready},
+    storage::{
+        AuditActor, AuditOutcome, JobAdvance, JobRecord, JobRefusal, JobStep, NewAudit, NewCommand,
+        SecretRecord,
+    },
 };
 
 /// So many targets in one step: few enough that devices hardly wait behind it.
@@ -22,10 +25,23 @@ const TARGETS: usize = 100;
 #[derive(Default)]
 struct Orders {
     shared: Vec<(Draft, Vec<EnrollmentId>)>,
-    secrets: Vec<(usize, EnrollmentId, crate::protocol::actions::Pin)>,
+    secrets: Vec<(usize, EnrollmentId, Pin)>,
+    /// For whom something was done without a command of the step's.
+    direct: Vec<EnrollmentId>,
 }
 
 impl Orders {
+    /// The commands of one target.
+    fn take(&mut self, prepared: Prepared, id: &EnrollmentId) {
+        let mut pin = prepared.pin;
+        for draft in prepared.drafts {
+            let at = self.add(draft, id);
+            if let Some(pin) = pin.take() {
+                self.secrets.push((at, id.clone(), pin));
+            }
+        }
+    }
+
     fn add(&mut self, draft: Draft, id: &EnrollmentId) -> usize {
         let known = self.shared.iter().position(|(known, _)| *known == draft);
         let at = known.unwrap_or_else(|| {
@@ -68,6 +84,10 @@ impl Jobs {
                 }),
             }
         }
+        if !orders.direct.is_empty() {
+            let entry = entry(job, std::mem::take(&mut orders.direct), now);
+            self.store.append_audit(entry).await?;
+        }
         let (commands, secrets) = self.commands(job, orders, now)?;
         let step = JobStep {
             id: job.id.clone(),
@@ -104,17 +124,14 @@ impl Jobs {
         };
         let prepared = self.actions.prepare(ready, &row)?;
         match ready.action() {
-            Action::Delete(asked) => return self.actions.delete(id, asked.force, now).await,
-            Action::Release => return self.actions.release(id, now).await,
-            _ => {}
-        }
-        let mut pin = prepared.pin;
-        for draft in prepared.drafts {
-            let at = orders.add(draft, id);
-            if let Some(pin) = pin.take() {
-                orders.secrets.push((at, id.clone(), pin));
+            Action::Delete(asked) => self.actions.delete(id, asked.force, now).await?,
+            Action::Release => self.actions.release(id, now).await?,
+            _ => {
+                orders.take(prepared, id);
+                return Ok(());
             }
         }
+        orders.direct.push(id.clone());
         Ok(())
     }
 
@@ -139,8 +156,30 @@ impl Jobs {
         for (index, (draft, ids)) in orders.shared.into_iter().enumerate() {
             let uuid = uuid(index);
             let plist = draft.to_plist(&uuid).map_err(Error::internal)?;
-            commands.push(self.commands.command(uuid, draft.request_type, plist, ids, now)?);
+            let mut command = self.commands.command(uuid, draft.request_type, plist, ids, now)?;
+            command.audit = Some(entry(job, Vec::new(), now));
+            commands.push(command);
         }
         Ok((commands, secrets))
+    }
+}
+
+/// What the audit log is told of a step: that it was the operator who began the job. With a command the store names the
+/// targets.
+fn entry(job: &JobRecord, done: Vec<EnrollmentId>, now: Timestamp) -> NewAudit {
+    NewAudit {
+        at: now,
+        actor: AuditActor {
+            operator: job.by.clone(),
+            kind: job.by_kind.clone(),
+            scope: None,
+            address: None,
+            request: None,
+        },
+        operation: job.verb.replace('-', "_"),
+        outcome: AuditOutcome::Done,
+        of: None,
+        targets: done.iter().map(|id| format!("enrollment:{id}")).collect(),
+        details: [("job".to_owned(), job.id.to_string())].into(),
     }
 }

@@ -113,10 +113,7 @@ fn remove_whole(
     if record.state == EnrollmentState::Enrolled && !also_enrolled {
         return Ok(EnrollmentRemoval::StillEnrolled);
     }
-    for channel in users(&transaction.view(), id)?.iter().chain([&record]) {
-        queue::cancel_all(transaction, &channel.id, u64::MAX, at)?;
-        remove(transaction, channel)?;
-    }
+    reports::remove_device(transaction, &record, at)?;
     Ok(EnrollmentRemoval::Removed)
 }
 

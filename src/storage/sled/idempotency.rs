@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     SledStorage, chunks,
-    keys::{Key, Prefix},
+    keys::{ActionKey, Key, Prefix},
     transaction::Transaction,
     view::{View, decode},
 };
@@ -85,26 +85,30 @@ fn begin(transaction: &mut Transaction<'_>, request: &KeyedRequest) -> StoreResu
         at: request.at,
         answer: None,
     };
-    transaction.put(&Key::KeyedAge(request.at, request.key), &[]);
+    transaction.put(&Key::Action(ActionKey::KeyedAge(request.at, request.key)), &[]);
     transaction.meta.keyed += 1;
     put(transaction, &request.key, &kept)?;
     Ok(Idempotency::Fresh { since: request.at })
 }
 
 fn kept(view: &View<'_>, key: &SecretHash) -> StoreResult<Option<Kept>> {
-    let bytes = chunks::get(view, |piece| Key::Keyed(*key, piece))?;
+    let bytes = chunks::get(view, |piece| Key::Action(ActionKey::Keyed(*key, piece)))?;
     bytes.map(|bytes| decode(&bytes)).transpose()
 }
 
 fn put(transaction: &mut Transaction<'_>, key: &SecretHash, kept: &Kept) -> StoreResult<()> {
     let bytes = serde_json::to_vec(kept).unwrap_or_default();
-    chunks::put(transaction, |piece| Key::Keyed(*key, piece), &bytes)
+    chunks::put(
+        transaction,
+        |piece| Key::Action(ActionKey::Keyed(*key, piece)),
+        &bytes,
+    )
 }
 
 fn forget(transaction: &mut Transaction<'_>, key: &SecretHash, at: Timestamp) -> StoreResult<()> {
-    transaction.remove(&Key::KeyedAge(at, *key));
+    transaction.remove(&Key::Action(ActionKey::KeyedAge(at, *key)));
     transaction.meta.keyed = transaction.meta.keyed.saturating_sub(1);
-    chunks::remove(transaction, |piece| Key::Keyed(*key, piece))
+    chunks::remove(transaction, |piece| Key::Action(ActionKey::Keyed(*key, piece)))
 }
 
 fn oldest(
@@ -115,7 +119,7 @@ fn oldest(
     let mut keys = Vec::new();
     for pair in view.scan(&Prefix::keyed_ages()).take(limit) {
         match pair?.0 {
-            Key::KeyedAge(at, key) if is_due(at) => keys.push((at, key)),
+            Key::Action(ActionKey::KeyedAge(at, key)) if is_due(at) => keys.push((at, key)),
             _ => break,
         }
     }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{
     SledStorage, chunks, fault,
-    keys::{Key, Prefix},
+    keys::{ActionKey, Key, Prefix},
     listing, queue,
     transaction::Transaction,
     view::{View, decode, unexpected_key},
@@ -38,8 +38,8 @@ impl JobStore for SledStorage {
             .write(move |transaction| {
                 let number = transaction.meta.last_job + 1;
                 transaction.meta.last_job = number;
-                transaction.put(&Key::JobEnded(at, number), &[]);
-                let key = |piece| Key::JobParameters(number, piece);
+                transaction.put(&Key::Action(ActionKey::JobEnded(at, number)), &[]);
+                let key = |piece| Key::Action(ActionKey::JobParameters(number, piece));
                 chunks::put(transaction, key, parameters.as_bytes())?;
                 Ok(number)
             })
@@ -50,7 +50,7 @@ impl JobStore for SledStorage {
             self.write(move |transaction| {
                 for (index, chunk) in (step * CHUNKS_AT_ONCE..).zip(&some) {
                     let index = u32::try_from(index).map_err(|_| fault::unavailable("too many targets"))?;
-                    transaction.put_record(&Key::JobTargets(number, index), chunk)?;
+                    transaction.put_record(&Key::Action(ActionKey::JobTargets(number, index)), chunk)?;
                 }
                 Ok(())
             })
@@ -61,6 +61,7 @@ impl JobStore for SledStorage {
             number,
             verb: job.verb,
             by: job.by,
+            by_kind: job.by_kind,
             state: JobState::Running,
             total: job.targets.len() as u64,
             next: 0,
@@ -72,10 +73,13 @@ impl JobStore for SledStorage {
             waits_until: None,
         };
         self.write(move |transaction| {
-            transaction.remove(&Key::JobEnded(at, number));
-            transaction.put(&Key::JobRunning(number), &[]);
-            transaction.put(&Key::JobNumber(record.id.clone()), &number.to_be_bytes());
-            transaction.put_record(&Key::Job(number), &record)?;
+            transaction.remove(&Key::Action(ActionKey::JobEnded(at, number)));
+            transaction.put(&Key::Action(ActionKey::JobRunning(number)), &[]);
+            transaction.put(
+                &Key::Action(ActionKey::JobNumber(record.id.clone())),
+                &number.to_be_bytes(),
+            );
+            transaction.put_record(&Key::Action(ActionKey::Job(number)), &record)?;
             Ok(record)
         })
         .await
@@ -90,7 +94,9 @@ impl JobStore for SledStorage {
             let Some(number) = number(&view, id)? else {
                 return Ok(None);
             };
-            let bytes = chunks::get(&view, |piece| Key::JobParameters(number, piece))?;
+            let bytes = chunks::get(&view, |piece| {
+                Key::Action(ActionKey::JobParameters(number, piece))
+            })?;
             Ok(bytes.map(Sealed::new))
         })
     }
@@ -103,10 +109,10 @@ impl JobStore for SledStorage {
                 shared,
                 &listing::Source::Scan(Prefix::jobs()),
                 &page,
-                after.map(Key::Job),
+                after.map(|number| Key::Action(ActionKey::Job(number))),
                 |_, _, value| decode(value).map(Some),
                 |key| match key {
-                    Key::Job(number) => number.to_string(),
+                    Key::Action(ActionKey::Job(number)) => number.to_string(),
                     _ => String::new(),
                 },
             )
@@ -117,8 +123,8 @@ impl JobStore for SledStorage {
     async fn running_jobs(&self) -> StoreResult<Vec<JobRecord>> {
         self.shared.read(|view, _| {
             let running = view.scan(&Prefix::running_jobs()).map(|pair| match pair?.0 {
-                Key::JobRunning(number) => view
-                    .record(&Key::Job(number))?
+                Key::Action(ActionKey::JobRunning(number)) => view
+                    .record(&Key::Action(ActionKey::Job(number)))?
                     .ok_or_else(|| fault::damaged("a running job has no record")),
                 _ => Err(unexpected_key()),
             });
@@ -136,7 +142,8 @@ impl JobStore for SledStorage {
             let mut skip = from % CHUNK;
             for chunk in from / CHUNK.. {
                 let Ok(index) = u32::try_from(chunk) else { break };
-                let chunk: Option<Vec<EnrollmentId>> = view.record(&Key::JobTargets(number, index))?;
+                let chunk: Option<Vec<EnrollmentId>> =
+                    view.record(&Key::Action(ActionKey::JobTargets(number, index)))?;
                 let Some(chunk) = chunk else { break };
                 targets.extend(chunk.into_iter().skip(skip).take(limit - targets.len()));
                 skip = 0;
@@ -166,10 +173,10 @@ impl JobStore for SledStorage {
                 shared,
                 &listing::Source::Scan(Prefix::job_refusals(number)),
                 &page,
-                after.map(|index| Key::JobRefusal(number, index)),
+                after.map(|index| Key::Action(ActionKey::JobRefusal(number, index))),
                 |_, _, value| decode(value).map(Some),
                 |key| match key {
-                    Key::JobRefusal(_, index) => index.to_string(),
+                    Key::Action(ActionKey::JobRefusal(_, index)) => index.to_string(),
                     _ => String::new(),
                 },
             )
@@ -185,7 +192,7 @@ impl JobStore for SledStorage {
             };
             if record.state == JobState::Running {
                 end(transaction, &mut record, JobState::Cancelled, at);
-                transaction.put_record(&Key::Job(record.number), &record)?;
+                transaction.put_record(&Key::Action(ActionKey::Job(record.number)), &record)?;
             }
             Ok(Some(record))
         })
@@ -197,7 +204,7 @@ impl JobStore for SledStorage {
             let mut due = Vec::new();
             for pair in transaction.view().scan(&Prefix::ended_jobs()).take(limit) {
                 match pair?.0 {
-                    Key::JobEnded(at, number) if at < before => due.push((at, number)),
+                    Key::Action(ActionKey::JobEnded(at, number)) if at < before => due.push((at, number)),
                     _ => break,
                 }
             }
@@ -215,7 +222,7 @@ impl JobStore for SledStorage {
 }
 
 fn number(view: &View<'_>, id: &JobId) -> StoreResult<Option<u64>> {
-    let number = view.get(&Key::JobNumber(id.clone()))?;
+    let number = view.get(&Key::Action(ActionKey::JobNumber(id.clone())))?;
     let number = number.map(|bytes| bytes.as_ref().try_into().map(u64::from_be_bytes));
     number
         .transpose()
@@ -224,7 +231,7 @@ fn number(view: &View<'_>, id: &JobId) -> StoreResult<Option<u64>> {
 
 fn job(view: &View<'_>, id: &JobId) -> StoreResult<Option<JobRecord>> {
     match number(view, id)? {
-        Some(number) => view.record(&Key::Job(number)),
+        Some(number) => view.record(&Key::Action(ActionKey::Job(number))),
         None => Ok(None),
     }
 }
@@ -234,8 +241,8 @@ fn end(transaction: &mut Transaction<'_>, record: &mut JobRecord, state: JobStat
     record.updated_at = at;
     record.ended_at = Some(at);
     record.waits_until = None;
-    transaction.remove(&Key::JobRunning(record.number));
-    transaction.put(&Key::JobEnded(at, record.number), &[]);
+    transaction.remove(&Key::Action(ActionKey::JobRunning(record.number)));
+    transaction.put(&Key::Action(ActionKey::JobEnded(at, record.number)), &[]);
 }
 
 fn advance(transaction: &mut Transaction<'_>, step: &JobStep) -> StoreResult<JobAdvance> {
@@ -250,7 +257,7 @@ fn advance(transaction: &mut Transaction<'_>, step: &JobStep) -> StoreResult<Job
         BatchOutcome::Done(outcomes) => outcomes,
         BatchOutcome::OverLimit { retry_at } => {
             record.waits_until = Some(retry_at);
-            transaction.put_record(&Key::Job(record.number), &record)?;
+            transaction.put_record(&Key::Action(ActionKey::Job(record.number)), &record)?;
             return Ok(JobAdvance::OverLimit(record));
         }
     };
@@ -267,7 +274,10 @@ fn advance(transaction: &mut Transaction<'_>, step: &JobStep) -> StoreResult<Job
         })
     }));
     for refusal in &refused {
-        transaction.put_record(&Key::JobRefusal(record.number, refusal.index), refusal)?;
+        transaction.put_record(
+            &Key::Action(ActionKey::JobRefusal(record.number, refusal.index)),
+            refusal,
+        )?;
     }
     let taken = step.targets.len() as u64;
     record.next += taken;
@@ -277,7 +287,7 @@ fn advance(transaction: &mut Transaction<'_>, step: &JobStep) -> StoreResult<Job
     if record.next >= record.total {
         end(transaction, &mut record, JobState::Finished, step.at);
     }
-    transaction.put_record(&Key::Job(record.number), &record)?;
+    transaction.put_record(&Key::Action(ActionKey::Job(record.number)), &record)?;
     Ok(JobAdvance::Done(record, queued.into_iter().collect()))
 }
 
@@ -316,13 +326,15 @@ fn purge(
     }
     keys.iter().for_each(|key| transaction.remove(key));
     if keys.len() < limit {
-        let record: Option<JobRecord> = transaction.view().record(&Key::Job(number))?;
+        let record: Option<JobRecord> = transaction.view().record(&Key::Action(ActionKey::Job(number)))?;
         if let Some(record) = record {
-            transaction.remove(&Key::JobNumber(record.id));
+            transaction.remove(&Key::Action(ActionKey::JobNumber(record.id)));
         }
-        chunks::remove(transaction, |piece| Key::JobParameters(number, piece))?;
-        transaction.remove(&Key::Job(number));
-        transaction.remove(&Key::JobEnded(ended_at, number));
+        chunks::remove(transaction, |piece| {
+            Key::Action(ActionKey::JobParameters(number, piece))
+        })?;
+        transaction.remove(&Key::Action(ActionKey::Job(number)));
+        transaction.remove(&Key::Action(ActionKey::JobEnded(ended_at, number)));
         return Ok(keys.len() + 1);
     }
     Ok(keys.len())

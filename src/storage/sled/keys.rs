@@ -7,6 +7,7 @@
 //! What belongs to a command goes by its sequence number, not by its UUID: what is young, and therefore in use, then
 //! lies together in a few pages, instead of one in each page that the store has.
 
+mod actions;
 mod holds;
 mod parts;
 mod prefix;
@@ -19,6 +20,7 @@ use parts::{Reader, Writer};
 pub(super) use prefix::Prefix;
 use sled::IVec;
 
+pub(super) use actions::ActionKey;
 pub(super) use reports::ReportKey;
 
 use crate::{
@@ -26,7 +28,7 @@ use crate::{
         ids::{CommandUuid, EnrollmentId, Fingerprint, SerialNumber, Topic},
         time::Timestamp,
     },
-    storage::{JobId, SecretHash},
+    storage::SecretHash,
 };
 
 /// One key.
@@ -136,28 +138,8 @@ pub(super) enum Key {
     SetupLink(SecretHash),
     /// What belongs to reports.
     Report(ReportKey),
-    /// A job, by its number; the latest comes first.
-    Job(u64),
-    /// Index: the number of a job.
-    JobNumber(JobId),
-    /// A chunk of a job's parameters.
-    JobParameters(u64, u32),
-    /// A chunk of a job's targets.
-    JobTargets(u64, u32),
-    /// A target that a job has refused: the job's number and the target's index.
-    JobRefusal(u64, u64),
-    /// Index: jobs that are running.
-    JobRunning(u64),
-    /// Index: jobs that have ended, and those that are not whole yet, by the time at which they did.
-    JobEnded(Timestamp, u64),
-    /// A secret of an enrollment: its kind, when it was kept, and the command that it belongs to.
-    Secret(EnrollmentId, u8, Timestamp, CommandUuid),
-    /// How many targets commands of a request type had in a minute (since the epoch).
-    Tally(String, u64),
-    /// A chunk of a request with an idempotency key.
-    Keyed(SecretHash, u32),
-    /// Index: idempotency keys by the time at which they came.
-    KeyedAge(Timestamp, SecretHash),
+    /// What belongs to actions.
+    Action(ActionKey),
     /// Of holds in Setup Assistant.
     Hold(HoldKey),
 }
@@ -222,17 +204,6 @@ mod kind {
     pub(super) const SESSION: u8 = 0xE2;
     pub(super) const SESSION_OF: u8 = 0xE3;
     pub(super) const SETUP_LINK: u8 = 0xE4;
-    pub(super) const JOB: u8 = 0xD0;
-    pub(super) const JOB_NUMBER: u8 = 0xD1;
-    pub(super) const JOB_PARAMETERS: u8 = 0xD2;
-    pub(super) const JOB_TARGETS: u8 = 0xD3;
-    pub(super) const JOB_REFUSAL: u8 = 0xD4;
-    pub(super) const JOB_RUNNING: u8 = 0xD5;
-    pub(super) const JOB_ENDED: u8 = 0xD6;
-    pub(super) const SECRET: u8 = 0xD8;
-    pub(super) const TALLY: u8 = 0xD9;
-    pub(super) const KEYED: u8 = 0xDA;
-    pub(super) const KEYED_AGE: u8 = 0xDB;
 }
 
 impl Key {
@@ -334,27 +305,7 @@ impl Key {
             Self::SessionOf(user, hash) => Writer::new(kind::SESSION_OF).text(user).bytes(hash.0.as_bytes()),
             Self::SetupLink(hash) => Writer::new(kind::SETUP_LINK).bytes(hash.0.as_bytes()),
             Self::Report(key) => key.write(),
-            Self::Job(number) => Writer::new(kind::JOB).number(u64::MAX - number),
-            Self::JobNumber(id) => Writer::new(kind::JOB_NUMBER).last(id.as_str()),
-            Self::JobParameters(number, chunk) => Writer::new(kind::JOB_PARAMETERS)
-                .number(*number)
-                .bytes(&chunk.to_be_bytes()),
-            Self::JobTargets(number, chunk) => Writer::new(kind::JOB_TARGETS)
-                .number(*number)
-                .bytes(&chunk.to_be_bytes()),
-            Self::JobRefusal(number, index) => Writer::new(kind::JOB_REFUSAL).number(*number).number(*index),
-            Self::JobRunning(number) => Writer::new(kind::JOB_RUNNING).number(*number),
-            Self::JobEnded(at, number) => Writer::new(kind::JOB_ENDED).time(*at).number(*number),
-            Self::Secret(id, kind, at, uuid) => Writer::new(kind::SECRET)
-                .text(id.as_str())
-                .bytes(&[*kind])
-                .time(*at)
-                .last(uuid.as_str()),
-            Self::Tally(request_type, minute) => Writer::new(kind::TALLY).text(request_type).number(*minute),
-            Self::Keyed(key, chunk) => Writer::new(kind::KEYED)
-                .bytes(key.0.as_bytes())
-                .bytes(&chunk.to_be_bytes()),
-            Self::KeyedAge(at, key) => Writer::new(kind::KEYED_AGE).time(*at).bytes(key.0.as_bytes()),
+            Self::Action(key) => key.write(),
             Self::Hold(key) => key.write(),
         };
         IVec::from(bytes.0)
@@ -422,21 +373,7 @@ impl Key {
             kind::ADE_SERIAL => Self::AdeSerial(SerialNumber::new(parts.text()?), parts.u64()?),
             kind::ADE_DUE => Self::AdeDue(parts.u64()?, parts.time()?, SerialNumber::new(parts.last()?)),
             kind::ADE_GONE => Self::AdeGone(parts.u64()?),
-            kind::JOB => Self::Job(u64::MAX - parts.u64()?),
-            kind::JOB_NUMBER => Self::JobNumber(JobId::new(parts.last()?)),
-            kind::JOB_PARAMETERS => Self::JobParameters(parts.u64()?, parts.u32()?),
-            kind::JOB_TARGETS => Self::JobTargets(parts.u64()?, parts.u32()?),
-            kind::JOB_REFUSAL => Self::JobRefusal(parts.u64()?, parts.u64()?),
-            kind::JOB_RUNNING => Self::JobRunning(parts.u64()?),
-            kind::JOB_ENDED => Self::JobEnded(parts.time()?, parts.u64()?),
-            kind::SECRET => {
-                let id = EnrollmentId::new(parts.text()?);
-                let [kind] = parts.array()?;
-                Self::Secret(id, kind, parts.time()?, CommandUuid::new(parts.last()?))
-            }
-            kind::TALLY => Self::Tally(parts.text()?, parts.u64()?),
-            kind::KEYED => Self::Keyed(SecretHash(parts.digest()?), parts.u32()?),
-            kind::KEYED_AGE => Self::KeyedAge(parts.time()?, SecretHash(parts.digest()?)),
+            kind if ActionKey::has(kind) => Self::Action(ActionKey::read(kind, &mut parts)?),
             kind::OPEN_COMMAND => Self::OpenCommand(parts.u64()?),
             kind::IDENTITY_DAY => Self::IdentityDay(parts.u32()?),
             kind::AUDIT => Self::Audit(parts.u64()?),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     SledStorage,
-    keys::{Key, Prefix},
+    keys::{ActionKey, Key, Prefix},
     transaction::Transaction,
     view::decode,
 };
@@ -42,7 +42,12 @@ fn number(kind: SecretKind) -> u8 {
 /// Keeps a secret, and lets the oldest go if there are too many.
 pub(super) fn keep(transaction: &mut Transaction<'_>, secret: &SecretRecord) -> StoreResult<()> {
     let kind = number(secret.kind);
-    let key = Key::Secret(secret.enrollment.clone(), kind, secret.at, secret.command.clone());
+    let key = Key::Action(ActionKey::Secret(
+        secret.enrollment.clone(),
+        kind,
+        secret.at,
+        secret.command.clone(),
+    ));
     transaction.put_record(&key, secret)?;
     let keys: Vec<Key> = transaction
         .view()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     fault,
-    keys::{Key, Prefix},
+    keys::{ActionKey, Key, Prefix},
     transaction::Transaction,
     view::{View, unexpected_key},
 };
@@ -40,7 +40,7 @@ pub(super) fn count(
     if !COUNTED.contains(&request_type) {
         return Ok(());
     }
-    let key = Key::Tally(request_type.to_owned(), minute(at));
+    let key = Key::Action(ActionKey::Tally(request_type.to_owned(), minute(at)));
     let before = match transaction.view().get(&key)? {
         Some(bytes) => number(&bytes)?,
         None => 0,
@@ -55,7 +55,7 @@ pub(super) fn count(
         .take(FORGOTTEN_AT_ONCE)
     {
         match pair? {
-            (key @ Key::Tally(_, minute), _) if minute < oldest => old.push(key),
+            (key @ Key::Action(ActionKey::Tally(_, minute)), _) if minute < oldest => old.push(key),
             _ => break,
         }
     }
@@ -108,9 +108,9 @@ fn minutes(
 ) -> StoreResult<Vec<(u64, u64)>> {
     let first = minute(now.minus(window));
     let mut minutes = Vec::new();
-    let begin = Key::Tally(request_type.to_owned(), first.saturating_sub(1));
+    let begin = Key::Action(ActionKey::Tally(request_type.to_owned(), first.saturating_sub(1)));
     for pair in view.scan_after(&Prefix::request_tallies(request_type), &begin) {
-        let (Key::Tally(_, minute), count) = pair? else {
+        let (Key::Action(ActionKey::Tally(_, minute)), count) = pair? else {
             return Err(unexpected_key());
         };
         minutes.push((minute, number(&count)?));

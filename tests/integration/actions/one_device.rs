@@ -71,7 +71,7 @@ async fn a_supervised_iphone_obeys_each_verb() {
         &server,
         &id,
         "install-profile",
-        json!({ "profile": STANDARD.encode(&wifi) }),
+        json!({ "mobileconfig": STANDARD.encode(&wifi) }),
     )
     .await;
     act(&server, &id, "list-profiles", json!({})).await;
@@ -269,12 +269,12 @@ async fn profiles_are_looked_at_before_they_are_queued() {
         signed,
         vec![0x30, 0x03, 1, 2, 3],
     ] {
-        let parameters = json!({ "profile": STANDARD.encode(bytes) });
+        let parameters = json!({ "mobileconfig": STANDARD.encode(bytes) });
         let (status, code, problem) = act_as(&server.operator, &id, "install-profile", parameters)
             .await
             .unwrap_err();
         assert_eq!((status, code.as_str()), (422, "profile_refused"));
-        assert_eq!(problem["fields"][0]["fields"][0], "profile");
+        assert_eq!(problem["fields"][0]["fields"][0], "mobileconfig");
     }
     assert_eq!(server.queue(&id).await, [""; 0]);
 }

@@ -78,7 +78,7 @@ async fn u3_a_passcode_profile_becomes_six_digits_that_are_not_simple() {
         &server,
         &id,
         "install-profile",
-        json!({ "profile": STANDARD.encode(asked) }),
+        json!({ "mobileconfig": STANDARD.encode(asked) }),
     )
     .await;
     assert!(
@@ -144,7 +144,7 @@ async fn u6_restrictions_that_are_not_obeyed_are_named() {
         &server,
         &id,
         "install-profile",
-        json!({ "profile": STANDARD.encode(&asked) }),
+        json!({ "mobileconfig": STANDARD.encode(&asked) }),
     )
     .await;
     let warning = answer["warnings"][0].as_str().unwrap();
@@ -157,7 +157,7 @@ async fn u6_restrictions_that_are_not_obeyed_are_named() {
         &server,
         &whole,
         "install-profile",
-        json!({ "profile": STANDARD.encode(&asked) }),
+        json!({ "mobileconfig": STANDARD.encode(&asked) }),
     )
     .await;
     assert_eq!(answer["warnings"], Value::Array(Vec::new()));

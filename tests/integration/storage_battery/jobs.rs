@@ -163,6 +163,7 @@ async fn job(store: &dyn Storage, name: &str, targets: &[String]) -> JobRecord {
         verb: "restart".into(),
         parameters: Sealed::new(vec![7; 20_000]),
         by: "ada".into(),
+        by_kind: "key".into(),
         targets: targets.iter().map(|target| id(target)).collect(),
         at: at(0),
     };

@@ -193,46 +193,6 @@ impl Prefix {
         Self(vec![kind::SETUP_LINK])
     }
 
-    /// All jobs, the latest first.
-    pub(in crate::storage::sled) fn jobs() -> Self {
-        Self(vec![kind::JOB])
-    }
-
-    /// The targets of a job.
-    pub(in crate::storage::sled) fn job_targets(number: u64) -> Self {
-        Self(Writer::new(kind::JOB_TARGETS).number(number).0)
-    }
-
-    /// The refused targets of a job.
-    pub(in crate::storage::sled) fn job_refusals(number: u64) -> Self {
-        Self(Writer::new(kind::JOB_REFUSAL).number(number).0)
-    }
-
-    /// Jobs that are running, the earliest first.
-    pub(in crate::storage::sled) fn running_jobs() -> Self {
-        Self(vec![kind::JOB_RUNNING])
-    }
-
-    /// Jobs that have ended or are not whole, the earliest first.
-    pub(in crate::storage::sled) fn ended_jobs() -> Self {
-        Self(vec![kind::JOB_ENDED])
-    }
-
-    /// The secrets of one kind of an enrollment, the oldest first.
-    pub(in crate::storage::sled) fn secrets(id: &EnrollmentId, kind: u8) -> Self {
-        Self(Writer::new(kind::SECRET).text(id.as_str()).bytes(&[kind]).0)
-    }
-
-    /// The tallies of a request type, by minute.
-    pub(in crate::storage::sled) fn request_tallies(request_type: &str) -> Self {
-        Self(Writer::new(kind::TALLY).text(request_type).0)
-    }
-
-    /// Idempotency keys, the oldest first.
-    pub(in crate::storage::sled) fn keyed_ages() -> Self {
-        Self(vec![kind::KEYED_AGE])
-    }
-
     /// The first bytes of each key.
     pub(in crate::storage::sled) fn as_bytes(&self) -> &[u8] {
         &self.0

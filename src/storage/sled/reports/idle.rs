@@ -37,7 +37,7 @@ pub(super) fn purge(
         if is_heard(&transaction.view(), &record, before)? {
             continue;
         }
-        remove(transaction, &record, before)?;
+        remove_device(transaction, &record, before)?;
         removed.push(record.id);
     }
     Ok(removed)
@@ -49,7 +49,12 @@ fn is_heard(view: &View<'_>, record: &EnrollmentRecord, before: Timestamp) -> St
     Ok(seen.is_some_and(|seen| seen >= before))
 }
 
-fn remove(transaction: &mut Transaction<'_>, record: &EnrollmentRecord, at: Timestamp) -> StoreResult<()> {
+/// Removes an enrollment, with its users and its place in the reports.
+pub(in crate::storage::sled) fn remove_device(
+    transaction: &mut Transaction<'_>,
+    record: &EnrollmentRecord,
+    at: Timestamp,
+) -> StoreResult<()> {
     for user in enrollments::users(&transaction.view(), &record.id)? {
         queue::cancel_all(transaction, &user.id, u64::MAX, at)?;
         enrollments::remove(transaction, &user)?;

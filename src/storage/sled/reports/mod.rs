@@ -17,6 +17,7 @@ pub(super) use self::{
         awaits, enrollment_changed, enrollment_removed, forget_awaiting, is_enrolled, refresh_awaiting,
         set_awaiting, token_removed,
     },
+    idle::remove_device,
     rebuild::{REPORTS, rebuild},
 };
 use super::{SledStorage, chunks, fault, keys::Key, transaction::Transaction, view::decode};
