@@ -67,10 +67,7 @@ mod tests {
             .map(|route| (route.as_str(), operation(route).unwrap()));
         let forms = FORMS.iter().map(|(route, name)| (*route, (*name).to_owned()));
         for (route, operation) in forms.chain(verbs) {
-            assert!(
-                ids.contains(&operation),
-                "{route}: there is no {operation}"
-            );
+            assert!(ids.contains(&operation), "{route}: there is no {operation}");
         }
     }
 }

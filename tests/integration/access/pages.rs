@@ -71,7 +71,7 @@ async fn k_w4_pages_before_the_session_keep_nothing_and_run_nothing() {
         );
         assert!(policy.contains("frame-ancestors 'none'"));
         assert_eq!(answer.header("cache-control"), "no-store");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert_eq!(answer.header("referrer-policy"), "same-origin");
         assert!(!answer.text.contains("<script"), "{}", answer.text);
         assert!(answer.header("content-type").starts_with("text/html"));
     }

@@ -264,22 +264,21 @@ async fn what_changes_shows_without_loading_the_page_again() {
     let figure = async || {
         let tile = browser
             .client
-            .find(Locator::Css("[sse-swap=enrolled]"))
+            .find(Locator::Css("[sse-swap=queued]"))
             .await
             .unwrap();
         tile.text().await.unwrap()
     };
-    assert_eq!(figure().await, "2");
+    assert_eq!(figure().await, "1");
     eventually("the live line", async || {
         let badge = browser.client.find(Locator::Css("[data-line]")).await.unwrap();
         badge.text().await.unwrap() == "Live"
     })
     .await;
-    let id = EnrollmentId::new("NEW");
-    let record = enrollment(&id, server.clock.now());
-    let rule = move |_: &_| Ruling::Write(Box::new(Change::of(record.clone())));
-    server.store.check_in(&id, None, Box::new(rule)).await.unwrap();
-    eventually("the new figure", async || figure().await == "3").await;
+    let id = EnrollmentId::new("00008120-000A");
+    let another = command("another", &id, server.clock.now());
+    server.store.enqueue(another).await.unwrap();
+    eventually("the new figure", async || figure().await == "2").await;
     // The list of devices follows what is typed.
     browser.go("/devices").await;
     let field = browser.client.find(Locator::Css("#f-q")).await.unwrap();

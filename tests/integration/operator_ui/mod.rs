@@ -194,20 +194,8 @@ async fn furnish(server: &TestServer) {
         let rule = move |_: &_| Ruling::Write(Box::new(Change::of(record.clone())));
         server.store.check_in(&id, None, Box::new(rule)).await.unwrap();
     }
-    let command = |uuid: &str| NewCommand {
-        uuid: CommandUuid::new(uuid),
-        request_type: "DeviceInformation".into(),
-        payload: b"<plist/>".to_vec(),
-        targets: vec![id.clone()],
-        priority: 0,
-        not_before: None,
-        expires_at: None,
-        wake: false,
-        at: now,
-        audit: None,
-    };
     for uuid in ["failed", "waiting"] {
-        server.store.enqueue(command(uuid)).await.unwrap();
+        server.store.enqueue(command(uuid, &id, now)).await.unwrap();
     }
     let report = Report {
         enrollment: id.clone(),
@@ -231,6 +219,22 @@ async fn furnish(server: &TestServer) {
         .await;
     let hook = serde_json::json!({ "name": "events", "url": "http://127.0.0.1:9/x" });
     server.ask(Method::POST, "/v1/hooks", hook.to_string()).await;
+}
+
+/// A question to a device.
+fn command(uuid: &str, id: &EnrollmentId, now: russet::protocol::time::Timestamp) -> NewCommand {
+    NewCommand {
+        uuid: CommandUuid::new(uuid),
+        request_type: "DeviceInformation".into(),
+        payload: b"<plist/>".to_vec(),
+        targets: vec![id.clone()],
+        priority: 0,
+        not_before: None,
+        expires_at: None,
+        wake: false,
+        at: now,
+        audit: None,
+    }
 }
 
 /// An enrolled device, or (if the id says so) a user of one.

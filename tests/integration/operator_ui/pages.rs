@@ -148,7 +148,7 @@ async fn every_page_has_the_headers_that_keep_it_in_its_place() {
                 .contains("frame-ancestors 'none'")
         );
         assert_eq!(page.header("x-content-type-options"), "nosniff");
-        assert_eq!(page.header("referrer-policy"), "no-referrer");
+        assert_eq!(page.header("referrer-policy"), "same-origin");
         assert_eq!(page.header("cache-control"), "no-store");
     }
 }

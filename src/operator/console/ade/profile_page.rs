@@ -91,7 +91,7 @@ pub(super) fn form_page(
             (told)
             @if name.is_none() { (presets(&base)) }
             div.beside {
-                form.stack action=(action) method="post" hx-post={ (base) "/check" } hx-trigger="load, change delay:300ms"
+                form.stack action=(action) method="post" novalidate hx-post={ (base) "/check" } hx-trigger="load, change delay:300ms"
                     hx-target="#verdict" hx-sync="this:replace" hx-disinherit="*" {
                     (frame.csrf_field())
                     section.card aria-label="Name" {

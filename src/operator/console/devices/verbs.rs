@@ -193,8 +193,13 @@ fn forms(frame: &Frame, row: &EnrollmentRow, form: &Form, problems: &Problems, r
 fn fields(frame: &Frame, base: &str, verb: &Verb, form: &Form, problems: &Problems, refused: &str) -> Markup {
     let own = verb.name == refused;
     let files = verb.parameters.iter().any(|(_, _, kind)| *kind == Kind::File);
+    let action = match files {
+        // The body of a form with files is read late: the token is looked for in the address.
+        true => format!("{base}/actions/{}?csrf={}", verb.name, frame.csrf),
+        false => format!("{base}/actions/{}", verb.name),
+    };
     html! {
-        form.form action={ (base) "/actions/" (verb.name) } method="post" enctype=[files.then_some("multipart/form-data")] {
+        form.form action=(action) method="post" enctype=[files.then_some("multipart/form-data")] {
             (frame.csrf_field())
             @for (name, label, kind) in verb.parameters {
                 @match kind {
