@@ -212,13 +212,12 @@ async fn figures_come_as_events_while_the_page_is_open() {
         server.operator_authority
     );
     wire.say(ask).await;
-    let first = wire.hear_until("event: enrolled\ndata: 2\n\n").await;
+    let first = wire.hear_until("event: queued\ndata: 1\n\n").await;
     assert!(first.contains("text/event-stream"), "{first}");
-    let id = EnrollmentId::new("NEW");
-    let record = enrollment(&id, server.clock.now());
-    let rule = move |_: &_| Ruling::Write(Box::new(Change::of(record.clone())));
-    server.store.check_in(&id, None, Box::new(rule)).await.unwrap();
-    wire.hear_until("event: enrolled\ndata: 3\n\n").await;
+    let id = EnrollmentId::new("00008120-000A");
+    let another = command("another", &id, server.clock.now());
+    server.store.enqueue(another).await.unwrap();
+    wire.hear_until("event: queued\ndata: 2\n\n").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
