@@ -95,6 +95,13 @@ pub enum StartError {
     Tls(#[from] TlsError),
 }
 
+impl StartError {
+    /// Whether another process has the store.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store(OpenError::InUse(_)))
+    }
+}
+
 /// How many judged certificates are kept in memory, at about a kilobyte each.
 const KNOWN_IDENTITIES: usize = 16_384;
 

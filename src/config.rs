@@ -563,29 +563,16 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         return Err(ConfigError::Missing(file));
     }
     // RUSSET_API_KEY and RUSSET_DATA belong to the command line: every setting has a section.
-    let sections = [
-        "server",
-        "tls",
-        "store",
-        "identity",
-        "push",
-        "scep",
-        "enroll",
-        "checkin",
-        "ade",
-        "hold",
-        "apns",
-        "auth",
-        "reports",
-        "retention",
-        "hooks",
-        "declarative_management",
-        "telemetry",
-        "dev",
-    ];
-    let of_a_section =
-        move |key: &figment::value::UncasedStr| sections.iter().any(|s| key.starts_with(&format!("{s}__")));
-    Ok(Figment::from(Serialized::defaults(Config::default()))
+    let defaults = Config::default();
+    let sections = serde_json::to_value(&defaults).unwrap_or_default();
+    let of_a_section = move |key: &figment::value::UncasedStr| {
+        let section = key
+            .as_str()
+            .split_once("__")
+            .map(|(section, _)| section.to_lowercase());
+        section.is_some_and(|section| sections.get(section).is_some())
+    };
+    Ok(Figment::from(Serialized::defaults(defaults))
         .merge(Toml::file_exact(file))
         .merge(Env::prefixed("RUSSET_").filter(of_a_section).split("__")))
 }

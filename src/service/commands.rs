@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 
-pub use tally::count;
 use tally::status_name;
+pub use tally::{count, count_closed};
 
 use crate::{
     error::{Code, Error, Result},
@@ -258,13 +258,10 @@ impl Commands {
         if let Some(hold) = &hold {
             self.holds.answered(hold, &sender.id, at);
         }
-        if recorded == Recorded::Stored {
-            let command = self.store.command(&uuid).await?;
-            count(
-                command.as_ref().map(|command| command.request_type.as_str()),
-                status_name(status),
-                1,
-            );
+        if recorded == Recorded::Stored
+            && let Some(command) = self.store.command(&uuid).await?
+        {
+            count(&command.request_type, status_name(status), 1);
         }
         match recorded {
             Recorded::AlreadyFinished => tracing::debug!(enrollment = %sender.id, "a result came again"),
@@ -387,7 +384,7 @@ impl Commands {
             .iter()
             .filter(|(_, outcome)| *outcome == Enqueued::Queued)
             .count();
-        count(Some(&request_type), "queued", stored as u64);
+        count(&request_type, "queued", stored as u64);
         let due = options.not_before.map_or(now, |at| at.max(now));
         let mut pushes = self.pushes.queued(&queued, due, now).await.into_iter();
         let mut warnings = warnings.into_iter();

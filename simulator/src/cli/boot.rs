@@ -29,13 +29,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Boot {
     /// The control endpoint of russet-sim abm, which tells devices who they belong to
-    #[arg(long, default_value = super::abm::CONTROL, value_name = "ADDRESS")]
+    #[arg(long, default_value = super::abm::CONTROL, env = super::abm::CONTROL_VARIABLE, value_name = "ADDRESS")]
     pub(crate) abm: SocketAddr,
     /// The MDM server at the fake Apple Business Manager whose first devices boot
     #[arg(long, default_value = "hq", value_name = "NAME")]
     pub(crate) abm_server: String,
     /// Directory that keeps the authority of the devices' built-in identities, device-ca.pem
-    #[arg(long, default_value = "sim-devices", value_name = "DIR")]
+    #[arg(long, default_value = super::apple::DIRECTORY, value_name = "DIR")]
     pub(crate) device_ca: PathBuf,
     /// What the devices' user enters where a server asks
     #[arg(long, requires = "password")]
