@@ -215,6 +215,8 @@ pub struct Identity {
     pub signature_skew: Duration,
     /// Validity of a device's certificate.
     pub identity_days: u32,
+    /// So many days before it expires a device renews its certificate by itself; 0: never.
+    pub renew_before_days: u32,
     /// How long a challenge can be used.
     #[serde(with = "humantime_serde")]
     pub challenge_ttl: Duration,
@@ -227,6 +229,7 @@ impl Default for Identity {
         Self {
             signature_skew: Duration::from_secs(300),
             identity_days: 365,
+            renew_before_days: 60,
             challenge_ttl: Duration::from_secs(900),
             migration_ca: None,
         }
@@ -443,6 +446,9 @@ impl Config {
         }
         if self.identity.identity_days == 0 || self.identity.identity_days > 3650 {
             return invalid("identity.identity_days", "1 to 3650");
+        }
+        if self.identity.renew_before_days > 3650 {
+            return invalid("identity.renew_before_days", "0 to 3650");
         }
         if self
             .scep

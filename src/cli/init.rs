@@ -122,7 +122,7 @@ fn report(
     lines.push(format!("next: russet serve --data {root}"));
     if args.simulator.is_some() {
         lines.push(format!(
-            "then: russet ade token pubkey hq --out hq.pem --data {root}   (and on from there: README, \"The first hour\")"
+            "then: russet ade token pubkey hq --out hq.pem --data {root}   (and on from there: README, \"From nothing to a device\")"
         ));
     }
     if !args.dev {

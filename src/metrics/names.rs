@@ -67,6 +67,7 @@ figures! {
     Counter russet_hook_failures_total "Attempts to deliver an event to a hook that failed.";
     Gauge russet_hook_waiting "Events that wait for a hook.";
     Histogram russet_identity_days_left "Days until the identities of enrolled devices expire.";
+    Counter russet_identity_renewals_total "Renewals that devices were given because their identity expires soon.";
     Counter russet_panics_total "Defects of this program that were caught.";
     Gauge russet_push_certificate_expires_seconds "Time left until a push certificate expires; negative after that.";
     Histogram russet_push_lag_seconds "Time from when a push was due until APNs took it.";

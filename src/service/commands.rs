@@ -33,6 +33,7 @@ use crate::{
         holds::{DEVICE_CONFIGURED, Holds, USER_CONFIGURED},
         identity::{Identities, Purpose},
         push::{PushOutcome, Pushes},
+        renewal::Renewals,
         reports::{Attempts, Moment, following},
     },
     storage::{
@@ -108,6 +109,7 @@ pub struct Commands {
     holds: Holds,
     attempts: Arc<Attempts>,
     secrecy: Secrecy,
+    renewals: Renewals,
     max_wipes_per_hour: u64,
 }
 
@@ -120,7 +122,7 @@ impl Commands {
         pushes: Arc<Pushes>,
         events: Arc<Events>,
         (ade_settings, holds, attempts): (Arc<EnrollmentSettings>, Holds, Arc<Attempts>),
-        (secrecy, max_wipes_per_hour): (Secrecy, u64),
+        (secrecy, renewals, max_wipes_per_hour): (Secrecy, Renewals, u64),
     ) -> Self {
         Self {
             store,
@@ -132,6 +134,7 @@ impl Commands {
             holds,
             attempts,
             secrecy,
+            renewals,
             max_wipes_per_hour,
         }
     }
@@ -165,6 +168,7 @@ impl Commands {
                 self.events.emit_beside(event).await;
                 if !sender.id.is_user_channel() {
                     self.ade_settings.contact(&device, now).await?;
+                    self.renewals.contact(&device, certificate, now).await?;
                 }
                 self.store.next_command(&sender.id, false, now).await?
             }

@@ -120,7 +120,7 @@ fn ended(output: Output, token: &str, status: &Value) -> Result<(), CliError> {
         return Err(CliError::new(EXIT_FAILED, code, text(&last["message"]), step));
     }
     let mut said = format!(
-        "{token} is in sync: {} devices, of which {} were looked at",
+        "{token} is in sync: {} devices; Apple has sent {} records",
         text(&status["devices"]),
         text(&last["devices"])
     );

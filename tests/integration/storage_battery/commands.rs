@@ -265,8 +265,10 @@ pub(super) async fn clearing_closes_every_unfinished_command(place: &dyn Place) 
     enqueue_all(&*store, "A", &["done", "not-now", "queued"]).await;
     answer(&*store, "A", "done", ReportStatus::Acknowledged).await;
     answer(&*store, "A", "not-now", ReportStatus::NotNow).await;
-    let cleared = store.clear_queue(&id("A"), at(60)).await.unwrap();
-    assert_eq!(cleared.map(|closed| closed.total()), Some(2));
+    let cleared = store.clear_queue(&id("A"), at(60)).await.unwrap().unwrap();
+    assert_eq!(cleared.total(), 2);
+    let types: Vec<_> = cleared.0.keys().collect();
+    assert_eq!(types, ["DeviceInformation"]);
     assert_eq!(next(&*store, "A").await, None);
     for (name, state, when) in [
         ("done", CommandState::Acknowledged, 10),
