@@ -226,7 +226,7 @@ async fn a_renewal_is_for_a_device_that_is_there() {
     let mut mac = settled(&server, Kind::Mac).await;
     let user = mac.enrollment_id(&Channel::User("ada".into()));
     mac.check_out().await.unwrap();
-    for (id, status) in [(mac.hardware.udid.as_str(), 409), (&user, 400), ("nobody", 404)] {
+    for (id, status) in [(mac.hardware.udid.as_str(), 409), (&user, 422), ("nobody", 404)] {
         let path = format!("/v1/enrollments/{id}/renew-identity");
         assert_eq!(
             server.refusal(Method::POST, &path, Vec::new()).await,

@@ -7,7 +7,7 @@ use russet::{
     protocol::ids::SerialNumber,
     storage::{AdeAssignment, AdeAssignmentState, AdeDeviceChange, AdeProfileRecord, RowRuling},
 };
-use russet_sim::{Device, Kind, Stage, Then};
+use russet_sim::{Device, Kind, Stage, Status, Then};
 use serde_json::{Value, json};
 
 use super::{id, interrupted, report, text};
@@ -242,17 +242,21 @@ async fn g16_an_identity_renews_by_itself_while_its_device_connects() {
     server.clock.advance(day(2));
     server.enqueue(&udid, "SecurityInfo").await;
     // It has no time now: the profile waits, is not made twice, and goes with its challenge.
-    device.behaviour.not_now.insert("InstallProfile".into(), 1);
+    device.behaviour.not_now.insert("InstallProfile".into(), 2);
     let handled = device.connect().await.unwrap();
     let names = |handled: &[russet_sim::Handled]| -> Vec<String> {
         handled.iter().map(|one| one.request_type.clone()).collect()
     };
-    assert_eq!(names(&handled), ["InstallProfile", "SecurityInfo"]);
+    assert_eq!(
+        names(&handled),
+        ["InstallProfile", "SecurityInfo", "InstallProfile"]
+    );
     server.clock.advance(Duration::from_secs(20 * 60));
     assert!(device.connect().await.unwrap().is_empty());
     server.clock.advance(Duration::from_secs(7 * 3600));
     let handled = device.connect().await.unwrap();
     assert_eq!(names(&handled), ["InstallProfile"]);
+    assert_eq!(handled[0].status, Status::Acknowledged, "{:?}", handled[0].result);
     let shown = server.enrollment(&udid).await;
     assert_ne!(shown["identity"]["fingerprint"], first);
     assert_eq!(
