@@ -125,10 +125,16 @@ grep ' enrolled in ' "$data/devices.log" | sed -n 's/.* \([^ ]*\) enrolled in .*
     sed -n 's/.*"DeviceName":"\([^"]*\)".*"OSVersion":"\([^"]*\)".*/  \1, OS \2: acknowledged/p' <<<"$answer"
 done
 
+# Whoever has this link makes the first administrator, once. With a user there is none.
+setup=$(sed -n 's/^there is no user yet; make the first administrator at \([^ ]*\) .*/\1/p' "$log")
+administrator="sign in, or: $russet user setup-link --data $data"
+[ -z "$setup" ] || administrator="the first administrator, once, within 15 minutes: $setup"
+
 step "Russet is running. Ctrl-C ends it."
 cat <<TEXT
+  console     $operator        ($administrator)
   devices     $device        (enroll at $device/enroll; trust anchor $data/tls-ca.pem)
-  operator    $operator        (key in $data/dev-api-key)
+  API         $operator        (key in $data/dev-api-key)
   fake APNs   $apns        (control $apns_control; its trust anchor is $data/apns/apns-ca.pem)
   fake ABM    $abm        (control $abm_control; its trust anchor is $data/abm/abm-ca.pem)
   server log  $log

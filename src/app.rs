@@ -61,6 +61,7 @@ use crate::{
         passwords::Passwords,
         push::Pushes,
         push_certificates::PushCertificates,
+        renewal::Renewals,
         reports::{Attempts, Reports},
         upkeep::Upkeep,
     },
@@ -93,6 +94,13 @@ pub enum StartError {
     /// A certificate or key can't be served.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+impl StartError {
+    /// Whether another process has the store.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store(OpenError::InUse(_)))
+    }
 }
 
 /// How many judged certificates are kept in memory, at about a kilobyte each.
@@ -202,6 +210,12 @@ impl App {
             profiles::template(data_dir, config, &ca, device_address)?,
         ));
         let secrecy = Secrecy::new(Arc::clone(&sealer), Arc::clone(&enrollments));
+        let renewals = Renewals::new(
+            Arc::clone(&store),
+            Arc::clone(&enrollments),
+            secrecy.clone(),
+            settings::renewals(config),
+        );
         let commands = Arc::new(Commands::new(
             Arc::clone(&store),
             identities,
@@ -209,7 +223,7 @@ impl App {
             Arc::clone(&pushes),
             Arc::clone(&events),
             (Arc::clone(&ade_settings), holds.clone(), Arc::clone(&attempts)),
-            (secrecy, config.actions.max_wipes_per_hour),
+            (secrecy, renewals, config.actions.max_wipes_per_hour),
         ));
         let (actions, jobs) = actions::parts(data_dir, config, (&store, &commands), holds.clone(), &sealer)?;
 

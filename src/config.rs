@@ -215,6 +215,8 @@ pub struct Identity {
     pub signature_skew: Duration,
     /// Validity of a device's certificate.
     pub identity_days: u32,
+    /// So many days before it expires a device renews its certificate by itself; 0: never.
+    pub renew_before_days: u32,
     /// How long a challenge can be used.
     #[serde(with = "humantime_serde")]
     pub challenge_ttl: Duration,
@@ -227,6 +229,7 @@ impl Default for Identity {
         Self {
             signature_skew: Duration::from_secs(300),
             identity_days: 365,
+            renew_before_days: 60,
             challenge_ttl: Duration::from_secs(900),
             migration_ca: None,
         }
@@ -444,6 +447,9 @@ impl Config {
         if self.identity.identity_days == 0 || self.identity.identity_days > 3650 {
             return invalid("identity.identity_days", "1 to 3650");
         }
+        if self.identity.renew_before_days > 3650 {
+            return invalid("identity.renew_before_days", "0 to 3650");
+        }
         if self
             .scep
             .static_challenge
@@ -563,29 +569,16 @@ fn figment(data_dir: &Path) -> Result<Figment, ConfigError> {
         return Err(ConfigError::Missing(file));
     }
     // RUSSET_API_KEY and RUSSET_DATA belong to the command line: every setting has a section.
-    let sections = [
-        "server",
-        "tls",
-        "store",
-        "identity",
-        "push",
-        "scep",
-        "enroll",
-        "checkin",
-        "ade",
-        "hold",
-        "apns",
-        "auth",
-        "reports",
-        "retention",
-        "hooks",
-        "declarative_management",
-        "telemetry",
-        "dev",
-    ];
-    let of_a_section =
-        move |key: &figment::value::UncasedStr| sections.iter().any(|s| key.starts_with(&format!("{s}__")));
-    Ok(Figment::from(Serialized::defaults(Config::default()))
+    let defaults = Config::default();
+    let sections = serde_json::to_value(&defaults).unwrap_or_default();
+    let of_a_section = move |key: &figment::value::UncasedStr| {
+        let section = key
+            .as_str()
+            .split_once("__")
+            .map(|(section, _)| section.to_lowercase());
+        section.is_some_and(|section| sections.get(section).is_some())
+    };
+    Ok(Figment::from(Serialized::defaults(defaults))
         .merge(Toml::file_exact(file))
         .merge(Env::prefixed("RUSSET_").filter(of_a_section).split("__")))
 }

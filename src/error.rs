@@ -150,6 +150,8 @@ codes! {
         "The body is larger than this endpoint takes.", "Send less; check-ins hold 1 MiB, command results 16 MiB, SCEP messages 2 MiB.";
     BulkNotConfirmed = "bulk_not_confirmed", Invalid,
         "Several devices would be wiped, and their number was not confirmed.", "Set confirm_count (`--confirm-count`) to the number of devices, if you mean all of them.";
+    CaUnreadable = "ca_unreadable", Unavailable,
+        "The certificate of the authority that issues identities can't be read.", "Look at device-ca.pem in the data directory; `russet doctor` says what is wrong with it.";
     CertificateNotBound = "certificate_not_bound", IdentityMismatch,
         "The certificate does not speak for this enrollment.", "Enroll the device again with a profile made for it.";
     CertificateNotTrusted = "certificate_not_trusted", Forbidden,

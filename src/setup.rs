@@ -130,5 +130,29 @@ fn file(config: &Config) -> String {
         text(&config.enroll.organization),
         config.dev.enabled,
     );
+    if let Some(anchor) = &config.ade.simulated_ca {
+        file += &simulated_apple(config, anchor);
+    }
     file
+}
+
+/// The part of it for a server whose Apple is simulated.
+fn simulated_apple(config: &Config, device_ca: &std::path::Path) -> String {
+    let text = |value: &str| serde_json::Value::from(value).to_string();
+    let path = |value: &std::path::Path| text(&value.to_string_lossy());
+    let file =
+        |value: &Option<std::path::PathBuf>| path(value.as_deref().unwrap_or(std::path::Path::new("")));
+    let interval = |value| humantime::format_duration(value).to_string();
+    format!(
+        "\n# Apple's services are simulated: `russet-sim apple`.\n\
+         [ade]\nbase_url = {}\nca_file = {}\nsimulated_ca = {}\nmanual_min_interval = {}\nfull_min_interval = {}\n\n\
+         [apns]\nendpoint = {}\nca_file = {}\n",
+        text(&config.ade.base_url),
+        file(&config.ade.ca_file),
+        path(device_ca),
+        text(&interval(config.ade.manual_min_interval)),
+        text(&interval(config.ade.full_min_interval)),
+        text(&config.apns.endpoint),
+        file(&config.apns.ca_file),
+    )
 }

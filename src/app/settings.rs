@@ -11,7 +11,9 @@ use crate::{
     http::ProxyTrust,
     net::tls,
     pki::{ca::DeviceAuthority, cipher::LegacyCiphers, identity::TrustAnchors, secret},
-    service::{checkin::CheckInSettings, issuance::IssuerSettings, reports::Timeouts},
+    service::{
+        checkin::CheckInSettings, issuance::IssuerSettings, renewal::RenewalSettings, reports::Timeouts,
+    },
 };
 
 /// Whose certificates are device identities here.
@@ -78,5 +80,13 @@ pub(super) fn timeouts(config: &Config) -> Timeouts {
         attempt: config.reports.enrollment_timeout,
         ended: days(config.retention.failures_days),
         expired_identity: days(config.retention.after_cert_expiry_days),
+    }
+}
+
+/// When identities renew by themselves.
+pub(super) fn renewals(config: &Config) -> RenewalSettings {
+    RenewalSettings {
+        before: Duration::from_secs(u64::from(config.identity.renew_before_days) * 24 * 3600),
+        challenge_ttl: config.identity.challenge_ttl,
     }
 }

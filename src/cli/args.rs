@@ -8,6 +8,7 @@ use super::{
     actions::args::{ActionVerb, JobVerb},
     ade::AdeVerb,
     audit::args::AuditVerb,
+    ca::CaVerb,
     command::args::CommandVerb,
     hold::HoldVerb,
     hook::args::HookVerb,
@@ -63,6 +64,13 @@ pub enum Verb {
         /// What to do with it.
         #[command(subcommand)]
         verb: AuditVerb,
+    },
+    /// The authority that issues the devices' identities.
+    #[command(after_help = EXIT_CODES)]
+    Ca {
+        /// What of it.
+        #[command(subcommand)]
+        verb: CaVerb,
     },
     /// Commands in the queues of devices, and their results.
     #[command(after_help = EXIT_CODES)]
@@ -199,6 +207,9 @@ pub struct InitArgs {
     /// Development mode may listen where others can reach it.
     #[arg(long, requires = "dev")]
     pub i_know: bool,
+    /// Apple's services are the fakes that `russet-sim apple` runs, which keeps its files in this directory.
+    #[arg(long, value_name = "DIR", requires = "dev")]
+    pub simulator: Option<PathBuf>,
     /// A proxy at this address terminates TLS; the device listener is plain HTTP.
     #[arg(long, value_name = "IP", conflicts_with_all = ["tls_cert"])]
     pub behind_proxy: Option<std::net::IpAddr>,
@@ -294,6 +305,7 @@ pub enum DeviceVerb {
         id: String,
     },
     /// Releases a device that is held in Setup Assistant.
+    #[command(visible_alias = "release-hold")]
     Release {
         /// Enrollment id, or serial number.
         id: String,

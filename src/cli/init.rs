@@ -1,5 +1,7 @@
 //! `russet init`: a data directory with keys, certificates and a configuration, for development or for a domain.
 
+mod simulator;
+
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
@@ -24,7 +26,10 @@ pub(super) async fn run(args: &InitArgs, output: Output, data_dir: &DataDir) -> 
     if data_dir.path(FILE_NAME).exists() {
         return Err(DataDirError::Exists(data_dir.path(FILE_NAME)).into());
     }
-    let config = configuration(args);
+    let mut config = configuration(args);
+    if let Some(folder) = &args.simulator {
+        simulator::use_for_apple(&mut config, folder).await?;
+    }
     config.check()?;
     config.check_exposure(args.i_know)?;
     if args.tls_cert.is_some() {
@@ -115,6 +120,11 @@ fn report(
         ));
     }
     lines.push(format!("next: russet serve --data {root}"));
+    if args.simulator.is_some() {
+        lines.push(format!(
+            "then: russet ade token pubkey hq --out hq.pem --data {root}   (and on from there: README, \"From nothing to a device\")"
+        ));
+    }
     if !args.dev {
         lines.push(format!(
             "then: russet doctor --data {root}   (it says what is missing, such as the push certificate)"

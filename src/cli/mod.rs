@@ -4,6 +4,7 @@ mod actions;
 mod ade;
 mod args;
 mod audit;
+mod ca;
 mod command;
 mod doctor;
 mod hold;
@@ -16,6 +17,7 @@ mod report;
 mod serve;
 mod status;
 mod user;
+mod wait;
 
 use clap::Parser as _;
 
@@ -56,6 +58,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
             ApikeyVerb::Remove { name } => remote::apikey_remove(cli, output, name).await,
         },
         Verb::Audit { verb } => audit::run(cli, output, verb).await,
+        Verb::Ca { verb } => ca::run(cli, output, verb).await,
         Verb::Command { verb } => command::run(cli, output, verb).await,
         Verb::Completion { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();

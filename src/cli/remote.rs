@@ -13,6 +13,7 @@ use super::{
     hold,
     output::{CliError, EXIT_FAILED, EXIT_REFUSED, Output},
     report,
+    wait::until,
 };
 use crate::{
     app::App,
@@ -22,6 +23,9 @@ use crate::{
     operator::client::{Client, SOCKET},
     service::access::Scope,
 };
+
+/// A server that has the store's lock has its local socket after so long.
+const STARTING: Duration = Duration::from_secs(10);
 
 /// What DeviceInformation asks for unless a file says otherwise: Apple requires a list.
 const DEVICE_INFORMATION: [&str; 11] = [
@@ -61,14 +65,19 @@ pub(super) async fn client(cli: &Cli) -> Result<Client, CliError> {
         return Ok(Client::Local(socket));
     }
     let config = Config::load(data_dir.root())?;
-    let app = App::open(
-        &data_dir,
-        &config,
-        Clock::system(),
-        config.server.device_listen,
-        None,
-    )?;
-    Ok(Client::Within(Box::new(app.operator_router())))
+    let listen = config.server.device_listen;
+    match App::open(&data_dir, &config, Clock::system(), listen, None) {
+        Ok(app) => Ok(Client::Within(Box::new(app.operator_router()))),
+        // It is being started: its socket comes after the store's lock.
+        Err(error) if error.is_in_use() => {
+            let answers = async || tokio::net::UnixStream::connect(&socket).await.ok();
+            match until(STARTING, answers).await {
+                Some(_) => Ok(Client::Local(socket)),
+                None => Err(error.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn key(cli: &Cli) -> Result<String, CliError> {

@@ -47,7 +47,7 @@ figures! {
     Gauge russet_apns_down "1 while APNs is not well.";
     Gauge russet_audit_entries "Entries of the audit log; it never shrinks.";
     Counter russet_checkins_total "Check-ins of devices, by type and HTTP status.";
-    Counter russet_commands_total "Commands, by type and by what became of them; a type outside Apple's catalogue counts as other, one that was not looked up as unknown.";
+    Counter russet_commands_total "Commands, by type and by what became of them; a type outside Apple's catalogue counts as other.";
     Counter russet_connects_total "Contacts of devices at which they report and fetch commands.";
     Gauge russet_devices "Devices, by platform, by how they enroll and by where they stand.";
     Gauge russet_devices_held "Devices and users that are held in Setup Assistant.";
@@ -67,6 +67,7 @@ figures! {
     Counter russet_hook_failures_total "Attempts to deliver an event to a hook that failed.";
     Gauge russet_hook_waiting "Events that wait for a hook.";
     Histogram russet_identity_days_left "Days until the identities of enrolled devices expire.";
+    Counter russet_identity_renewals_total "Renewals that devices were given because their identity expires soon.";
     Counter russet_panics_total "Defects of this program that were caught.";
     Gauge russet_push_certificate_expires_seconds "Time left until a push certificate expires; negative after that.";
     Histogram russet_push_lag_seconds "Time from when a push was due until APNs took it.";

@@ -262,12 +262,9 @@ pub(super) async fn cancel(
         )
         .into());
     }
-    let command = door.store.command(&uuid).await?;
-    count(
-        command.as_ref().map(|command| command.request_type.as_str()),
-        "cancelled",
-        1,
-    );
+    if let Some(command) = door.store.command(&uuid).await? {
+        count(&command.request_type, "cancelled", 1);
+    }
     tracing::info!(by = operator.name, command = %uuid, enrollment = %id, "command cancelled");
     Ok(StatusCode::NO_CONTENT.into_response())
 }

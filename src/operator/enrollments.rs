@@ -7,7 +7,6 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use plist::{Dictionary, Value as Plist};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -20,10 +19,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error},
-    protocol::{
-        ids::{EnrollmentId, SerialNumber},
-        plist::to_xml,
-    },
+    protocol::ids::{CommandUuid, EnrollmentId, SerialNumber},
     service::{
         access::{Operator, Scope},
         admission,
@@ -202,19 +198,8 @@ pub(super) async fn renew_identity(
         return Err(Error::invalid("id", "names a user channel; the identity is the device's").into());
     }
     let now = door.clock.now();
-    let profile = door.enrollments.renewal_profile(&id, now).await?;
-    let command = Dictionary::from_iter([
-        ("RequestType".to_owned(), Plist::from("InstallProfile")),
-        ("Payload".to_owned(), Plist::Data(profile)),
-    ]);
-    let command = Dictionary::from_iter([
-        (
-            "CommandUUID".to_owned(),
-            Plist::from(uuid::Uuid::new_v4().to_string()),
-        ),
-        ("Command".to_owned(), Plist::Dictionary(command)),
-    ]);
-    let command = to_xml(&command).map_err(Error::internal)?;
+    let uuid = CommandUuid::new(uuid::Uuid::new_v4().to_string());
+    let command = door.enrollments.renewal_command(&id, &uuid, now).await?;
     let report = door
         .commands
         .enqueue(

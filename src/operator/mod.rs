@@ -25,6 +25,7 @@ mod actions;
 mod ade;
 mod audit;
 pub mod auth;
+mod authority;
 pub mod client;
 mod commands;
 mod console;
@@ -239,6 +240,8 @@ fn repeatable() -> Routes {
 fn guarded() -> Routes {
     OpenApiRouter::new()
         .routes(routes!(actions::reveal))
+        .routes(routes!(authority::issued))
+        .routes(routes!(authority::show))
         .routes(routes!(commands::show))
         .routes(routes!(commands::cancel))
         .routes(routes!(enrollments::list))

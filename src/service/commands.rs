@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 
-pub use tally::count;
 use tally::status_name;
+pub use tally::{count, count_closed};
 
 use crate::{
     error::{Code, Error, Result},
@@ -33,6 +33,7 @@ use crate::{
         holds::{DEVICE_CONFIGURED, Holds, USER_CONFIGURED},
         identity::{Identities, Purpose},
         push::{PushOutcome, Pushes},
+        renewal::Renewals,
         reports::{Attempts, Moment, following},
     },
     storage::{
@@ -108,6 +109,7 @@ pub struct Commands {
     holds: Holds,
     attempts: Arc<Attempts>,
     secrecy: Secrecy,
+    renewals: Renewals,
     max_wipes_per_hour: u64,
 }
 
@@ -120,7 +122,7 @@ impl Commands {
         pushes: Arc<Pushes>,
         events: Arc<Events>,
         (ade_settings, holds, attempts): (Arc<EnrollmentSettings>, Holds, Arc<Attempts>),
-        (secrecy, max_wipes_per_hour): (Secrecy, u64),
+        (secrecy, renewals, max_wipes_per_hour): (Secrecy, Renewals, u64),
     ) -> Self {
         Self {
             store,
@@ -132,6 +134,7 @@ impl Commands {
             holds,
             attempts,
             secrecy,
+            renewals,
             max_wipes_per_hour,
         }
     }
@@ -165,6 +168,7 @@ impl Commands {
                 self.events.emit_beside(event).await;
                 if !sender.id.is_user_channel() {
                     self.ade_settings.contact(&device, now).await?;
+                    self.renewals.contact(&device, certificate, now).await?;
                 }
                 self.store.next_command(&sender.id, false, now).await?
             }
@@ -258,13 +262,10 @@ impl Commands {
         if let Some(hold) = &hold {
             self.holds.answered(hold, &sender.id, at);
         }
-        if recorded == Recorded::Stored {
-            let command = self.store.command(&uuid).await?;
-            count(
-                command.as_ref().map(|command| command.request_type.as_str()),
-                status_name(status),
-                1,
-            );
+        if recorded == Recorded::Stored
+            && let Some(command) = self.store.command(&uuid).await?
+        {
+            count(&command.request_type, status_name(status), 1);
         }
         match recorded {
             Recorded::AlreadyFinished => tracing::debug!(enrollment = %sender.id, "a result came again"),
@@ -387,7 +388,7 @@ impl Commands {
             .iter()
             .filter(|(_, outcome)| *outcome == Enqueued::Queued)
             .count();
-        count(Some(&request_type), "queued", stored as u64);
+        count(&request_type, "queued", stored as u64);
         let due = options.not_before.map_or(now, |at| at.max(now));
         let mut pushes = self.pushes.queued(&queued, due, now).await.into_iter();
         let mut warnings = warnings.into_iter();

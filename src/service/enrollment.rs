@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
+use plist::{Dictionary, Value};
+
 use crate::{
     config::Enroll,
     error::{Code, Error, Result},
@@ -11,8 +13,9 @@ use crate::{
         secret::{self, Secret},
     },
     protocol::{
-        ids::{EnrollmentId, SerialNumber, Topic, Udid},
+        ids::{CommandUuid, EnrollmentId, SerialNumber, Topic, Udid},
         mdm::device_identifier,
+        plist::to_xml,
         profile::{Anchor, EnrollmentProfile, MdmPayload, ScepPayload},
         time::Timestamp,
     },
@@ -239,6 +242,25 @@ impl Enrollments {
             topic: row.record.push.map(|push| push.topic),
         };
         self.profile(&request, now).await
+    }
+
+    /// The command that brings it.
+    pub async fn renewal_command(
+        &self,
+        enrollment: &EnrollmentId,
+        uuid: &CommandUuid,
+        now: Timestamp,
+    ) -> Result<Vec<u8>> {
+        let profile = self.renewal_profile(enrollment, now).await?;
+        let command = Dictionary::from_iter([
+            ("RequestType".to_owned(), Value::from("InstallProfile")),
+            ("Payload".to_owned(), Value::Data(profile)),
+        ]);
+        let command = Dictionary::from_iter([
+            ("CommandUUID".to_owned(), Value::from(uuid.as_str())),
+            ("Command".to_owned(), Value::Dictionary(command)),
+        ]);
+        to_xml(&command).map_err(Error::internal)
     }
 
     /// The topic of new enrollments.

@@ -23,6 +23,7 @@ pub mod passwords;
 pub mod peers;
 pub mod push;
 pub mod push_certificates;
+pub mod renewal;
 pub mod reports;
 pub mod revision;
 pub mod upkeep;

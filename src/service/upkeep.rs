@@ -62,8 +62,8 @@ impl Upkeep {
         self.sessions.purge(now).await?;
         loop {
             let expired = self.store.expire_commands(now, BATCH).await?;
-            commands::count(None, "expired", expired as u64);
-            if expired < BATCH {
+            commands::count_closed(&expired, "expired");
+            if expired.total() < BATCH {
                 break;
             }
         }

@@ -1,6 +1,6 @@
 //! The command queue of each enrollment, and the results.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -72,6 +72,22 @@ pub enum Recorded {
     Unknown,
 }
 
+/// Commands that were closed without an answer: how many of each request type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClosedCommands(pub BTreeMap<String, usize>);
+
+impl ClosedCommands {
+    /// How many.
+    pub fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// One more of this type.
+    pub fn add(&mut self, request_type: &str) {
+        *self.0.entry(request_type.to_owned()).or_default() += 1;
+    }
+}
+
 /// A queued command in a list.
 #[derive(Clone, Debug)]
 pub struct QueuedCommand {
@@ -125,8 +141,8 @@ pub trait CommandStore: Send + Sync {
     /// The unfinished commands of one enrollment, in the order in which they will be offered.
     async fn queue(&self, id: &EnrollmentId, page: &Page) -> StoreResult<Listing<QueuedCommand>>;
 
-    /// Closes all unfinished commands of one enrollment as cancelled; says how many. `None`: no such enrollment.
-    async fn clear_queue(&self, id: &EnrollmentId, at: Timestamp) -> StoreResult<Option<usize>>;
+    /// Closes all unfinished commands of one enrollment as cancelled; says which. `None`: no such enrollment.
+    async fn clear_queue(&self, id: &EnrollmentId, at: Timestamp) -> StoreResult<Option<ClosedCommands>>;
 
     /// Closes one unfinished command of one enrollment as cancelled. `false`: there was none.
     async fn cancel(&self, uuid: &CommandUuid, id: &EnrollmentId, at: Timestamp) -> StoreResult<bool>;
@@ -143,8 +159,8 @@ pub trait CommandStore: Send + Sync {
     /// The latest answer of one enrollment to one command (the plist, as received): a result, or a `NotNow`.
     async fn command_result(&self, uuid: &CommandUuid, id: &EnrollmentId) -> StoreResult<Option<Vec<u8>>>;
 
-    /// Closes the commands whose `expires_at` has come as expired, at most `limit`; says how many.
-    async fn expire_commands(&self, now: Timestamp, limit: usize) -> StoreResult<usize>;
+    /// Closes the commands whose `expires_at` has come as expired, at most `limit`; says which.
+    async fn expire_commands(&self, now: Timestamp, limit: usize) -> StoreResult<ClosedCommands>;
 
     /// Forgets what was finished before `before`, at most `limit` results; a command goes with the last of its
     /// targets. Says how many results went.

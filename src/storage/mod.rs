@@ -370,6 +370,13 @@ pub trait CertificateStore: Send + Sync {
     /// One certificate's record.
     async fn certificate(&self, fingerprint: &Fingerprint) -> StoreResult<Option<CertificateRecord>>;
 
+    /// The certificates that were issued, by fingerprint; of one enrollment only, if one is named.
+    async fn certificates(
+        &self,
+        enrollment: Option<&EnrollmentId>,
+        page: &Page,
+    ) -> StoreResult<Listing<CertificateRecord>>;
+
     /// One certificate's DER.
     async fn certificate_der(&self, fingerprint: &Fingerprint) -> StoreResult<Option<Vec<u8>>>;
 

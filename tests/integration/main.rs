@@ -18,6 +18,7 @@ mod commands;
 mod enroll;
 mod enroll_links;
 mod events;
+mod first_hour;
 mod holds;
 mod hostile;
 mod identity;

@@ -12,7 +12,7 @@ use russet::metrics::{ALERTS, DASHBOARD, FIGURES, Kind};
 use russet_sim::Kind as Hardware;
 use serde_json::Value;
 
-use crate::support::{TestServer, command, manual_clock, uuid};
+use crate::support::{TestServer, command, eventually, manual_clock, uuid};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -119,6 +119,17 @@ fn every_figure_that_rules_and_dashboard_name_is_exported() {
         assert!(unknown.is_empty(), "{what} names {unknown:?}");
     }
     serde_json::from_str::<Value>(DASHBOARD).unwrap();
+}
+
+#[test]
+fn every_figure_that_the_readme_names_is_exported() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut known = all_series();
+    known.extend(FIGURES.iter().map(|figure| figure.name.to_owned()));
+    // A key of the events that hooks get.
+    known.insert("russet_event".to_owned());
+    let unknown: Vec<String> = names_in(&readme).difference(&known).cloned().collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
 
 #[test]
@@ -232,8 +243,56 @@ async fn the_figures_follow_what_devices_and_operators_do() {
     assert!(value(&after, r#"russet_expiry_days{kind="tls"}"#) > 1.0);
     assert!(value(&after, "russet_store_commit_seconds_count") > 1.0);
     assert!(value(&after, "russet_audit_entries ") >= 2.0);
+    let cancelled = r#"russet_commands_total{type="EraseDevice",status="cancelled"}"#;
     server
         .ask(Method::DELETE, &format!("/v1/queue/{udid}"), Vec::new())
         .await;
-    assert_eq!(value(&shown(&server).await, "russet_queue_oldest_seconds "), 0.0);
+    let cleared = shown(&server).await;
+    assert_eq!(value(&cleared, "russet_queue_oldest_seconds "), 0.0);
+    assert!(count(&cleared, cancelled) >= count(&after, cancelled) + 1.0);
+
+    // What expires counts under its type too, when it is next looked for.
+    let expired = r#"russet_commands_total{type="ProfileList",status="expired"}"#;
+    let soon = clock.now().plus(Duration::from_secs(60)).to_rfc3339();
+    let path = format!("/v1/enqueue/{udid}?nopush=1&expires={soon}");
+    server
+        .ask(Method::PUT, &path, command(&uuid(), "ProfileList"))
+        .await;
+    clock.advance(Duration::from_secs(61));
+    let server = server.restart(|_| {}).await;
+    eventually("the expiry", async || {
+        count(&shown(&server).await, expired) >= count(&cleared, expired) + 1.0
+    })
+    .await;
+    assert!(!shown(&server).await.contains(r#"type="unknown""#));
+}
+
+/// The figures that operators' documentation has always named.
+#[test]
+fn the_figures_that_were_promised_are_there() {
+    let promised = [
+        "russet_ade_devices",
+        "russet_ade_last_sync_timestamp",
+        "russet_checkins_total",
+        "russet_commands_total",
+        "russet_connects_total",
+        "russet_devices",
+        "russet_enrollment_seconds_bucket",
+        "russet_enrollments_total",
+        "russet_expiry_days",
+        "russet_hook_deadletters",
+        "russet_identity_days_left_bucket",
+        "russet_panics_total",
+        "russet_push_lag_seconds_bucket",
+        "russet_push_total",
+        "russet_queue_depth",
+        "russet_queue_oldest_seconds",
+        "russet_request_seconds_bucket",
+        "russet_scep_total",
+        "russet_store_bytes",
+        "russet_store_commit_seconds_bucket",
+    ];
+    let known = all_series();
+    let missing: Vec<_> = promised.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

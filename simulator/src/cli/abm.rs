@@ -26,10 +26,10 @@ pub(crate) struct Abm {
 #[derive(Debug, Args)]
 struct Serve {
     /// Where MDM servers connect
-    #[arg(long, default_value = "127.0.0.1:2199", value_name = "ADDRESS")]
+    #[arg(long, default_value = LISTEN, env = LISTEN_VARIABLE, value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Where the portal, the faults, the log and the activation look-up are
-    #[arg(long, default_value = CONTROL, value_name = "ADDRESS")]
+    #[arg(long, default_value = CONTROL, env = CONTROL_VARIABLE, value_name = "ADDRESS")]
     control: SocketAddr,
     /// Directory that keeps the trust anchor, abm-ca.pem, and its key
     #[arg(long = "data", default_value = "sim-abm", value_name = "DIR")]
@@ -51,8 +51,14 @@ struct Serve {
     seed: u64,
 }
 
+/// Where it listens unless told otherwise.
+pub(crate) const LISTEN: &str = "127.0.0.1:2199";
+/// Tells it otherwise.
+pub(crate) const LISTEN_VARIABLE: &str = "RUSSET_SIM_ABM_LISTEN";
 /// Where the control endpoint is unless told otherwise.
 pub(crate) const CONTROL: &str = "127.0.0.1:2200";
+/// Tells otherwise, to the fake and to those who ask it.
+pub(crate) const CONTROL_VARIABLE: &str = "RUSSET_SIM_ABM_CONTROL";
 
 #[derive(Debug, Subcommand)]
 enum AbmVerb {
@@ -151,7 +157,7 @@ enum AbmVerb {
 #[derive(Debug, Args)]
 struct At {
     /// The control endpoint
-    #[arg(long, default_value = CONTROL, value_name = "ADDRESS")]
+    #[arg(long, default_value = CONTROL, env = CONTROL_VARIABLE, value_name = "ADDRESS")]
     control: SocketAddr,
 }
 

@@ -1,5 +1,6 @@
 //! The next step for whoever reads an error.
 
+use russet_sim::device::Refusal;
 use russet_sim::{Error, Problem, Step};
 
 /// What to try after this error.
@@ -34,5 +35,14 @@ pub(crate) fn next_step(error: &Error) -> &'static str {
         (Problem::Protocol(_) | Problem::Crypto(_), _) => {
             "the server's answer is at fault: compare it with Apple's documentation of this step"
         }
+    }
+}
+
+/// What to try after a device out of its box was refused.
+pub(crate) fn after_refusal(refusal: &Refusal) -> &'static str {
+    match refusal.status {
+        200 | 401 => "give --user and --password of somebody who may log in there",
+        403 => "ask the server why (russet ade why SERIAL)",
+        _ => "look into the server's log for the reason of the refusal",
     }
 }

@@ -26,10 +26,10 @@ pub(crate) struct Apns {
 #[derive(Debug, Args)]
 struct Serve {
     /// Where pushes come in
-    #[arg(long, default_value = "127.0.0.1:2197", value_name = "ADDRESS")]
+    #[arg(long, default_value = LISTEN, env = LISTEN_VARIABLE, value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Where faults are set, counters are read and devices of other processes are woken
-    #[arg(long, default_value = CONTROL, value_name = "ADDRESS")]
+    #[arg(long, default_value = CONTROL, env = CONTROL_VARIABLE, value_name = "ADDRESS")]
     control: SocketAddr,
     /// Directory that keeps the trust anchor, apns-ca.pem, and its key
     #[arg(long = "data", default_value = "sim-apns", value_name = "DIR")]
@@ -45,7 +45,14 @@ struct Serve {
     strict_tokens: bool,
 }
 
-const CONTROL: &str = "127.0.0.1:2198";
+/// Where it listens unless told otherwise.
+pub(crate) const LISTEN: &str = "127.0.0.1:2197";
+/// Tells it otherwise.
+pub(crate) const LISTEN_VARIABLE: &str = "RUSSET_SIM_APNS_LISTEN";
+/// Where the control endpoint is unless told otherwise.
+pub(crate) const CONTROL: &str = "127.0.0.1:2198";
+/// Tells otherwise, to the fake and to those who ask it.
+pub(crate) const CONTROL_VARIABLE: &str = "RUSSET_SIM_APNS_CONTROL";
 
 #[derive(Debug, Subcommand)]
 enum ApnsVerb {
@@ -69,7 +76,7 @@ enum ApnsVerb {
 #[derive(Debug, Args)]
 struct At {
     /// The control endpoint
-    #[arg(long, default_value = CONTROL, value_name = "ADDRESS")]
+    #[arg(long, default_value = CONTROL, env = CONTROL_VARIABLE, value_name = "ADDRESS")]
     control: SocketAddr,
 }
 

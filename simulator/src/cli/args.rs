@@ -31,6 +31,8 @@ pub(crate) enum Verb {
     Abm(Box<super::abm::Abm>),
     /// Pretend to be Apple's push service, and wake simulated devices
     Apns(Box<super::apns::Apns>),
+    /// Pretend to be all of Apple that a server needs: abm, apns and the devices' authority in one process
+    Apple(super::apple::Apple),
     /// Make, enrol and connect devices that are kept in files
     #[command(subcommand)]
     Device(Box<DeviceVerb>),
@@ -49,7 +51,7 @@ pub(crate) enum DeviceVerb {
     /// Make the authority of the devices' built-in identities, which a server must trust, and print its file
     Authority {
         /// Directory that keeps it
-        #[arg(long = "device-ca", default_value = "sim-devices", value_name = "DIR")]
+        #[arg(long = "device-ca", default_value = super::apple::DIRECTORY, value_name = "DIR")]
         directory: PathBuf,
     },
     /// Make devices

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Failure;
+use super::advice::after_refusal;
 use super::args::{Interrupt, Server, State, seconds};
 use super::devices::Tally;
 use super::habits::Habits;
@@ -29,13 +30,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Boot {
     /// The control endpoint of russet-sim abm, which tells devices who they belong to
-    #[arg(long, default_value = super::abm::CONTROL, value_name = "ADDRESS")]
+    #[arg(long, default_value = super::abm::CONTROL, env = super::abm::CONTROL_VARIABLE, value_name = "ADDRESS")]
     pub(crate) abm: SocketAddr,
     /// The MDM server at the fake Apple Business Manager whose first devices boot
     #[arg(long, default_value = "hq", value_name = "NAME")]
     pub(crate) abm_server: String,
     /// Directory that keeps the authority of the devices' built-in identities, device-ca.pem
-    #[arg(long, default_value = "sim-devices", value_name = "DIR")]
+    #[arg(long, default_value = super::apple::DIRECTORY, value_name = "DIR")]
     pub(crate) device_ca: PathBuf,
     /// What the devices' user enters where a server asks
     #[arg(long, requires = "password")]
@@ -175,18 +176,27 @@ pub(crate) async fn main(options: BootVerb, json: bool) -> Result<(), Failure> {
         if let Some(store) = &store {
             store.save(&device)?;
         }
-        tally.count(output, &device, result);
+        match result {
+            Ok(true) => tally.count(output, &device, Ok(())),
+            Ok(false) => tally.refused(),
+            Err(error) => tally.count(output, &device, Err(error)),
+        }
     }
     let elapsed = watch.elapsed().as_secs_f64();
+    let noun = if tally.devices() == 1 { "device" } else { "devices" };
     output.line(
-        format!("{} devices in {elapsed:.1} s", tally.devices()),
+        format!("{} {noun} in {elapsed:.1} s", tally.devices()),
         json!({ "event": "done", "devices": tally.devices(), "seconds": elapsed }),
     );
     tally.result()
 }
 
-async fn boot(factory: &Factory, output: Output, device: &mut Device, wait: Duration) -> Result<(), Error> {
-    factory.boot(output, device).await?;
+/// Boots a device, and waits until it is configured. `false`: it was refused.
+async fn boot(factory: &Factory, output: Output, device: &mut Device, wait: Duration) -> Result<bool, Error> {
+    let booted = factory.boot(output, device).await?;
+    if let Outcome::Refused(_) = booted.outcome {
+        return Ok(false);
+    }
     let watch = Stopwatch::start();
     while device.is_held() && watch.elapsed() < wait {
         tokio::time::sleep(PAUSE).await;
@@ -195,7 +205,7 @@ async fn boot(factory: &Factory, output: Output, device: &mut Device, wait: Dura
             output.configured(device);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Makes the authority of the devices' built-in identities, and says where it is.
@@ -223,7 +233,9 @@ impl Output {
             Outcome::Held(enrolled) => format!("enrolled in {} ms, held", enrolled.elapsed.as_millis()),
             Outcome::UpdateRequired(update) => format!("must be updated to {}", update.os_version),
             Outcome::PssoRequired(_) => "must be set up for Platform SSO".into(),
-            Outcome::Refused(refusal) => format!("refused: {}", refusal.reason),
+            Outcome::Refused(refusal) => {
+                format!("refused: {}; next: {}", refusal.reason, after_refusal(refusal))
+            }
         };
         let hardware = &device.hardware;
         self.line(

@@ -143,6 +143,12 @@ impl Tally {
         }
     }
 
+    /// Counts a device that a server has not let in, which has been said.
+    pub(crate) fn refused(&mut self) {
+        self.devices += 1;
+        self.failures += 1;
+    }
+
     /// How many devices were counted.
     pub(crate) fn devices(&self) -> usize {
         self.devices

@@ -3,6 +3,7 @@
 mod abm;
 mod advice;
 mod apns;
+mod apple;
 mod args;
 mod boot;
 mod devices;
@@ -65,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
         match arguments.verb {
             Verb::Abm(options) => abm::main(*options, arguments.json).await,
             Verb::Apns(options) => apns::main(*options, arguments.json).await,
+            Verb::Apple(options) => apple::main(options, arguments.json).await,
             Verb::Device(verb) => devices::main(*verb, arguments.json).await,
             Verb::Idp(options) => idp::main(options, arguments.json).await,
             Verb::Run(options) => run::main(*options, arguments.json).await,

@@ -16,6 +16,7 @@ pub enum AdeVerb {
         verb: AccountVerb,
     },
     /// Devices that Apple has for the server tokens.
+    #[command(visible_alias = "devices")]
     Device {
         /// What to do with them.
         #[command(subcommand)]

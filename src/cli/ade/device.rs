@@ -88,10 +88,7 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &AdeDeviceVerb) -> Resu
             profile,
             default: _,
             serials,
-        } => {
-            let body = json!({ "token": token, "profile": profile, "serials": serials });
-            assign(&client, output, &body).await
-        }
+        } => assign(&client, output, token.as_deref(), profile.as_deref(), serials).await,
         AdeDeviceVerb::Delete { serial } => {
             let answer = client
                 .request(Method::DELETE, &path(serial), Vec::new())
@@ -176,7 +173,15 @@ pub(super) async fn why(cli: &Cli, output: Output, serial: &str) -> Result<(), C
     Ok(())
 }
 
-async fn assign(client: &Client, output: Output, body: &Value) -> Result<(), CliError> {
+/// Gives devices a profile, or without one the token's default again.
+pub(super) async fn assign(
+    client: &Client,
+    output: Output,
+    token: Option<&str>,
+    profile: Option<&str>,
+    serials: &[String],
+) -> Result<(), CliError> {
+    let body = json!({ "token": token, "profile": profile, "serials": serials });
     let answer = client
         .request(Method::POST, "/v1/ade/assignments", body.to_string().into())
         .await?

@@ -3,7 +3,10 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::profile_args::{ProfileVerb, SettingsArgs, Token};
+use super::{
+    device,
+    profile_args::{ProfileVerb, SettingsArgs, Token},
+};
 use crate::{
     cli::{
         args::Cli,
@@ -17,30 +20,39 @@ use crate::{
 /// Carries out one verb.
 pub(super) async fn run(cli: &Cli, output: Output, verb: &ProfileVerb) -> Result<(), CliError> {
     match verb {
+        ProfileVerb::Assign { name, serials, token } => {
+            let client = client(cli).await?;
+            device::assign(&client, output, token.as_deref(), Some(name), serials).await?;
+        }
         ProfileVerb::Create {
             name,
             token,
             settings,
             preset,
+            default,
         } => {
             let body = new_profile(name, settings, preset.as_deref(), false)?;
-            let answer = ask(&client(cli).await?, Method::POST, &path(token, "", ""), &body).await?;
+            let client = client(cli).await?;
+            let mut answer = ask(&client, Method::POST, &path(token, "", ""), &body).await?;
             warn(&answer);
-            let said = match answer["uuid"].as_str() {
+            let mut said = match answer["uuid"].as_str() {
                 Some(uuid) => format!("{name} created; Apple knows it as {uuid}"),
                 None => format!("{name} created; Apple gets it when a device needs it"),
             };
+            if *default {
+                answer = ask(&client, Method::PUT, &path(token, name, "/default"), &Value::Null).await?;
+                said = format!("{said}\n{}", is_default(name, &answer));
+            }
             output.say(&said, &answer);
         }
         ProfileVerb::Default { name, token, unset } => {
             let method = if *unset { Method::DELETE } else { Method::PUT };
             let client = client(cli).await?;
             let answer = ask(&client, method, &path(token, name, "/default"), &Value::Null).await?;
-            let platform = text(&answer["platform"]);
             let said = if *unset {
                 format!("{name} is not the default any more; devices that have it keep it")
             } else {
-                format!("{name} is the default for {platform} devices without a profile")
+                is_default(name, &answer)
             };
             output.say(&said, &answer);
         }
@@ -87,6 +99,10 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &ProfileVerb) -> Result
             warn(&answer);
             output.say(&pretty(&answer), &answer);
         }
+        ProfileVerb::Unassign { serials, token } => {
+            let client = client(cli).await?;
+            device::assign(&client, output, token.as_deref(), None, serials).await?;
+        }
         ProfileVerb::Validate {
             name,
             token,
@@ -103,6 +119,13 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &ProfileVerb) -> Result
         }
     }
     Ok(())
+}
+
+fn is_default(name: &str, answer: &Value) -> String {
+    format!(
+        "{name} is the default for {} devices without a profile",
+        text(&answer["platform"])
+    )
 }
 
 fn new_profile(

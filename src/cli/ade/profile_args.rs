@@ -7,6 +7,17 @@ use clap::{Args, Subcommand};
 /// `russet ade profile …`
 #[derive(Debug, Subcommand)]
 pub enum ProfileVerb {
+    /// Gives devices a profile; the same as `russet ade device assign`.
+    Assign {
+        /// Its name.
+        name: String,
+        /// The devices' serial numbers.
+        #[arg(required = true)]
+        serials: Vec<String>,
+        /// Their token; not needed if there is one only, or a default.
+        #[arg(long)]
+        token: Option<String>,
+    },
     /// Makes a profile.
     Create {
         /// Its name; users do not see it.
@@ -20,6 +31,9 @@ pub enum ProfileVerb {
         /// Settings to begin with; `russet ade profile presets` lists them.
         #[arg(long)]
         preset: Option<String>,
+        /// Also make it the one that devices of its platform get which have none.
+        #[arg(long)]
+        default: bool,
     },
     /// Makes a profile the one that devices of its platform get which have none.
     Default {
@@ -90,12 +104,22 @@ pub enum ProfileVerb {
     /// Lists settings to begin with.
     Presets,
     /// Shows a profile.
+    #[command(visible_alias = "get")]
     Show {
         /// Its name.
         name: String,
         /// Where it belongs.
         #[command(flatten)]
         token: Token,
+    },
+    /// Takes the profile away that was chosen for devices: they get the token's default again.
+    Unassign {
+        /// The devices' serial numbers.
+        #[arg(required = true)]
+        serials: Vec<String>,
+        /// Their token; not needed if there is one only, or a default.
+        #[arg(long)]
+        token: Option<String>,
     },
     /// Says what is wrong with settings, and what Apple would get, without making a profile.
     Validate {

@@ -12,7 +12,8 @@ use crate::{
         output::{CliError, EXIT_FAILED, Output},
         remote::{client, items, segment, text},
     },
-    operator::client::Client,
+    error::Code,
+    operator::client::{Client, ClientError},
 };
 
 /// `russet ade sync`
@@ -34,11 +35,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Begins a sync; follows it if asked to, or if it would end with this process.
 pub(super) async fn run(cli: &Cli, output: Output, args: &SyncArgs) -> Result<(), CliError> {
     let client = client(cli).await?;
-    let body = json!({ "token": args.token, "full": args.full });
-    let begun = client
-        .request(Method::POST, "/v1/ade/sync", body.to_string().into())
-        .await?
-        .body;
+    let begun = begin(&client, args).await?;
     let token = text(&begun["token"]);
     if !args.follow && !matches!(client, Client::Within(_)) {
         let kind = text(&begun["running"]["kind"]);
@@ -63,6 +60,28 @@ pub(super) async fn run(cli: &Cli, output: Output, args: &SyncArgs) -> Result<()
             return ended(output, &token, &status);
         }
         tokio::time::sleep(BEAT).await;
+    }
+}
+
+/// Begins a sync. Whoever follows it waits for one that runs already: what has changed since that began is not in it.
+async fn begin(client: &Client, args: &SyncArgs) -> Result<Value, CliError> {
+    let body = json!({ "token": args.token, "full": args.full }).to_string();
+    let running = Code::AdeSyncRunning.as_str();
+    let mut told = false;
+    loop {
+        let begun = client
+            .request(Method::POST, "/v1/ade/sync", body.clone().into())
+            .await;
+        match begun {
+            Err(ClientError::Refused { body, .. }) if args.follow && body["code"] == running => {
+                if !told {
+                    eprintln!("waiting for the sync that runs already");
+                    told = true;
+                }
+                tokio::time::sleep(BEAT).await;
+            }
+            begun => return Ok(begun?.body),
+        }
     }
 }
 
@@ -120,7 +139,7 @@ fn ended(output: Output, token: &str, status: &Value) -> Result<(), CliError> {
         return Err(CliError::new(EXIT_FAILED, code, text(&last["message"]), step));
     }
     let mut said = format!(
-        "{token} is in sync: {} devices, of which {} were looked at",
+        "{token} is in sync: {} devices; Apple has sent {} records",
         text(&status["devices"]),
         text(&last["devices"])
     );

@@ -22,7 +22,7 @@ use crate::{
     protocol::ids::{CommandUuid, EnrollmentId},
     service::{
         access::{Operator, Scope},
-        commands::{count, secrecy::is_sealed},
+        commands::{count_closed, secrecy::is_sealed},
     },
     storage::CommandState,
 };
@@ -127,7 +127,7 @@ pub(in crate::operator) async fn clear(
     let mut failed = BTreeMap::new();
     for id in &ids {
         match door.store.clear_queue(id, door.clock.now()).await {
-            Ok(Some(number)) => count(None, "cancelled", number as u64),
+            Ok(Some(closed)) => count_closed(&closed, "cancelled"),
             Ok(None) => drop(failed.insert(id.to_string(), Error::new(Code::EnrollmentUnknown).message())),
             Err(error) => drop(failed.insert(id.to_string(), Error::from(error).message())),
         }

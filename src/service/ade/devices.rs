@@ -115,6 +115,11 @@ impl AdeDevices {
                 Some(stored) if stored.removed_at.is_none() => {
                     let mut device = stored.clone();
                     device.chosen_profile.clone_from(&chosen);
+                    if chosen.is_none()
+                        && let Some(facts) = wants.without_choice(&device.facts)
+                    {
+                        device.facts = facts;
+                    }
                     device.updated_at = now;
                     let throttled = device
                         .assignment

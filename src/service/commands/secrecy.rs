@@ -80,6 +80,11 @@ impl Secrecy {
         if SECRET.binary_search(&command.request_type.as_str()).is_err() {
             return Ok(());
         }
+        self.seal_whatever(command)
+    }
+
+    /// Seals the payload of a command, whatever its type.
+    pub(in crate::service) fn seal_whatever(&self, command: &mut NewCommand) -> Result<()> {
         let sealed = self
             .sealer
             .seal(&purpose(&command.uuid), &command.payload)

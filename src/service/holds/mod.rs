@@ -400,5 +400,5 @@ fn request_types(change: &HoldChange) -> Vec<String> {
 }
 
 fn count_queued(request_type: &str) {
-    super::commands::count(Some(request_type), "queued", 1);
+    super::commands::count(request_type, "queued", 1);
 }

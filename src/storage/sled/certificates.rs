@@ -6,15 +6,18 @@ use serde::{Deserialize, Serialize};
 use super::{
     SledStorage, chunks, fault,
     keys::{GrantKind, Key},
-    retention,
+    listing, retention,
     transaction::Transaction,
     view::View,
 };
 use crate::{
-    protocol::{ids::Fingerprint, time::Timestamp},
+    protocol::{
+        ids::{EnrollmentId, Fingerprint},
+        time::Timestamp,
+    },
     storage::{
         Authority, CertificateRecord, CertificateStore, ChallengeRecord, Issuance, IssuanceRecord,
-        IssuanceRefusal, IssuanceRequest, MadeFor, SecretHash, StoreResult,
+        IssuanceRefusal, IssuanceRequest, Listing, MadeFor, Page, SecretHash, StoreResult,
     },
 };
 
@@ -80,6 +83,16 @@ impl CertificateStore for SledStorage {
     async fn certificate(&self, fingerprint: &Fingerprint) -> StoreResult<Option<CertificateRecord>> {
         self.shared
             .read(|view, _| view.record(&Key::Certificate(*fingerprint)))
+    }
+
+    async fn certificates(
+        &self,
+        enrollment: Option<&EnrollmentId>,
+        page: &Page,
+    ) -> StoreResult<Listing<CertificateRecord>> {
+        let (enrollment, page) = (enrollment.cloned(), page.clone());
+        self.read_at_length(move |shared| listing::certificates(shared, enrollment.as_ref(), &page))
+            .await
     }
 
     async fn certificate_der(&self, fingerprint: &Fingerprint) -> StoreResult<Option<Vec<u8>>> {

@@ -11,8 +11,8 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        Batch, BatchOutcome, CommandRecord, CommandState, CommandStatus, CommandStore, Delivery,
-        EnqueueOutcome, Listing, NewCommand, Page, QueuedCommand, Recorded, Report, ReportStatus,
+        Batch, BatchOutcome, ClosedCommands, CommandRecord, CommandState, CommandStatus, CommandStore,
+        Delivery, EnqueueOutcome, Listing, NewCommand, Page, QueuedCommand, Recorded, Report, ReportStatus,
         StoreResult,
     },
 };
@@ -70,7 +70,7 @@ impl CommandStore for SledStorage {
             .await
     }
 
-    async fn clear_queue(&self, id: &EnrollmentId, at: Timestamp) -> StoreResult<Option<usize>> {
+    async fn clear_queue(&self, id: &EnrollmentId, at: Timestamp) -> StoreResult<Option<ClosedCommands>> {
         let id = id.clone();
         self.write(move |transaction| {
             if transaction.view().get(&Key::Enrollment(id.clone()))?.is_none() {
@@ -119,7 +119,7 @@ impl CommandStore for SledStorage {
         })
     }
 
-    async fn expire_commands(&self, now: Timestamp, limit: usize) -> StoreResult<usize> {
+    async fn expire_commands(&self, now: Timestamp, limit: usize) -> StoreResult<ClosedCommands> {
         self.write(move |transaction| retention::expire_commands(transaction, now, limit))
             .await
     }

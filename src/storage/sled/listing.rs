@@ -17,10 +17,10 @@ use super::{
     view::{View, decode, unexpected_key},
 };
 use crate::{
-    protocol::ids::{CommandUuid, EnrollmentId, Topic},
+    protocol::ids::{CommandUuid, EnrollmentId, Fingerprint, Topic},
     storage::{
-        CommandStatus, EnrollmentFilter, EnrollmentRecord, EnrollmentRow, EnrollmentState, Listing, Page,
-        QueuedCommand, StoreResult, WakeRecord,
+        CertificateRecord, CommandStatus, EnrollmentFilter, EnrollmentRecord, EnrollmentRow, EnrollmentState,
+        Listing, Page, QueuedCommand, StoreResult, WakeRecord,
         sled::queue::{self, Target},
     },
 };
@@ -328,6 +328,29 @@ pub(super) fn statuses(
     let source = Source::Scan(Prefix::targets(number));
     page_of(shared, &source, page, after, status, |key| match key {
         Key::Target(_, id) => id.to_string(),
+        _ => String::new(),
+    })
+}
+
+/// The certificates that were issued, of one enrollment if one is named; the cursor is the fingerprint of a page's last
+/// row.
+pub(super) fn certificates(
+    shared: &Shared,
+    enrollment: Option<&EnrollmentId>,
+    page: &Page,
+) -> StoreResult<Listing<CertificateRecord>> {
+    let after = page.cursor.clone().and_then(|cursor| {
+        let fingerprint = Fingerprint::try_from(cursor).ok()?;
+        Some(Key::Certificate(fingerprint))
+    });
+    let matching = |_: &View<'_>, _: &Key, value: &IVec| {
+        let record: CertificateRecord = decode(value)?;
+        let matches = enrollment.is_none() || record.enrollment.as_ref() == enrollment;
+        Ok(matches.then_some(record))
+    };
+    let source = Source::Scan(Prefix::certificates());
+    page_of(shared, &source, page, after, matching, |key| match key {
+        Key::Certificate(fingerprint) => fingerprint.to_string(),
         _ => String::new(),
     })
 }

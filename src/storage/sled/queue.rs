@@ -23,9 +23,9 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        AuditOutcome, Batch, BatchOutcome, CommandRecord, CommandState, Delivery, EnqueueOutcome, Enqueued,
-        EnrollmentState, NewAudit, NewCommand, Outstanding, QueuedCommand, Recorded, Report, ReportStatus,
-        StoreResult, Work,
+        AuditOutcome, Batch, BatchOutcome, ClosedCommands, CommandRecord, CommandState, Delivery,
+        EnqueueOutcome, Enqueued, EnrollmentState, NewAudit, NewCommand, Outstanding, QueuedCommand,
+        Recorded, Report, ReportStatus, StoreResult, Work,
     },
 };
 
@@ -345,13 +345,13 @@ pub(super) fn close_if_open(
     }
 }
 
-/// Closes an enrollment's unfinished commands up to and including a sequence number as cancelled; says how many.
+/// Closes an enrollment's unfinished commands up to and including a sequence number as cancelled; says which.
 pub(super) fn cancel_all(
     transaction: &mut Transaction<'_>,
     id: &EnrollmentId,
     up_to: u64,
     at: Timestamp,
-) -> StoreResult<usize> {
+) -> StoreResult<ClosedCommands> {
     let mut numbers = Vec::new();
     for pair in transaction.view().scan(&Prefix::queue(id)) {
         let (Key::Queued(_, _, number), _) = pair? else {
@@ -361,10 +361,21 @@ pub(super) fn cancel_all(
             numbers.push(number);
         }
     }
-    for number in &numbers {
-        close_if_open(transaction, *number, id, CommandState::Cancelled, at)?;
+    let mut closed = ClosedCommands::default();
+    for number in numbers {
+        if close_if_open(transaction, number, id, CommandState::Cancelled, at)? {
+            tell(&transaction.view(), number, &mut closed)?;
+        }
     }
-    Ok(numbers.len())
+    Ok(closed)
+}
+
+/// Adds a command to those that were closed.
+pub(super) fn tell(view: &View<'_>, number: u64, closed: &mut ClosedCommands) -> StoreResult<()> {
+    let record: Option<CommandRecord> = view.record(&Key::Command(number))?;
+    let record = record.ok_or_else(|| fault::damaged("a queued command has no record"))?;
+    closed.add(&record.request_type);
+    Ok(())
 }
 
 /// Forgets what became of a command for one enrollment, and with its last target the command.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     protocol::time::Timestamp,
-    storage::{CommandState, StoreResult},
+    storage::{ClosedCommands, CommandState, StoreResult},
 };
 
 /// Closes commands whose time is over.
@@ -16,13 +16,14 @@ pub(super) fn expire_commands(
     transaction: &mut Transaction<'_>,
     now: Timestamp,
     limit: usize,
-) -> StoreResult<usize> {
+) -> StoreResult<ClosedCommands> {
     let due = due(&transaction.view(), &Prefix::expiries(), limit, |at| at <= now)?;
-    let mut closed = 0;
+    let mut closed = ClosedCommands::default();
     for key in due {
-        if let Key::Expiry(_, number, id) = key {
-            let was_open = queue::close_if_open(transaction, number, &id, CommandState::Expired, now)?;
-            closed += usize::from(was_open);
+        if let Key::Expiry(_, number, id) = key
+            && queue::close_if_open(transaction, number, &id, CommandState::Expired, now)?
+        {
+            queue::tell(&transaction.view(), number, &mut closed)?;
         }
     }
     Ok(closed)

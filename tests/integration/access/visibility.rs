@@ -325,6 +325,8 @@ async fn k_w1_what_belongs_to_the_whole_server_is_not_for_the_confined() {
         (Method::GET, "/v1/push-certificates"),
         (Method::GET, "/v1/pushcerts"),
         (Method::GET, "/v1/pushes"),
+        (Method::GET, "/v1/ca"),
+        (Method::GET, "/v1/ca/issued"),
         (Method::GET, "/v1/ade/accounts"),
         (Method::POST, "/v1/ade/tokens"),
         (Method::GET, "/v1/dep_names"),

@@ -119,6 +119,52 @@ async fn the_status_fits_on_one_screen_with_and_without_a_server() {
     server.stop().await;
 }
 
+/// The list of `--help`, and below each of its groups.
+async fn verbs(group: &[&str]) -> Vec<String> {
+    let mut command = russet();
+    command.args(group).arg("--help");
+    let help = say(command).await.ended(DONE).out;
+    let list = help.split_once("Commands:\n").unwrap().1;
+    let lines = list.lines().take_while(|line| line.starts_with("  "));
+    // A description that is broken into lines goes on further to the right.
+    let named = lines.filter(|line| !line.starts_with("   "));
+    let first = named.filter_map(|line| line.split_whitespace().next());
+    first.filter(|verb| *verb != "help").map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_verb_stands_in_the_readme() {
+    let readme = include_str!("../../../README.md");
+    let table = readme.split_once("## The command line\n").unwrap().1;
+    let table = table.split_once("\n## ").unwrap().0;
+    let words: Vec<&str> = table
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .collect();
+    let all = verbs(&[]).await;
+    assert!(all.len() > 20, "{all:?}");
+    for verb in &all {
+        assert!(words.contains(&verb.as_str()), "{verb} is missing in the table");
+    }
+    for group in [
+        "ade",
+        "audit",
+        "ca",
+        "command",
+        "hold",
+        "job",
+        "metrics",
+        "push-cert",
+        "report",
+    ] {
+        for verb in verbs(&[group]).await {
+            assert!(
+                words.contains(&verb.as_str()),
+                "{group} {verb} is missing in the table"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn completions_rules_and_dashboard_are_printed_without_a_data_directory() {
     for (arguments, expected) in [

@@ -65,6 +65,36 @@ async fn the_environment_goes_before_the_file() {
     assert_eq!(shown["server.trusted_proxies"], serde_json::json!(["192.0.2.1"]));
 }
 
+/// Whatever the section: a setting that is overlooked there is worse than one that is refused.
+#[tokio::test]
+async fn each_section_can_be_set_in_the_environment() {
+    let place = Place::development().await;
+    let shown = place.run(&["--json", "config", "show"]).await.ended(DONE).json();
+    let mut sections: Vec<_> = shown
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|key| key.split_once('.').unwrap().0)
+        .collect();
+    sections.dedup();
+    assert!(sections.len() > 15, "{sections:?}");
+    for section in sections {
+        let variable = format!("RUSSET_{}__NO_SUCH_SETTING", section.to_uppercase());
+        let said = place
+            .run_with(&["config", "check"], &[(variable.as_str(), "1")])
+            .await
+            .ended(FAILED);
+        assert!(said.err.contains("no_such_setting"), "{section}: {said:?}");
+    }
+    let variables = [("RUSSET_ACTIONS__MAX_WIPES_PER_HOUR", "3")];
+    let shown = place
+        .run_with(&["--json", "config", "show"], &variables)
+        .await
+        .ended(DONE)
+        .json();
+    assert_eq!(shown["actions.max_wipes_per_hour"], 3);
+}
+
 #[tokio::test]
 async fn a_static_challenge_is_never_shown() {
     const SECRET: &str = "a-challenge-nobody-may-see";

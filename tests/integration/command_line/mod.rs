@@ -5,6 +5,7 @@ mod ade_profiles;
 mod ade_sync;
 mod ade_token;
 mod audit;
+mod ca;
 mod commands;
 mod configuration;
 mod devices;

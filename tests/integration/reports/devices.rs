@@ -7,7 +7,7 @@ use russet::{
     protocol::ids::SerialNumber,
     storage::{AdeAssignment, AdeAssignmentState, AdeDeviceChange, AdeProfileRecord, RowRuling},
 };
-use russet_sim::{Device, Kind, Stage, Then};
+use russet_sim::{Device, Kind, Stage, Status, Then};
 use serde_json::{Value, json};
 
 use super::{id, interrupted, report, text};
@@ -227,6 +227,46 @@ async fn g16_a_record_goes_180_days_after_its_identity_has_expired() {
         report(&server, "/v1/reports/expiry").await["enrollments"],
         json!([])
     );
+}
+
+#[tokio::test]
+async fn g16_an_identity_renews_by_itself_while_its_device_connects() {
+    let server = TestServer::at(manual_clock(Duration::from_secs(86_400)), |_| {}).await;
+    let mut device = server.enrolled(Kind::IPhone).await;
+    let day = |days: u64| Duration::from_secs(days * 86_400);
+    let identity = async || server.enrollment(&id(&device)).await["identity"]["fingerprint"].clone();
+    let first = identity().await;
+    let udid = id(&device);
+    server.clock.advance(day(304));
+    assert!(device.connect().await.unwrap().is_empty());
+    server.clock.advance(day(2));
+    server.enqueue(&udid, "SecurityInfo").await;
+    // It has no time now: the profile waits, is not made twice, and goes with its challenge.
+    device.behaviour.not_now.insert("InstallProfile".into(), 2);
+    let handled = device.connect().await.unwrap();
+    let names = |handled: &[russet_sim::Handled]| -> Vec<String> {
+        handled.iter().map(|one| one.request_type.clone()).collect()
+    };
+    assert_eq!(
+        names(&handled),
+        ["InstallProfile", "SecurityInfo", "InstallProfile"]
+    );
+    server.clock.advance(Duration::from_secs(20 * 60));
+    assert!(device.connect().await.unwrap().is_empty());
+    server.clock.advance(Duration::from_secs(7 * 3600));
+    let handled = device.connect().await.unwrap();
+    assert_eq!(names(&handled), ["InstallProfile"]);
+    assert_eq!(handled[0].status, Status::Acknowledged, "{:?}", handled[0].result);
+    let shown = server.enrollment(&udid).await;
+    assert_ne!(shown["identity"]["fingerprint"], first);
+    assert_eq!(
+        (&shown["state"], &shown["pending"]),
+        (&json!("enrolled"), &json!(null))
+    );
+    let expiry = report(&server, "/v1/reports/expiry").await;
+    assert_eq!((&expiry["later"], &expiry["expired"]), (&json!(1), &json!(0)));
+    server.clock.advance(day(1));
+    assert!(device.connect().await.unwrap().is_empty(), "once is enough");
 }
 
 #[tokio::test]

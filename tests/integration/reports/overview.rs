@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use russet::config::Release;
-use russet_sim::{Kind, Stage, Then};
+use russet_sim::{Client, Kind, Request, Stage, Then};
 use serde_json::json;
 
 use super::{by_serial, held, interrupted, report, text, tiles};
@@ -55,6 +55,8 @@ async fn g1_g3_the_four_tiles_and_the_platforms_say_what_devices_did() {
         ("watchos", 0),
     ];
     assert_eq!(totals, expected.map(|(name, total)| (name.to_owned(), total)));
+    let sum: u64 = totals.iter().map(|(_, total)| total).sum();
+    assert_eq!(json!(sum), status["enrolled"], "the totals add up to the tile");
     let macs = &platforms[3];
     assert_eq!(macs["last_7_days"], 1);
     assert_eq!(macs["failed_7_days"], 3);
@@ -169,4 +171,122 @@ async fn the_figures_say_how_many_devices_stand_where() {
     ] {
         assert!(metrics.contains(figure), "{figure} is missing");
     }
+}
+
+/// The five paths of the seed, as it spells them.
+const PATHS: [(Method, &str, &str); 5] = [
+    (Method::GET, "/api/devices/enrollment-status", "read"),
+    (Method::GET, "/api/devices/enrollment-status/active", "read"),
+    (Method::GET, "/api/devices/enrollment-status/failures", "read"),
+    (Method::GET, "/api/devices/esp-profiles", "read"),
+    (Method::POST, "/api/devices/esp-profiles", "admin"),
+];
+
+#[tokio::test]
+async fn g7_the_five_paths_are_there_described_and_for_those_who_may() {
+    let server = TestServer::start().await;
+    let document = serde_json::to_value(russet::operator::document()).unwrap();
+    for (method, path, scope) in PATHS {
+        let operation = &document["paths"][path][method.as_str().to_lowercase()];
+        assert_eq!(
+            operation["security"][0]["basic"],
+            json!([scope]),
+            "{method} {path}"
+        );
+        let url = format!("http://{}{path}", server.operator_authority);
+        let request = Request::new(method.clone(), &url);
+        let answer = Client::plain().send(request, None).await.unwrap();
+        assert_eq!(answer.status, 401, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn g7_their_json_has_what_the_pages_show() {
+    let estate = Estate::with(|config| config.ade.release = Release::Manual).await;
+    let server = &estate.server;
+    let has = |what: &str, row: &serde_json::Value, fields: &[&str]| {
+        for field in fields {
+            assert!(row.get(field).is_some(), "{what} has no {field}: {row}");
+        }
+    };
+    held(&estate, Kind::IPhone).await;
+    interrupted(server, Kind::Mac, Stage::Authenticate, Then::Cancel).await;
+    let new = json!({ "profile": "Kiosk ESP", "timeout_minutes": 30, "assigned_groups": ["platform:tvos"],
+        "blocking_apps": [{ "name": "Portal", "store_id": 1 }, { "name": "VPN Client", "store_id": 2 }] });
+    let made = server
+        .ask(Method::POST, "/api/devices/esp-profiles", new.to_string())
+        .await;
+    assert_eq!(made["blocking_apps"], 2);
+
+    let status = report(server, "/api/devices/enrollment-status").await;
+    has(
+        "the overview",
+        &status,
+        &[
+            "enrolled",
+            "in_progress",
+            "pending",
+            "failed",
+            "platforms",
+            "failure_reasons",
+        ],
+    );
+    let platform = &status["platforms"][0];
+    has(
+        "a platform",
+        platform,
+        &[
+            "platform",
+            "total",
+            "last_7_days",
+            "success_rate",
+            "average_seconds",
+        ],
+    );
+    has(
+        "a reason",
+        &status["failure_reasons"][0],
+        &["code", "cause", "count"],
+    );
+    let active = report(server, "/api/devices/enrollment-status/active").await;
+    let row = &active["enrollments"][0];
+    has(
+        "an active one",
+        row,
+        &[
+            "device",
+            "user",
+            "platform",
+            "os_version",
+            "stage",
+            "stage_label",
+            "progress",
+        ],
+    );
+    let failures = report(server, "/api/devices/enrollment-status/failures").await;
+    let row = &failures["failures"][0];
+    has(
+        "a failure",
+        row,
+        &[
+            "device",
+            "platform",
+            "os_version",
+            "user",
+            "ended_at",
+            "code",
+            "cause",
+            "step",
+        ],
+    );
+    has("the failures", &failures, &["reasons"]);
+    let table = report(server, "/api/devices/esp-profiles").await;
+    let fields = [
+        "profile",
+        "blocking_apps",
+        "timeout_minutes",
+        "assigned_groups",
+        "status",
+    ];
+    has("a hold profile", &table["esp_profiles"][0], &fields);
 }

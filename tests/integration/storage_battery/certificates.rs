@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use russet::storage::{
-    Authority, ChallengeRecord, Issuance, IssuanceRecord, IssuanceRefusal, IssuanceRequest, MadeFor, Storage,
+    Authority, ChallengeRecord, Issuance, IssuanceRecord, IssuanceRefusal, IssuanceRequest, MadeFor, Page,
+    Storage,
 };
 
 use super::{Place, samples::*};
@@ -288,4 +289,39 @@ pub(super) async fn a_certificate_is_found_by_its_fingerprint(place: &dyn Place)
     assert!(store.certificate_der(&fingerprint(7)).await.unwrap() == Some(der));
     assert_eq!(store.certificate(&fingerprint(8)).await.unwrap(), None);
     assert_eq!(store.certificate_der(&fingerprint(8)).await.unwrap(), None);
+}
+
+pub(super) async fn certificates_are_listed_by_fingerprint_and_by_enrollment(place: &dyn Place) {
+    let store = place.open().await;
+    for number in (1..=7).rev() {
+        let serial = format!("{number:02x}");
+        let record = granted(&*store, request_by(Authority::Static(secret(9)), number, &serial)).await;
+        store
+            .complete_issuance(&record, certificate(number), b"der".to_vec())
+            .await
+            .unwrap();
+    }
+    bind(&*store, false).await;
+    let mut listed = Vec::new();
+    let mut page = Page::first(3);
+    loop {
+        let listing = store.certificates(None, &page).await.unwrap();
+        listed.extend(listing.rows.into_iter().map(|record| record.fingerprint));
+        match listing.next_cursor {
+            Some(cursor) => page.cursor = Some(cursor),
+            None => break,
+        }
+    }
+    assert_eq!(listed, (1..=7).map(fingerprint).collect::<Vec<_>>());
+    let of_a = store
+        .certificates(Some(&id("A")), &Page::first(10))
+        .await
+        .unwrap();
+    let of_a: Vec<_> = of_a.rows.into_iter().map(|record| record.fingerprint).collect();
+    assert_eq!(of_a, [fingerprint(7)]);
+    let of_none = store
+        .certificates(Some(&id("B")), &Page::first(10))
+        .await
+        .unwrap();
+    assert!(of_none.rows.is_empty());
 }

@@ -191,7 +191,8 @@ pub(super) async fn an_id_that_is_a_prefix_of_another_has_a_queue_of_its_own(pla
         .await
         .unwrap();
     assert_eq!(statuses.rows.len(), 1);
-    assert_eq!(store.clear_queue(&id("AB"), at(1)).await.unwrap(), Some(1));
+    let cleared = store.clear_queue(&id("AB"), at(1)).await.unwrap();
+    assert_eq!(cleared.map(|closed| closed.total()), Some(1));
     assert_eq!(drain(&*store, "A").await, ["123"]);
     assert_eq!(drain(&*store, "AB").await, [""; 0]);
     assert_eq!(drain(&*store, "ABC").await, ["12"]);
@@ -230,7 +231,8 @@ pub(super) async fn a_user_channel_has_a_queue_of_its_own(place: &dyn Place) {
     enroll(&*store, &["A", "A:u", "A:v"]).await;
     enqueue_all(&*store, "A", &["device"]).await;
     enqueue_all(&*store, "A:u", &["user"]).await;
-    assert_eq!(store.clear_queue(&id("A"), at(1)).await.unwrap(), Some(1));
+    let cleared = store.clear_queue(&id("A"), at(1)).await.unwrap();
+    assert_eq!(cleared.map(|closed| closed.total()), Some(1));
     assert_eq!(next(&*store, "A:v").await, None);
     assert_eq!(drain(&*store, "A:u").await, ["user"]);
 }
@@ -258,11 +260,15 @@ pub(super) async fn cancelling_closes_one_command_of_one_enrollment(place: &dyn 
 pub(super) async fn clearing_closes_every_unfinished_command(place: &dyn Place) {
     let store = place.open().await;
     enroll(&*store, &["A"]).await;
-    assert_eq!(store.clear_queue(&id("A"), at(1)).await.unwrap(), Some(0));
+    let cleared = store.clear_queue(&id("A"), at(1)).await.unwrap();
+    assert_eq!(cleared.map(|closed| closed.total()), Some(0));
     enqueue_all(&*store, "A", &["done", "not-now", "queued"]).await;
     answer(&*store, "A", "done", ReportStatus::Acknowledged).await;
     answer(&*store, "A", "not-now", ReportStatus::NotNow).await;
-    assert_eq!(store.clear_queue(&id("A"), at(60)).await.unwrap(), Some(2));
+    let cleared = store.clear_queue(&id("A"), at(60)).await.unwrap().unwrap();
+    assert_eq!(cleared.total(), 2);
+    let types: Vec<_> = cleared.0.keys().collect();
+    assert_eq!(types, ["DeviceInformation"]);
     assert_eq!(next(&*store, "A").await, None);
     for (name, state, when) in [
         ("done", CommandState::Acknowledged, 10),

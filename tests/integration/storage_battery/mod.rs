@@ -190,6 +190,7 @@ macro_rules! battery {
                     the_latest_issuance_of_a_transaction_is_found,
                     completing_again_does_not_unbind_a_certificate,
                     a_certificate_is_found_by_its_fingerprint,
+                    certificates_are_listed_by_fingerprint_and_by_enrollment,
                 ;
                 admin:
                     api_keys_are_found_by_hash_and_listed_by_name,

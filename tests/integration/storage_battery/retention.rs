@@ -14,17 +14,17 @@ pub(super) async fn expiry_closes_what_is_over_and_no_more_than_asked(place: &dy
     }
     enqueue_all(&*store, "A", &["for-ever"]).await;
     answer(&*store, "B", "soon", ReportStatus::Acknowledged).await;
-    assert_eq!(store.expire_commands(at(39), 100).await.unwrap(), 0);
-    assert_eq!(store.expire_commands(at(60), 2).await.unwrap(), 2);
-    assert_eq!(store.expire_commands(at(60), 2).await.unwrap(), 1);
-    assert_eq!(store.expire_commands(at(60), 2).await.unwrap(), 0);
+    assert_eq!(store.expire_commands(at(39), 100).await.unwrap().total(), 0);
+    assert_eq!(store.expire_commands(at(60), 2).await.unwrap().total(), 2);
+    assert_eq!(store.expire_commands(at(60), 2).await.unwrap().total(), 1);
+    assert_eq!(store.expire_commands(at(60), 2).await.unwrap().total(), 0);
     let expired = status(&*store, "soon", "A").await.unwrap();
     assert_eq!((expired.state, expired.at), (CommandState::Expired, at(60)));
     let finished = status(&*store, "soon", "B").await.unwrap();
     assert_eq!(finished.state, CommandState::Acknowledged);
     let late = answer(&*store, "A", "soon", ReportStatus::Acknowledged).await;
     assert_eq!(late.0, Recorded::AlreadyFinished);
-    assert_eq!(store.expire_commands(at(200), 100).await.unwrap(), 2);
+    assert_eq!(store.expire_commands(at(200), 100).await.unwrap().total(), 2);
     assert_eq!(drain(&*store, "A").await, ["for-ever"]);
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn an_answer_before_expiry_is_run_still_counts(place: &dyn Plac
     enqueue(&*store, brief).await;
     let answered = answer(&*store, "A", "brief", ReportStatus::Acknowledged).await;
     assert_eq!(answered, (Recorded::Stored, None));
-    assert_eq!(store.expire_commands(at(60), 10).await.unwrap(), 0);
+    assert_eq!(store.expire_commands(at(60), 10).await.unwrap().total(), 0);
     assert_eq!(
         status(&*store, "brief", "A").await.unwrap().state,
         CommandState::Acknowledged

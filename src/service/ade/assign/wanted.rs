@@ -66,11 +66,28 @@ impl Wants {
     pub fn missing(&self, facts: &AdeDeviceFacts, chosen: Option<&str>) -> Option<Wanted> {
         let present = facts::present_profile(facts);
         let wanted = self.wanted(facts, chosen, present)?;
-        let uuid = match &wanted {
-            Wanted::Identified(uuid) => Some(uuid),
-            Wanted::Named(name) => self.present.get(name).and_then(Option::as_ref),
+        let is_missing = present.is_none() || present != self.uuid(&wanted);
+        is_missing.then_some(wanted)
+    }
+
+    /// What a device's facts become when nobody's choice counts for it any more: those of a device without a profile, if
+    /// it would then get another one than it has.
+    pub fn without_choice(&self, facts: &AdeDeviceFacts) -> Option<AdeDeviceFacts> {
+        let empty = AdeDeviceFacts {
+            profile_uuid: None,
+            profile_status: Some("empty".into()),
+            ..facts.clone()
         };
-        (present.is_none() || present != uuid.map(String::as_str)).then_some(wanted)
+        let by_default = self.missing(&empty, None)?;
+        (self.uuid(&by_default) != facts::present_profile(facts)).then_some(empty)
+    }
+
+    /// Apple's identifier of a profile, if Apple has it.
+    fn uuid<'a>(&'a self, wanted: &'a Wanted) -> Option<&'a str> {
+        match wanted {
+            Wanted::Identified(uuid) => Some(uuid),
+            Wanted::Named(name) => self.present.get(name)?.as_deref(),
+        }
     }
 
     fn wanted(&self, facts: &AdeDeviceFacts, chosen: Option<&str>, present: Option<&str>) -> Option<Wanted> {
@@ -164,6 +181,18 @@ pub(super) mod tests {
     fn e19_a_chosen_profile_goes_before_all_others() {
         assert_eq!(wants().missing(&facts(Some("P2")), Some("kiosk")), named("kiosk"));
         assert_eq!(wants().missing(&facts(Some("P2")), Some("phones")), None);
+    }
+
+    #[test]
+    fn e19_a_device_whose_profile_nobody_chooses_any_more_gets_the_default() {
+        let taken_back = wants().without_choice(&facts(Some("KIOSK"))).unwrap();
+        assert_eq!(wants().missing(&taken_back, None), named("phones"));
+        assert_eq!(wants().without_choice(&facts(Some("P2"))), None);
+        let mac = AdeDeviceFacts {
+            device_family: Some("Mac".into()),
+            ..facts(Some("KIOSK"))
+        };
+        assert_eq!(wants().without_choice(&mac), None, "there is no default for it");
     }
 
     #[test]

@@ -93,6 +93,11 @@ impl Prefix {
         Self(vec![kind::PENDING_PUSH_KEY])
     }
 
+    /// Certificates by fingerprint.
+    pub(in crate::storage::sled) fn certificates() -> Self {
+        Self(vec![kind::CERTIFICATE])
+    }
+
     /// The outbox of pushes.
     pub(in crate::storage::sled) fn wakes() -> Self {
         Self(vec![kind::WAKE])
