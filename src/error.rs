@@ -435,6 +435,23 @@ impl Error {
         Self::of_field(Code::FieldInvalid, field, problem)
     }
 
+    /// The same, where its fields are those of a field: `pin` is `parameters.pin` then.
+    pub fn within(mut self, field: &str) -> Self {
+        for problem in &mut self.fields {
+            for name in &mut problem.fields {
+                *name = format!("{field}.{name}");
+            }
+        }
+        match self.fields.is_empty() {
+            true => self,
+            false => Self {
+                retry_after: self.retry_after,
+                source: self.source,
+                ..Self::of_fields(self.code, self.fields)
+            },
+        }
+    }
+
     /// Adds what caused it, for the log only.
     pub fn caused_by(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());

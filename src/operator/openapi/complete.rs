@@ -9,7 +9,7 @@ use utoipa::openapi::{
     security::SecurityRequirement,
 };
 
-use super::{is_native, operations, parameters, schemes, scopes};
+use super::{examples, is_native, operations, parameters, schemes, scopes};
 
 /// Failures that many operations have in common: status, name, description.
 const COMMON: [(&str, &str, &str); 10] = [
@@ -127,7 +127,13 @@ fn complete_operation(operation: &mut Operation, all_optional: &BTreeSet<String>
     if heeds_if_match(operation) {
         answers(operation, &["412"]);
     }
+    let example = operation.operation_id.as_deref().and_then(examples::of);
     if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(content) = content {
+                content.example.clone_from(&example);
+            }
+        }
         let json = body.content.get("application/json");
         let schema = match json {
             Some(RefOr::T(content)) => content.schema.as_ref(),
