@@ -1,6 +1,6 @@
 //! What the OpenAPI document promises of all native resources alike, held for each of them in one place: no query
 //! parameter that it does not name, none twice that is not a list, none empty that is not any text, no body of another media
-//! type.
+//! type, or compressed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +34,8 @@ pub(super) struct Contract(BTreeMap<String, BTreeMap<&'static str, Terms>>);
 struct Terms {
     /// By name.
     query: BTreeMap<String, QueryTerms>,
+    /// Whether it takes a body.
+    takes_body: bool,
     /// Whether its body is JSON and nothing else.
     takes_json: bool,
 }
@@ -83,6 +85,7 @@ impl Terms {
                 .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
                 .map(|parameter| (parameter.name.clone(), QueryTerms::of(parameter, schemas)))
                 .collect(),
+            takes_body: body.is_some(),
             takes_json: body.is_some_and(|body| body.content.keys().eq(["application/json"])),
         }
     }
@@ -107,6 +110,11 @@ impl Terms {
         }
         if !problems.is_empty() {
             return Err(Error::of_fields(Code::BadParameter, problems));
+        }
+        let encoding = request.headers().get(header::CONTENT_ENCODING);
+        if self.takes_body && encoding.is_some_and(|encoding| encoding != "identity") {
+            let text = "compressed bodies are not taken";
+            return Err(Error::with(Code::MediaTypeUnsupported, text));
         }
         let media_type = request.headers().get(header::CONTENT_TYPE);
         match media_type.filter(|_| self.takes_json) {

@@ -51,8 +51,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Seed {
 pub(super) struct IdempotencyKey {
     /// The same request under the same key is done once; a repetition gets the same answer.
     #[param(
-        rename = "Idempotency-Key", required = false, min_length = 1, max_length = 255,
-        pattern = "^[!-~]([ -~]*[!-~])?$",
+        rename = "Idempotency-Key",
+        required = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]([ -~]*[!-~])?$"
     )]
     key: String,
 }

@@ -2,11 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{
-        self, FromRequestParts,
-        path::ErrorKind,
-        rejection::PathRejection,
-    },
+    extract::{self, FromRequestParts, path::ErrorKind, rejection::PathRejection},
     http::{HeaderMap, request::Parts},
 };
 use serde::{Deserialize, de::DeserializeOwned};

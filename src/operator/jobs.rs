@@ -41,7 +41,7 @@ pub(super) struct NewJob {
     action: String,
     /// Its parameters, as the action itself takes them.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     parameters: Map<String, Value>,
     /// Whom it concerns.
     targets: TargetsBody,

@@ -1,7 +1,14 @@
 //! Objects of JSON (RFC 8259) as typed values; where one can't be read, the field that is to blame.
 
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde::{
+    Deserializer,
+    de::{
+        DeserializeOwned, Error as _, IntoDeserializer, Visitor,
+        value::{MapDeserializer, SeqDeserializer},
+    },
+    forward_to_deserialize_any,
+};
+use serde_json::{Error, Map, Value};
 
 /// Why an object can't be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,30 +54,94 @@ impl Misread {
 
 /// Reads an object.
 pub fn read<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, Misread> {
-    serde_path_to_error::deserialize(whole(Value::from(object))).map_err(|error| {
+    serde_path_to_error::deserialize(Strict(Value::from(object))).map_err(|error| {
         let path = error.path().to_string();
         Misread::new(&path, &error.into_inner().to_string())
     })
 }
 
-/// The same with `594` for `594.0`, which is an integer too (JSON Schema 2020-12 §4.2.3), and serde takes for none.
-fn whole(value: Value) -> Value {
-    match value {
-        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
-            Some(float) if float.fract() == 0.0 && float.abs() <= MAX_EXACT => Value::from(float as i64),
-            _ => Value::Number(number),
-        },
-        Value::Array(items) => items.into_iter().map(whole).collect(),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, value)| (name, whole(value)))
-            .collect(),
-        other => other,
-    }
-}
+/// A value of which nothing is read that JSON Schema would not take for it, and all that it would: serde takes an array
+/// for a struct, and `594.0` for no integer (JSON Schema 2020-12 §4.2.3).
+struct Strict(Value);
 
 /// Above this not every integer is a floating-point number.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+impl<'de> Deserializer<'de> for Strict {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0 {
+            Value::Array(items) => {
+                let mut items = SeqDeserializer::new(items.into_iter().map(Strict));
+                let value = visitor.visit_seq(&mut items)?;
+                items.end().map(|()| value)
+            }
+            Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+                Some(float) if float.fract() == 0.0 && float.abs() <= MAX_EXACT => {
+                    visitor.visit_i64(float as i64)
+                }
+                _ => Value::Number(number).deserialize_any(visitor),
+            },
+            Value::Object(fields) => {
+                let fields = fields.into_iter().map(|(name, value)| (name, Strict(value)));
+                let mut fields = MapDeserializer::new(fields);
+                let value = visitor.visit_map(&mut fields)?;
+                fields.end().map(|()| value)
+            }
+            other => other.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.0.deserialize_enum(name, variants, visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0 {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.0 {
+            Value::Array(_) => Err(Error::custom("invalid type: sequence, expected an object")),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Error> for Strict {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -101,6 +172,16 @@ mod tests {
     }
 
     #[test]
+    fn an_array_is_no_object() {
+        assert_eq!(blamed(json!({ "name": "a", "inner": [1] })), "inner");
+        assert_eq!(blamed(json!({ "name": "a", "list": [[1]] })), "list[0]");
+        let whole = json!({ "name": "a", "inner": null, "list": [{ "count": 1 }] });
+        let Value::Object(whole) = whole else { panic!() };
+        let read = read::<Outer>(whole).unwrap();
+        assert!(read.inner.is_none() && read.list.unwrap().len() == 1);
+    }
+
+    #[test]
     fn an_integer_may_be_written_with_a_point() {
         let count = |count: Value| read::<Inner>(Map::from_iter([("count".to_owned(), count)]));
         assert_eq!(count(json!(59.0)).unwrap().count, 59);
@@ -114,8 +195,17 @@ mod tests {
         assert_eq!(blamed(json!({ "name": 1 })), "name");
         assert_eq!(blamed(json!({ "name": "a", "colour": "red" })), "colour");
         assert_eq!(blamed(json!({ "name": "a", "inner": {} })), "inner.count");
-        assert_eq!(blamed(json!({ "name": "a", "inner": { "count": 256 } })), "inner.count");
-        assert_eq!(blamed(json!({ "name": "a", "inner": { "count": 1, "x": 1 } })), "inner.x");
-        assert_eq!(blamed(json!({ "name": "a", "list": [{ "count": 1 }, {}] })), "list[1].count");
+        assert_eq!(
+            blamed(json!({ "name": "a", "inner": { "count": 256 } })),
+            "inner.count"
+        );
+        assert_eq!(
+            blamed(json!({ "name": "a", "inner": { "count": 1, "x": 1 } })),
+            "inner.x"
+        );
+        assert_eq!(
+            blamed(json!({ "name": "a", "list": [{ "count": 1 }, {}] })),
+            "list[1].count"
+        );
     }
 }

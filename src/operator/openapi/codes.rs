@@ -25,7 +25,11 @@ pub(super) fn schema() -> Object {
         .to_owned();
     for code in Code::ALL {
         let status = status(&Error::new(*code)).as_u16();
-        text.push_str(&format!("| `{}` | {status} | {} |\n", code.as_str(), code.cause()));
+        text.push_str(&format!(
+            "| `{}` | {status} | {} |\n",
+            code.as_str(),
+            code.cause()
+        ));
     }
     let names = Code::ALL.iter().map(|code| code.as_str());
     ObjectBuilder::new()

@@ -27,7 +27,11 @@ const COMMON: [(&str, &str, &str); 10] = [
         "It is not, or not any more, in the state that If-Match names.",
     ),
     ("413", "TooLarge", "The body is too large."),
-    ("415", "MediaTypeUnsupported", "The body is not JSON."),
+    (
+        "415",
+        "MediaTypeUnsupported",
+        "The body is of another media type, or compressed.",
+    ),
     ("422", "Invalid", "A field breaks a rule; `fields` names it."),
     ("429", "TooSoon", "Not yet; Retry-After tells when."),
     (
@@ -145,9 +149,8 @@ fn complete_operation(operation: &mut Operation, all_optional: &BTreeSet<String>
                 false => Required::True,
             });
         }
-        let takes_json = native && json.is_some();
         answers(operation, &["408", "413"]);
-        if takes_json {
+        if native {
             answers(operation, &["415"]);
         }
     }

@@ -51,7 +51,7 @@ pub(super) fn of(operation: &str) -> Option<Value> {
             "assigned_groups": ["All Devices"],
             "status": "active",
         }),
-        "create_hold_profile" | "replace_hold_profile" => json!({
+        "create_hold_profile" => json!({
             "name": "sales",
             "description": "What the sales team needs before it begins",
             "assigned_to": { "kind": "platforms", "values": ["macos"] },
@@ -69,7 +69,7 @@ pub(super) fn of(operation: &str) -> Option<Value> {
             "name": "siem",
             "url": "https://siem.example.com/russet",
             "topics": ["mdm.*"],
-            "generate_secret": true,
+            "secret": "what both sides know",
         }),
         "create_job" => json!({ "action": "restart", "targets": { "ids": [UDID] } }),
         "create_setup_link" => json!({ "user": "ada" }),
@@ -106,6 +106,15 @@ pub(super) fn of(operation: &str) -> Option<Value> {
         "rename" => json!({ "name": "Front desk" }),
         "reorder_hold_profiles" => json!({ "names": ["sales"] }),
         "replace_ade_profile" => json!({ "settings": { "platform": "macos", "locked": true } }),
+        "replace_hold_profile" => json!({
+            "timeout_minutes": 45,
+            "device_phase": {
+                "items": [
+                    { "name": "Notes", "type": "app", "manifest_url": "https://apps.example.com/notes.plist" },
+                ],
+                "blocking": "all",
+            },
+        }),
         "replay_dead_letters" => json!({ "event_ids": ["0e5a1c6e-7f4b-4b7b-9c9e-0a2f64d4d7b1"] }),
         "request_push_certificate" => json!({}),
         "restart" => json!({ "notify_user": true }),

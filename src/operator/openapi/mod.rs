@@ -104,7 +104,9 @@ pub(super) fn base() -> openapi::OpenApi {
     for (name, scheme) in schemes() {
         components.add_security_scheme(name, scheme);
     }
-    components.schemas.insert(codes::NAME.to_owned(), codes::schema().into());
+    components
+        .schemas
+        .insert(codes::NAME.to_owned(), codes::schema().into());
     document
 }
 

@@ -130,7 +130,10 @@ struct NoParameters {}
 fn object<T: DeserializeOwned>(parameters: Value) -> Result<T, ActionError> {
     // serde would take an array for a struct.
     let Value::Object(parameters) = parameters else {
-        return Err(ActionError::Unreadable(Misread::new("", "the parameters are not an object")));
+        return Err(ActionError::Unreadable(Misread::new(
+            "",
+            "the parameters are not an object",
+        )));
     };
     json::read(parameters).map_err(ActionError::Unreadable)
 }

@@ -54,9 +54,7 @@ impl Ready {
     pub fn read(verb: &str, parameters: serde_json::Value) -> Result<Self> {
         let action = Action::read(verb, parameters).map_err(|error| match error {
             ActionError::Unknown(_) => Error::with(Code::ActionUnknown, error),
-            ActionError::Unreadable(Misread { field: None, problem }) => {
-                Error::with(Code::BadBody, problem)
-            }
+            ActionError::Unreadable(Misread { field: None, problem }) => Error::with(Code::BadBody, problem),
             ActionError::Unreadable(Misread {
                 field: Some(field),
                 problem,

@@ -28,12 +28,16 @@ impl Foreign {
         let command = server.enqueue(id, "SecurityInfo").await;
         let job = json!({ "action": "restart", "targets": { "ids": [id] } });
         let job = server.ask(Method::POST, "/v1/jobs", job.to_string()).await;
-        let report = server.ask(Method::GET, &format!("/v1/enrollments/{id}/enrollment"), "").await;
+        let report = server
+            .ask(Method::GET, &format!("/v1/enrollments/{id}/enrollment"), "")
+            .await;
         let attempt = &report["attempt"]["id"];
         Self {
             command,
             job: job["id"].as_str().unwrap().to_owned(),
-            attempt: attempt.as_str().map_or_else(|| attempt.to_string(), str::to_owned),
+            attempt: attempt
+                .as_str()
+                .map_or_else(|| attempt.to_string(), str::to_owned),
         }
     }
 
@@ -87,7 +91,13 @@ async fn told(estate: &Estate, foreign: &Foreign) -> Vec<Value> {
 const ANSWERS_FOR_ANYTHING: [&str; 1] = ["explain_ade_device"];
 
 /// What is the operator's own, whoever it is.
-const OWN: [&str; 5] = ["change_own_password", "list_roles", "session", "sign_in", "sign_out"];
+const OWN: [&str; 5] = [
+    "change_own_password",
+    "list_roles",
+    "session",
+    "sign_in",
+    "sign_out",
+];
 
 #[tokio::test]
 async fn k_w1_no_operation_shows_or_changes_what_another_tag_has() {
@@ -110,22 +120,31 @@ async fn k_w1_no_operation_shows_or_changes_what_another_tag_has() {
             let content = content.and_then(|content| content.values().next());
             let example = content.map_or(Value::Null, |content| content["example"].clone());
             let named = example.to_string();
-            let body = named.replace(UDID, &estate.ids[1]).replace(SERIAL, &estate.serials[1]);
+            let body = named
+                .replace(UDID, &estate.ids[1])
+                .replace(SERIAL, &estate.serials[1]);
             let names_foreign = path.contains('{') || body != named;
             let body: Value = serde_json::from_str(&body.replace("\"hq\"", "\"south\"")).unwrap();
             let answer = estate.ask(method.clone(), &target, body).await;
             let what = format!("{method} {target}: {answer:?}");
             if names_foreign && !ANSWERS_FOR_ANYTHING.contains(&id) {
-                let is_hidden = answer.status == 404 || (answer.status == 403 && answer.text.contains("confined"));
+                let is_hidden =
+                    answer.status == 404 || (answer.status == 403 && answer.text.contains("confined"));
                 // NanoMDM's tools get an empty list of what does not match.
                 let is_empty = id == "nanomdm_query_enrollments" && answer.status == 200;
                 assert!(is_hidden || is_empty, "{what}");
             }
             // What was asked for may be repeated in the refusal, and nothing else.
-            let told = answer.text.replace(&estate.ids[1], "").replace(&estate.serials[1], "");
+            let told = answer
+                .text
+                .replace(&estate.ids[1], "")
+                .replace(&estate.serials[1], "");
             let echoes = answer.status >= 400 || ANSWERS_FOR_ANYTHING.contains(&id);
             assert!(echoes || told.len() == answer.text.len(), "{what}");
-            assert!(!told.contains(&estate.serials[2]) && !told.contains(&estate.ids[2]), "{what}");
+            assert!(
+                !told.contains(&estate.serials[2]) && !told.contains(&estate.ids[2]),
+                "{what}"
+            );
             checked += usize::from(names_foreign);
         }
     }

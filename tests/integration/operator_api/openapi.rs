@@ -51,7 +51,9 @@ fn every_reference_in_the_document_leads_somewhere() {
     let mut count = 0;
     while let Some(value) = values.pop() {
         if let Some(reference) = value["$ref"].as_str() {
-            let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+            let target = reference
+                .strip_prefix('#')
+                .and_then(|pointer| document.pointer(pointer));
             assert!(target.is_some(), "{reference} leads nowhere");
             count += 1;
         }
@@ -79,8 +81,14 @@ fn no_two_types_share_a_schema() {
             }
             let words = text[at..].split([' ', '\n']);
             let name = words.skip_while(|word| !["struct", "enum"].contains(word)).nth(1);
-            let name = name.unwrap().trim_end_matches(|last: char| !last.is_alphanumeric());
-            assert!(names.insert(name.to_owned()), "{name} of {} is taken", file.display());
+            let name = name
+                .unwrap()
+                .trim_end_matches(|last: char| !last.is_alphanumeric());
+            assert!(
+                names.insert(name.to_owned()),
+                "{name} of {} is taken",
+                file.display()
+            );
         }
     }
     assert!(names.len() > 200, "{}", names.len());
@@ -120,7 +128,11 @@ fn every_operation_is_described() {
                 assert_eq!(types, ["application/problem+json"], "{operation} {status}");
             }
         }
-        for (media_type, body) in description["requestBody"]["content"].as_object().into_iter().flatten() {
+        for (media_type, body) in description["requestBody"]["content"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
             let is_text = media_type != "application/octet-stream";
             assert_eq!(is_text, !body["example"].is_null(), "{operation} {media_type}");
         }
@@ -131,7 +143,10 @@ fn every_operation_is_described() {
         for parameter in &parameters {
             assert!(parameter["description"].is_string(), "{operation}: {parameter}");
             // What is not there is not null, but absent.
-            assert!(!parameter["schema"].to_string().contains("\"null\""), "{operation}: {parameter}");
+            assert!(
+                !parameter["schema"].to_string().contains("\"null\""),
+                "{operation}: {parameter}"
+            );
         }
     }
 }

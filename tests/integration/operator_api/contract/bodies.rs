@@ -2,7 +2,10 @@
 
 use russet_sim::Client;
 
-use super::{Answer, Body, Estate, mutations};
+use super::{
+    Answer, Body, Estate,
+    mutations::{self, Mutation},
+};
 use crate::operator_api::{Operation, operations};
 
 /// All native operations that take JSON.
@@ -33,12 +36,14 @@ async fn what_is_no_object_is_refused_by_every_operation_as_the_document_says() 
     let mut client = Client::plain();
     let deep = format!("{{\"a\":{}", "[".repeat(10_000));
     let mut found = Vec::new();
-    for operation in with_json() {
+    for operation in with_json().filter(|operation| !IN_A_SESSION.contains(&operation.id())) {
         let target = estate.target(&operation);
         let required = operation.description["requestBody"]["required"] == true;
         let empty = required.then_some(&b""[..]);
         for bytes in NO_OBJECTS.into_iter().chain([deep.as_bytes()]).chain(empty) {
-            let answer = estate.send(&mut client, &operation.method, &target, Body::json(bytes)).await;
+            let answer = estate
+                .send(&mut client, &operation.method, &target, Body::json(bytes))
+                .await;
             let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(20)]);
             if let Err(problem) = answer.is_told_of(&operation) {
                 found.push(format!("{operation} {shown:?}: {problem}"));
@@ -46,7 +51,12 @@ async fn what_is_no_object_is_refused_by_every_operation_as_the_document_says() 
                 found.push(format!("{operation} {shown:?}: {}", answer.status));
             }
         }
-        for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "x"] {
+        for content_type in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonp",
+            "x",
+        ] {
             let body = Body {
                 headers: &[("content-type", content_type)],
                 bytes: b"{}",
@@ -76,37 +86,72 @@ async fn each_field_that_breaks_its_schema_is_named() {
     let mut count = 0;
     for operation in with_json() {
         let target = estate.target(&operation);
-        let example = estate.example(&operation).unwrap_or_else(|| panic!("{operation} has no example"));
+        let example = estate
+            .example(&operation)
+            .unwrap_or_else(|| panic!("{operation} has no example"));
         let schema = &operation.json_body().unwrap()["schema"];
+        if IN_A_SESSION.contains(&operation.id()) {
+            continue;
+        }
         for mutation in mutations::of(&estate, schema, &example) {
+            // Settings of enrollment profiles that are null are as good as absent.
+            if mutation.field.starts_with("settings") && mutation.is_null() {
+                continue;
+            }
+            if mutation.is_text && TELL_OF_EACH.contains(&(operation.id(), &mutation.field)) {
+                continue;
+            }
             count += 1;
             let body = mutation.body.to_string();
             let answer = estate
-                .send(&mut client, &operation.method, &target, Body::json(body.as_bytes()))
+                .send(
+                    &mut client,
+                    &operation.method,
+                    &target,
+                    Body::json(body.as_bytes()),
+                )
                 .await;
-            if let Some(problem) = wrong_with(&answer, &operation, &mutation.field) {
+            if let Some(problem) = wrong_with(&answer, &operation, &mutation) {
                 let shown: String = body.chars().take(200).collect();
                 found.push(format!("{operation} {}: {problem} for {shown}", mutation.field));
             }
         }
     }
-    assert!(found.is_empty(), "{} of {count}:\n{}", found.len(), found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "{} of {count}:\n{}",
+        found.len(),
+        found.join("\n")
+    );
     assert!(count > 1500, "{count}");
 }
 
 /// What is wrong with the answer to a body with a wrong field.
-fn wrong_with(answer: &Answer, operation: &Operation, field: &str) -> Option<String> {
+fn wrong_with(answer: &Answer, operation: &Operation, mutation: &Mutation) -> Option<String> {
     if let Err(problem) = answer.is_told_of(operation) {
         return Some(problem);
     }
-    if ![400, 422].contains(&answer.status) {
-        return Some(format!("{} {}", answer.status, answer.json["code"]));
+    match answer.status {
+        400 | 422 if answer.names(&mutation.field) => None,
+        400 | 422 => Some(format!(
+            "{} without its name: {}",
+            answer.status, answer.json["detail"]
+        )),
+        // There is nobody of that name, or somebody else has the edition that is meant.
+        401 | 404 if mutation.is_text => None,
+        409 if answer.json["code"] == "hold_profile_changed" => None,
+        status => Some(format!("{status} {}", answer.json["code"])),
     }
-    (!answer.names(field)).then(|| format!("{} without its name: {}", answer.status, answer.json["detail"]))
 }
 
-/// What no text of the document can be: a file of Apple's.
-const NEED_MORE: [&str; 1] = ["import_push_certificate"];
+/// Whose ids are looked for one by one; the answer tells of each that there is none.
+const TELL_OF_EACH: [(&str, &str); 2] = [("replay_dead_letters", "event_ids"), ("retry_command", "ids")];
+
+/// What asks for a session, before it looks at the body.
+const IN_A_SESSION: [&str; 1] = ["change_own_password"];
+
+/// What no text of the document can be: a file of Apple's, all hold profiles that there are.
+const NEED_MORE: [&str; 2] = ["import_push_certificate", "reorder_hold_profiles"];
 
 #[tokio::test]
 async fn what_the_document_gives_as_an_example_is_taken() {
@@ -125,6 +170,9 @@ async fn what_the_document_gives_as_an_example_is_taken() {
         let answer = estate.send(&mut client, &operation.method, &target, body).await;
         assert!(operation.answers(answer.status), "{operation}: {answer:?}");
         // What is there already, or a device that can't do that, is another matter.
-        assert!(![400, 415, 422].contains(&answer.status), "{operation}: {answer:?}");
+        assert!(
+            ![400, 415, 422].contains(&answer.status),
+            "{operation}: {answer:?}"
+        );
     }
 }

@@ -20,7 +20,15 @@ async fn another_method_is_refused_with_those_that_there_are() {
             continue;
         }
         let target = estate.target(operation);
-        for method in [Method::GET, Method::PUT, Method::POST, Method::DELETE, Method::PATCH, Method::OPTIONS, Method::TRACE] {
+        for method in [
+            Method::GET,
+            Method::PUT,
+            Method::POST,
+            Method::DELETE,
+            Method::PATCH,
+            Method::OPTIONS,
+            Method::TRACE,
+        ] {
             if named.contains(method.as_str()) {
                 continue;
             }

@@ -40,21 +40,35 @@ impl Estate {
         let udid = server.enrolled(Kind::Mac).await.hardware.udid;
         let command = server.enqueue(&udid, "SecurityInfo").await;
         for (path, body) in [
-            ("/v1/hooks", json!({ "name": "siem", "url": "http://127.0.0.1:9/" })),
-            ("/v1/ade/tokens", json!({ "name": "hq" })),
             (
-                "/v1/ade/tokens/hq/profiles",
-                json!({ "name": "corp-macs", "settings": { "platform": "macos" } }),
+                "/v1/hooks",
+                json!({ "name": "estate", "url": "http://127.0.0.1:9/" }),
             ),
-            ("/v1/ade/accounts", json!({ "name": "ada@example.com", "password": "not easy to guess" })),
-            ("/v1/apikeys", json!({ "name": "ticket-desk", "scopes": ["read"] })),
-            ("/v1/hold-profiles", json!({ "name": "sales" })),
-            ("/v1/users", json!({ "name": "ada", "role": "viewer", "password": "not easy to guess" })),
+            ("/v1/ade/tokens", json!({ "name": "estate" })),
+            (
+                "/v1/ade/tokens/estate/profiles",
+                json!({ "name": "estate", "settings": { "platform": "macos" } }),
+            ),
+            (
+                "/v1/ade/accounts",
+                json!({ "name": "estate", "password": "not easy to guess" }),
+            ),
+            ("/v1/apikeys", json!({ "name": "estate", "scopes": ["read"] })),
+            ("/v1/hold-profiles", json!({ "name": "estate" })),
+            (
+                "/v1/users",
+                json!({ "name": "estate", "role": "viewer", "password": "not easy to guess" }),
+            ),
         ] {
             server.ask(Method::POST, path, body.to_string()).await;
         }
+        let default = json!({ "is_default": true }).to_string();
+        server.ask(Method::PATCH, "/v1/ade/tokens/estate", default).await;
         let topics = server.ask(Method::GET, "/v1/push-certificates", "").await;
-        let topic = topics["push_certificates"][0]["topic"].as_str().unwrap_or("X").to_owned();
+        let topic = topics["push_certificates"][0]["topic"]
+            .as_str()
+            .unwrap_or("X")
+            .to_owned();
         let document = serde_json::to_value(russet::operator::document()).unwrap();
         Self {
             server,
@@ -72,13 +86,7 @@ impl Estate {
         for segment in operation.path.split('/').skip(1) {
             target.push('/');
             target.push_str(match (before, segment) {
-                ("tokens" | "tokenpki" | "config" | "assigner" | "maidjwt" | "proxy", "{name}") => "hq",
-                ("accounts", "{name}") => "ada@example.com",
-                ("apikeys", "{name}") => "ticket-desk",
-                ("hold-profiles", "{name}") => "sales",
-                ("hooks", "{name}") => "siem",
-                ("users", "{name}") => "ada",
-                (_, "{profile}") => "corp-macs",
+                (_, "{name}" | "{profile}") => "estate",
                 ("commands", "{uuid}") => &self.command,
                 ("push-certificates", "{topic}") => &self.topic,
                 ("enrollments" | "enqueue" | "push" | "queue", "{id}" | "{ids}") => &self.udid,
@@ -177,7 +185,10 @@ impl Answer {
         }
         match is_problem {
             true => Ok(()),
-            false => Err(format!("{} is no problem document: {}", self.status, self.content_type)),
+            false => Err(format!(
+                "{} is no problem document: {}",
+                self.status, self.content_type
+            )),
         }
     }
 
@@ -185,10 +196,16 @@ impl Answer {
     fn names(&self, field: &str) -> bool {
         let problems = self.json["fields"].as_array().into_iter().flatten();
         let mut names = problems.flat_map(|problem| problem["fields"].as_array().into_iter().flatten());
-        let top = field.split(['.', '[']).next().unwrap_or(field);
-        names.any(|name| {
+        let parts: Vec<&str> = field.split('.').collect();
+        let is_named = names.any(|name| {
             let name = name.as_str().unwrap_or_default();
-            name.split(['.', '[']).any(|part| part == top)
-        })
+            name.split(['.', '[']).any(|part| parts.contains(&part))
+        });
+        // What is wrong with one field together with others stands under one of them.
+        let last = parts.last().copied().unwrap_or_default();
+        is_named
+            || self.json["detail"]
+                .as_str()
+                .is_some_and(|detail| detail.contains(last))
     }
 }

@@ -32,7 +32,9 @@ async fn followed(estate: &Estate, target: &str, list: &str, key: &str, add: imp
 }
 
 fn without_repetition(rows: &[Value]) -> bool {
-    rows.iter().enumerate().all(|(place, row)| !rows[..place].contains(row))
+    rows.iter()
+        .enumerate()
+        .all(|(place, row)| !rows[..place].contains(row))
 }
 
 #[tokio::test]
@@ -42,10 +44,18 @@ async fn pages_hold_each_row_once_while_rows_are_added() {
     for _ in 0..2 {
         server.enrolled(Kind::IPhone).await;
     }
-    let before: Vec<Value> = server.enrollments().await.iter().map(|row| row["id"].clone()).collect();
+    let before: Vec<Value> = server
+        .enrollments()
+        .await
+        .iter()
+        .map(|row| row["id"].clone())
+        .collect();
     let add = async || drop(server.enrolled(Kind::IPhone).await);
     let rows = followed(&estate, "/v1/enrollments?", "enrollments", "id", add).await;
-    assert!(before.iter().all(|row| rows.contains(row)), "{before:?}: {rows:?}");
+    assert!(
+        before.iter().all(|row| rows.contains(row)),
+        "{before:?}: {rows:?}"
+    );
     assert!(without_repetition(&rows), "{rows:?}");
 
     let begin = async || {
@@ -60,9 +70,19 @@ async fn pages_hold_each_row_once_while_rows_are_added() {
     before.reverse();
     assert_eq!(rows, before);
 
-    let rows = followed(&estate, "/v1/audit?order=newest&", "entries", "number", async || drop(begin().await)).await;
+    let rows = followed(
+        &estate,
+        "/v1/audit?order=newest&",
+        "entries",
+        "number",
+        async || drop(begin().await),
+    )
+    .await;
     let numbers: Vec<u64> = rows.iter().map(|row| row.as_u64().unwrap()).collect();
-    assert!(numbers.is_sorted_by(|later, earlier| later == &(earlier + 1)), "{numbers:?}");
+    assert!(
+        numbers.is_sorted_by(|later, earlier| later == &(earlier + 1)),
+        "{numbers:?}"
+    );
 }
 
 /// Whatever is no cursor of theirs.
@@ -72,15 +92,31 @@ async fn lists_begin_somewhere_or_refuse_a_cursor_that_they_have_not_given() {
     let mut client = Client::plain();
     let mut checked = 0;
     for operation in operations().iter().filter(|operation| operation.is_native()) {
-        let parameters = operation.description["parameters"].as_array().into_iter().flatten();
+        let parameters = operation.description["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten();
         if !parameters.clone().any(|parameter| parameter["name"] == "cursor") {
             continue;
         }
-        for cursor in ["%00", "%F0%9F%92%A5", "-1", "99999999999999999999", "a%2Fb", "%7B%7D"] {
+        for cursor in [
+            "%00",
+            "%F0%9F%92%A5",
+            "-1",
+            "99999999999999999999",
+            "a%2Fb",
+            "%7B%7D",
+        ] {
             let target = format!("{}?cursor={cursor}", estate.target(operation));
-            let answer = estate.send(&mut client, &operation.method, &target, Body::NONE).await;
-            let is_refused = answer.is_told_of(operation).is_ok() && (answer.status == 404 || answer.names("cursor"));
-            assert!(answer.status == 200 || is_refused, "{operation} {cursor}: {answer:?}");
+            let answer = estate
+                .send(&mut client, &operation.method, &target, Body::NONE)
+                .await;
+            let is_refused =
+                answer.is_told_of(operation).is_ok() && (answer.status == 404 || answer.names("cursor"));
+            assert!(
+                answer.status == 200 || is_refused,
+                "{operation} {cursor}: {answer:?}"
+            );
         }
         checked += 1;
     }
