@@ -16,7 +16,7 @@ help:
 	@echo 'make run        see it work: a development server, and ten simulated devices that enroll'
 	@echo 'make test       all tests that need no external server'
 	@echo 'make test-long  the long fault tests too (200 rounds of kill -9; 10,000 pushes undelivered)'
-	@echo 'make fuzz-api   an independent fuzzer against the operator API, for four minutes (needs python3 and PyPI)'
+	@echo 'make fuzz-api   an independent validator and fuzzer against the operator API, for four minutes (needs python3 and PyPI)'
 	@echo 'make check      formatting, lints and documentation, with warnings as errors'
 	@echo 'make bench      measures the server with the simulator as its load'
 	@echo 'make deps       installs what is missing on Debian or Ubuntu, and the browser that tests drive'

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# An independent fuzzer (schemathesis) against the operator's API of a development server with something in it: simulated
-# devices, a server token of the fake Apple Business Manager, profiles, hooks. Fails on findings.
+# The OpenAPI document of a development server before an independent validator (openapi-spec-validator), and its API before an
+# independent fuzzer (schemathesis). There is something in it: simulated devices, a server token of the fake Apple Business
+# Manager, profiles, hooks. Fails on findings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +9,7 @@ target=$(realpath "${CARGO_TARGET_DIR:-target}")
 export RUSSET=${RUSSET:-$target/debug/russet} SIMULATOR=${SIMULATOR:-$target/debug/russet-sim}
 venv=${FUZZ_VENV:-$target/fuzz-venv}
 version=${SCHEMATHESIS_VERSION:-4.32.5}
+validator=0.9.0
 seconds=${FUZZ_SECONDS:-240}
 work=$(mktemp -d)
 run=
@@ -19,9 +21,9 @@ stop() {
 trap 'stop; exit 1' INT TERM
 trap stop EXIT
 
-if ! "$venv/bin/schemathesis" --version 2>/dev/null | grep -qF "$version"; then
+if ! { "$venv/bin/schemathesis" --version | grep -qF "$version" && [ -x "$venv/bin/openapi-spec-validator" ]; } 2>/dev/null; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet "schemathesis==$version"
+    "$venv/bin/pip" install --quiet "schemathesis==$version" "openapi-spec-validator==$validator"
 fi
 
 # Ports that are free; nothing here is to collide with a server that runs already.
@@ -43,14 +45,23 @@ ask() { # METHOD PATH [JSON]
 ask POST /v1/hooks "{\"name\":\"fuzz\",\"url\":\"http://127.0.0.1:9/\",\"topics\":[\"mdm.*\"],\"generate_secret\":true}"
 ask POST /v1/apikeys '{"name":"fuzz","scopes":["read"]}'
 ask POST /v1/ade/accounts '{"name":"fuzz","password":"long enough"}'
+ask POST /v1/hold-profiles '{"name":"fuzz"}'
+ask POST /v1/users '{"name":"fuzz","role":"viewer","password":"long enough for a user"}'
 
 # The first text under the key $1 of an answer.
 first() { grep -om1 "\"$1\": *\"[^\"]*\"" | cut -d'"' -f4; }
 get() { curl --silent --show-error --fail-with-body -H "Authorization: Bearer $key" "$operator$1"; }
 device=$(get '/v1/enrollments?limit=1&enabled=true' | first id)
-export FUZZ_TOPIC FUZZ_COMMAND
+# One that came out of its box, and does not answer any more: what is queued for it stays queued.
+serial=$(get '/v1/ade/devices?limit=1' | first serial)
+export FUZZ_TOPIC FUZZ_COMMAND FUZZ_DEVICE
+FUZZ_DEVICE=$(get "/v1/enrollments?serial=$serial" | first id)
 FUZZ_TOPIC=$(get /v1/push-certificates | first topic)
 FUZZ_COMMAND=$("$RUSSET" device cmd "$device" DeviceInformation --data "$DATA" --json | tr ',' '\n' | first command_uuid)
+
+# Whether the document is one, first.
+curl --silent --show-error --fail --output "$work/openapi.json" "$operator/openapi.json"
+"$venv/bin/openapi-spec-validator" --schema 3.1 "$work/openapi.json"
 
 # What is found depends on the seed. The fuzzer leaves its notes where it is started.
 config=$PWD/scripts/fuzz-api.toml

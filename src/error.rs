@@ -437,6 +437,41 @@ impl Error {
         Self::of_field(Code::FieldInvalid, field, problem)
     }
 
+    /// The same, where its fields are those of a field: `pin` is `parameters.pin` then.
+    pub fn within(self, field: &str) -> Self {
+        self.renamed(|name| format!("{field}.{name}"))
+    }
+
+    /// The same, where its fields have other names.
+    pub fn renamed(mut self, name: impl Fn(&str) -> String) -> Self {
+        if self.fields.is_empty() {
+            return self;
+        }
+        for field in self.fields.iter_mut().flat_map(|problem| &mut problem.fields) {
+            *field = name(field);
+        }
+        Self {
+            retry_after: self.retry_after,
+            source: self.source,
+            ..Self::of_fields(self.code, self.fields)
+        }
+    }
+
+    /// The same, where this field is to blame if no other is.
+    pub fn blaming(mut self, field: &str) -> Self {
+        if self.fields.is_empty() {
+            let problem = self
+                .detail
+                .clone()
+                .unwrap_or_else(|| self.code.cause().to_owned());
+            self.fields.push(FieldProblem {
+                fields: vec![field.to_owned()],
+                problem,
+            });
+        }
+        self
+    }
+
     /// Adds what caused it, for the log only.
     pub fn caused_by(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());

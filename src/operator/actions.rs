@@ -15,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     OperatorDoor, Routes,
-    idempotency::Seed,
+    idempotency::{IdempotencyKey, Seed},
     input::Path,
     render::{Failure, json_response},
     view::Time,
@@ -124,7 +124,7 @@ macro_rules! verbs {
                 post, path = $path, tag = "actions",
                 params(
                     ("id" = EnrollmentId, Path, description = "The enrollment's id."),
-                    ("Idempotency-Key" = Option<String>, Header, description = "Repeats the answer to the same request."),
+                    IdempotencyKey,
                 ),
                 request_body = $body,
                 responses(

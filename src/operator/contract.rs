@@ -1,5 +1,6 @@
 //! What the OpenAPI document promises of all native resources alike, held for each of them in one place: no query
-//! parameter that it does not name, none twice that is not a list, no body of another media type.
+//! parameter that it does not name, none twice that is not a list, none empty that is not any text, no body of another media
+//! type, or compressed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +22,9 @@ use utoipa::openapi::{
 use super::{openapi, render::Failure};
 use crate::error::{Code, Error, FieldProblem, Result};
 
+/// The document's schemas by name.
+type Schemas = BTreeMap<String, RefOr<Schema>>;
+
 /// What the document says of each operation.
 #[derive(Debug, Default)]
 pub(super) struct Contract(BTreeMap<String, BTreeMap<&'static str, Terms>>);
@@ -28,19 +32,33 @@ pub(super) struct Contract(BTreeMap<String, BTreeMap<&'static str, Terms>>);
 /// What it says of one.
 #[derive(Debug)]
 struct Terms {
-    /// By name; and whether it is a list, which may be repeated.
-    query: BTreeMap<String, bool>,
+    /// By name.
+    query: BTreeMap<String, QueryTerms>,
+    /// Whether it takes a body.
+    takes_body: bool,
     /// Whether its body is JSON and nothing else.
     takes_json: bool,
+}
+
+/// What it says of a parameter.
+#[derive(Clone, Copy, Debug)]
+struct QueryTerms {
+    /// It is a list, and may be repeated.
+    is_list: bool,
+    /// It is any text, and an empty one counts as absent.
+    may_be_empty: bool,
 }
 
 impl Contract {
     /// Reads the document.
     pub(super) fn of(document: &OpenApi) -> Self {
         let mut contract = Self::default();
+        let none = Schemas::new();
+        let components = document.components.as_ref();
+        let schemas = components.map_or(&none, |components| &components.schemas);
         for (path, item) in &document.paths.paths {
             let operations = openapi::operations(item).filter(|(_, operation)| openapi::is_native(operation));
-            let terms = operations.map(|(method, operation)| (method, Terms::of(operation)));
+            let terms = operations.map(|(method, operation)| (method, Terms::of(operation, schemas)));
             contract.0.insert(path.clone(), terms.collect());
         }
         contract
@@ -57,7 +75,7 @@ impl Contract {
 }
 
 impl Terms {
-    fn of(operation: &Operation) -> Self {
+    fn of(operation: &Operation, schemas: &Schemas) -> Self {
         let body = match &operation.request_body {
             Some(RefOr::T(body)) => Some(body),
             _ => None,
@@ -65,8 +83,9 @@ impl Terms {
         Self {
             query: openapi::parameters(operation)
                 .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
-                .map(|parameter| (parameter.name.clone(), is_list(parameter)))
+                .map(|parameter| (parameter.name.clone(), QueryTerms::of(parameter, schemas)))
                 .collect(),
+            takes_body: body.is_some(),
             takes_json: body.is_some_and(|body| body.content.keys().eq(["application/json"])),
         }
     }
@@ -74,10 +93,11 @@ impl Terms {
     fn check(&self, request: &Request) -> Result<()> {
         let mut seen = BTreeSet::new();
         let mut problems = Vec::new();
-        for (name, _) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
+        for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
             let problem = match self.query.get(name.as_ref()) {
                 None => "is not a parameter of this address",
-                Some(false) if seen.contains(&name) => "is given twice",
+                Some(terms) if !terms.is_list && seen.contains(&name) => "is given twice",
+                Some(terms) if !terms.may_be_empty && value.is_empty() => "is empty",
                 Some(_) => {
                     seen.insert(name);
                     continue;
@@ -91,6 +111,11 @@ impl Terms {
         if !problems.is_empty() {
             return Err(Error::of_fields(Code::BadParameter, problems));
         }
+        let encoding = request.headers().get(header::CONTENT_ENCODING);
+        if self.takes_body && encoding.is_some_and(|encoding| encoding != "identity") {
+            let text = "compressed bodies are not taken";
+            return Err(Error::with(Code::MediaTypeUnsupported, text));
+        }
         let media_type = request.headers().get(header::CONTENT_TYPE);
         match media_type.filter(|_| self.takes_json) {
             Some(value) if !value.to_str().is_ok_and(is_json) => Err(Error::new(Code::MediaTypeUnsupported)),
@@ -99,14 +124,41 @@ impl Terms {
     }
 }
 
-fn is_list(parameter: &Parameter) -> bool {
-    match &parameter.schema {
-        Some(RefOr::T(Schema::Array(array))) => match &array.schema_type {
-            SchemaType::Type(kind) => *kind == Type::Array,
-            SchemaType::Array(kinds) => kinds.contains(&Type::Array),
-            SchemaType::AnyValue => false,
-        },
-        _ => false,
+impl QueryTerms {
+    fn of(parameter: &Parameter, schemas: &Schemas) -> Self {
+        let schema = match &parameter.schema {
+            Some(RefOr::Ref(reference)) => {
+                let name = reference.ref_location.rsplit('/').next().unwrap_or_default();
+                schemas.get(name)
+            }
+            other => other.as_ref(),
+        };
+        let Some(RefOr::T(schema)) = schema else {
+            return Self {
+                is_list: false,
+                may_be_empty: true,
+            };
+        };
+        let is_list = matches!(schema, Schema::Array(array) if is(&array.schema_type, Type::Array));
+        let is_any_text = match schema {
+            Schema::Object(text) => {
+                let bounds = (&text.enum_values, &text.format, &text.pattern, text.min_length);
+                is(&text.schema_type, Type::String) && matches!(bounds, (None, None, None, None | Some(0)))
+            }
+            _ => false,
+        };
+        Self {
+            is_list,
+            may_be_empty: is_list || is_any_text,
+        }
+    }
+}
+
+fn is(schema: &SchemaType, kind: Type) -> bool {
+    match schema {
+        SchemaType::Type(only) => *only == kind,
+        SchemaType::Array(kinds) => kinds.contains(&kind),
+        SchemaType::AnyValue => false,
     }
 }
 

@@ -139,7 +139,7 @@ pub(super) async fn create(
         active: new
             .status
             .map(|status| matches!(status, HoldProfileStatus::Active)),
-        audience: Some(parse_groups(&new.assigned_groups)?),
+        audience: Some(parse_groups(&new.assigned_groups).map_err(|error| error.renamed(column))?),
         timeout_minutes: new.timeout_minutes,
         device: PhaseInput {
             items: Some(new.blocking_apps.into_iter().map(item).collect()),
@@ -150,9 +150,19 @@ pub(super) async fn create(
     let made = door
         .hold_profiles
         .create(&new.profile, input, door.clock.now())
-        .await?;
+        .await
+        .map_err(|error| error.renamed(column))?;
     tracing::info!(by = operator.name, name = made.name, "hold profile created");
     Ok(json_response(StatusCode::CREATED, &EspProfile::from(&made)))
+}
+
+/// What a field of a hold profile is called here.
+fn column(field: &str) -> String {
+    match field {
+        "name" => "profile".to_owned(),
+        "assigned_to.values" => "assigned_groups".to_owned(),
+        field => field.replace("device_phase.items", "blocking_apps"),
+    }
 }
 
 impl From<&HoldProfileRecord> for EspProfile {

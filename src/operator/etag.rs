@@ -26,7 +26,7 @@ const MAX_TAGS: usize = 16;
 pub(super) struct IfMatch {
     /// The change is only made if the resource still has this `ETag`, or one of several; `*` stands for any.
     #[param(
-        rename = "If-Match", value_type = Option<String>,
+        rename = "If-Match", value_type = String, required = false, example = "*",
         pattern = r#"^(\*|(W/)?"[0-9A-Za-z]*"(, *(W/)?"[0-9A-Za-z]*"){0,15})$"#,
     )]
     pub(super) expected: Expected,

@@ -53,9 +53,11 @@ pub(super) struct HoldProfileBody {
     /// The edition that is meant; another one is not changed.
     pub(super) revision: Option<u64>,
     /// Passed over, so that an answer can be sent back.
+    #[schema(read_only)]
     #[allow(dead_code, reason = "it is passed over")]
     pub(super) created_at: Option<String>,
     /// Passed over, so that an answer can be sent back.
+    #[schema(read_only)]
     #[allow(dead_code, reason = "it is passed over")]
     pub(super) updated_at: Option<String>,
 }
@@ -165,9 +167,11 @@ pub(super) struct HoldItemBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content_sha256: Option<String>,
     /// A profile's `PayloadIdentifier`. Only in answers; passed over otherwise.
+    #[schema(read_only)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identifier: Option<String>,
     /// How long a profile is. Only in answers; passed over otherwise.
+    #[schema(read_only)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
     /// Where an app's manifest is: an `https://` address.
@@ -315,6 +319,9 @@ fn item(field: &str, body: &HoldItemBody) -> std::result::Result<ItemInput, Fiel
         let text = "holds something else than ios, macos, tvos and visionos";
         problem(&format!("{field}.platforms"), text)
     })?;
+    if let Some((name, what)) = body.out_of_place() {
+        return Err(problem(&format!("{field}.{name}"), format!("is for {what}")));
+    }
     let install = match body.r#type {
         HoldItemType::App => InstallInput::App {
             manifest_url: body.manifest_url.clone(),
@@ -330,6 +337,27 @@ fn item(field: &str, body: &HoldItemBody) -> std::result::Result<ItemInput, Fiel
         platforms,
         install,
     })
+}
+
+impl HoldItemBody {
+    /// A field that says nothing of what this is, and what it is for.
+    fn out_of_place(&self) -> Option<(&'static str, &'static str)> {
+        let of_apps = [
+            ("manifest_url", self.manifest_url.is_some()),
+            ("store_id", self.store_id.is_some()),
+            ("bundle_id", self.bundle_id.is_some()),
+        ];
+        let of_profiles = [
+            ("content", self.content.is_some()),
+            ("content_sha256", self.content_sha256.is_some()),
+        ];
+        let (what, fields) = match self.r#type {
+            HoldItemType::App => ("profiles", &of_profiles[..]),
+            HoldItemType::Declaration | HoldItemType::Profile => ("apps", &of_apps[..]),
+        };
+        let given = fields.iter().find(|(_, is_given)| *is_given);
+        given.map(|(name, _)| (*name, what))
+    }
 }
 
 fn content(field: &str, body: &HoldItemBody) -> std::result::Result<ContentInput, FieldProblem> {

@@ -11,9 +11,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http_body_util::BodyExt as _;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::{OperatorDoor, input::bad, render::Failure};
+use super::{
+    OperatorDoor,
+    input::bad,
+    render::{Failure, NanoFailure},
+};
 use crate::{
     error::{Error, Result},
     service::{access::Operator, idempotency::Begun},
@@ -39,17 +44,36 @@ impl<S: Send + Sync> FromRequestParts<S> for Seed {
     }
 }
 
+/// The header, as the document describes it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "it describes what `key` reads")]
+pub(super) struct IdempotencyKey {
+    /// The same request under the same key is done once; a repetition gets the same answer.
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]([ -~]*[!-~])?$"
+    )]
+    key: String,
+}
+
 /// The middleware: looks a key up, and keeps the answer to its request.
 pub(super) async fn keyed(State(door): State<Arc<OperatorDoor>>, request: Request, next: Next) -> Response {
-    let key = match key(request.headers()) {
-        Ok(None) => return next.run(request).await,
-        Ok(Some(key)) => key,
-        Err(error) => return Failure(error).into_response(),
-    };
-    match answered(&door, &key, request, next).await {
-        Ok(response) => response,
-        Err(error) => Failure(error).into_response(),
-    }
+    let answer = answered(&door, request, next).await;
+    answer.unwrap_or_else(|error| Failure(error).into_response())
+}
+
+/// The same for NanoMDM's endpoints, whose failures have a form of their own.
+pub(super) async fn keyed_as_nanomdm(
+    State(door): State<Arc<OperatorDoor>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let answer = answered(&door, request, next).await;
+    answer.unwrap_or_else(|error| NanoFailure(error).into_response())
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>> {
@@ -69,11 +93,11 @@ fn key(headers: &HeaderMap) -> Result<Option<String>> {
     Ok(Some(key.to_owned()))
 }
 
-async fn answered(door: &OperatorDoor, key: &str, request: Request, next: Next) -> Result<Response> {
-    let Some(operator) = request.extensions().get::<Operator>() else {
+async fn answered(door: &OperatorDoor, request: Request, next: Next) -> Result<Response> {
+    let operator = request.extensions().get::<Operator>().cloned();
+    let (Some(key), Some(operator)) = (key(request.headers())?, operator) else {
         return Ok(next.run(request).await);
     };
-    let operator = operator.clone();
     let (mut parts, body) = request.into_parts();
     let body = door.body(&parts.headers, body).await?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
@@ -81,7 +105,7 @@ async fn answered(door: &OperatorDoor, key: &str, request: Request, next: Next) 
     whole.extend_from_slice(&body);
     let in_hand = match door
         .idempotence
-        .begin(&operator, key, &whole, door.clock.now())
+        .begin(&operator, &key, &whole, door.clock.now())
         .await?
     {
         Begun::Answered(answer) => return Ok(repeated(answer)),

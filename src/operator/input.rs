@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{self, FromRequestParts},
+    extract::{self, FromRequestParts, path::ErrorKind, rejection::PathRejection},
     http::{HeaderMap, request::Parts},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -11,7 +11,11 @@ use utoipa::IntoParams;
 use super::{MAX_BODY, OperatorDoor, render::Failure};
 use crate::{
     error::{Code, Error, Result},
-    protocol::{ids::EnrollmentId, time::Timestamp},
+    protocol::{
+        ids::EnrollmentId,
+        json::{self, Misread},
+        time::Timestamp,
+    },
     storage::Page,
 };
 
@@ -35,7 +39,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let query = serde_path_to_error::deserialize(deserializer);
         query.map(Self).map_err(|error| {
             let name = error.path().to_string();
-            misread(Code::BadParameter, &name, &error.into_inner().to_string()).into()
+            let problem = Misread::new(&name, &error.into_inner().to_string());
+            misread(Code::BadParameter, problem).into()
         })
     }
 }
@@ -159,30 +164,33 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Failure> {
         match extract::Path::from_request_parts(parts, state).await {
             Ok(extract::Path(captures)) => Ok(Self(captures)),
-            Err(error) => Err(bad("the path", "holds an escape that is not UTF-8")
-                .caused_by(error)
-                .into()),
+            Err(error) => Err(unreadable_path(error).into()),
         }
     }
 }
 
-/// A parameter that can't be read.
-pub(super) fn bad(name: &str, problem: &str) -> Error {
-    Error::with(Code::BadParameter, format!("{name} {problem}"))
+/// The capture that can't be read, by its name.
+fn unreadable_path(error: PathRejection) -> Error {
+    let name = match &error {
+        PathRejection::FailedToDeserializePathParams(error) => match error.kind() {
+            ErrorKind::InvalidUtf8InPathParam { key } => key.clone(),
+            _ => "path".to_owned(),
+        },
+        _ => "path".to_owned(),
+    };
+    bad(&name, "holds an escape that is not UTF-8").caused_by(error)
 }
 
-/// What serde said about a field. Where one is missing serde names it in its text only.
-fn misread(code: Code, path: &str, problem: &str) -> Error {
-    // Where it stopped reading is of no use to whoever made the body with a program.
-    let problem = problem.split(" at line ").next().unwrap_or(problem);
-    let missing = problem
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.strip_suffix('`'));
-    match (path, missing) {
-        ("." | "?" | "", None) => Error::with(code, problem),
-        ("." | "?" | "", Some(name)) => Error::of_field(code, name, "is missing"),
-        (path, Some(name)) => Error::of_field(code, &format!("{path}.{name}"), "is missing"),
-        (path, None) => Error::of_field(code, path, problem),
+/// A parameter that can't be read.
+pub(super) fn bad(name: &str, problem: &str) -> Error {
+    Error::of_field(Code::BadParameter, name, problem)
+}
+
+/// What can't be read, with the field that is to blame where that is known.
+fn misread(code: Code, Misread { field, problem }: Misread) -> Error {
+    match field {
+        Some(field) => Error::of_field(code, &field, problem),
+        None => Error::with(code, problem),
     }
 }
 
@@ -190,7 +198,7 @@ fn misread(code: Code, path: &str, problem: &str) -> Error {
 pub(super) fn ids(segment: &str) -> Result<Vec<EnrollmentId>> {
     let segment = percent_encoding::percent_decode_str(segment)
         .decode_utf8()
-        .map_err(|_| bad("the path", "holds an id that is not UTF-8"))?;
+        .map_err(|_| bad("ids", "holds one that is not UTF-8"))?;
     let mut ids = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for id in segment.split(',').filter(|id| !id.is_empty()) {
@@ -199,7 +207,7 @@ pub(super) fn ids(segment: &str) -> Result<Vec<EnrollmentId>> {
         }
     }
     if ids.is_empty() {
-        Err(bad("the path", "names no enrollment id"))
+        Err(bad("ids", "names no enrollment"))
     } else {
         Ok(ids)
     }
@@ -218,9 +226,6 @@ impl OperatorDoor {
         // By way of a map: serde would take an array for a struct.
         let object: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(body).map_err(|error| Error::with(Code::BadBody, &error))?;
-        serde_path_to_error::deserialize(serde_json::Value::from(object)).map_err(|error| {
-            let path = error.path().to_string();
-            misread(Code::BadBody, &path, &error.into_inner().to_string())
-        })
+        json::read(object).map_err(|problem| misread(Code::BadBody, problem))
     }
 }

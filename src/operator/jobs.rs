@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::{
     OperatorDoor,
-    idempotency::Seed,
+    idempotency::{IdempotencyKey, Seed},
     input::{PageQuery, Path, Query},
     render::{Failure, json_response},
     view::Time,
@@ -41,7 +41,7 @@ pub(super) struct NewJob {
     action: String,
     /// Its parameters, as the action itself takes them.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     parameters: Map<String, Value>,
     /// Whom it concerns.
     targets: TargetsBody,
@@ -109,7 +109,7 @@ pub(super) struct JobAnswer {
     #[serde(flatten)]
     job: JobView,
     /// In the order of its targets.
-    refusals: Vec<RefusalView>,
+    refusals: Vec<TargetRefusalView>,
     /// Present when there may be more of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
@@ -117,7 +117,7 @@ pub(super) struct JobAnswer {
 
 /// A target that was refused.
 #[derive(Serialize, ToSchema)]
-pub(super) struct RefusalView {
+pub(super) struct TargetRefusalView {
     /// The enrollment.
     id: String,
     /// The failure's name in the catalogue.
@@ -155,7 +155,7 @@ impl From<JobRecord> for JobView {
     }
 }
 
-impl From<JobRefusal> for RefusalView {
+impl From<JobRefusal> for TargetRefusalView {
     fn from(refusal: JobRefusal) -> Self {
         Self {
             id: refusal.enrollment.to_string(),
@@ -203,7 +203,7 @@ impl Matching {
 /// Begins a job. All of its targets must exist; it then goes on by itself, over restarts too.
 #[utoipa::path(
     post, path = "/v1/jobs", tag = "actions", operation_id = "create_job",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Repeats the answer to the same request.")),
+    params(IdempotencyKey),
     request_body = NewJob,
     responses(
         (status = 202, description = "Begun.", body = JobView),
@@ -276,10 +276,14 @@ pub(super) async fn show(
     operator.require(Scope::Read)?;
     let page = page.page()?;
     let job = door.jobs.job(&operator, &JobId::new(id)).await?;
-    let listing = door.store.job_refusals(&job.id, &page).await?;
+    let mut listing = door.store.job_refusals(&job.id, &page).await?;
+    // What was this operator's when the job began may be somebody else's by now.
+    let ids = listing.rows.iter().map(|refusal| refusal.enrollment.clone());
+    let seen = door.sight(&operator).await?.seen_of(ids.collect()).await?;
+    listing.rows.retain(|refusal| seen.contains(&refusal.enrollment));
     let answer = JobAnswer {
         job: job.into(),
-        refusals: listing.rows.into_iter().map(RefusalView::from).collect(),
+        refusals: listing.rows.into_iter().map(TargetRefusalView::from).collect(),
         next_cursor: listing.next_cursor,
     };
     Ok(json_response(StatusCode::OK, &answer))

@@ -18,11 +18,12 @@ use super::{
 };
 use crate::{
     error::Error,
-    protocol::ids::SerialNumber,
+    protocol::ids::{EnrollmentId, SerialNumber},
     service::{
         access::{Operator, Scope},
         enrollment::made_for,
     },
+    storage::MadeFor,
 };
 
 /// A link that nobody has used after this long is worth nothing. Longest, and the usual.
@@ -81,6 +82,12 @@ pub(super) async fn create(
         None => operator.require_everywhere(Scope::Enroll)?,
     }
     let made_for = made_for(new.udid, new.serial)?;
+    // It lets that device take its own enrollment over, which is to be one that this operator sees.
+    if let MadeFor::Device { udid: Some(udid), .. } = &made_for
+        && operator.tags.is_some()
+    {
+        door.see(&operator, &[EnrollmentId::new(udid.as_str())]).await?;
+    }
     let now = door.clock.now();
     let url = door.enrollments.create_link(made_for.clone(), ttl, now).await?;
     tracing::info!(by = operator.name, "enrollment link created");

@@ -183,12 +183,11 @@ type Routes = OpenApiRouter<Arc<OperatorDoor>>;
 /// The operator-facing routes.
 pub fn router(door: Arc<OperatorDoor>) -> Router {
     let contract = Arc::new(Contract::of(&document()));
-    let repeatable = repeatable().route_layer(middleware::from_fn_with_state(
-        Arc::clone(&door),
-        idempotency::keyed,
-    ));
+    let keyed = middleware::from_fn_with_state(Arc::clone(&door), idempotency::keyed);
+    let nano_keyed = middleware::from_fn_with_state(Arc::clone(&door), idempotency::keyed_as_nanomdm);
     let guarded = guarded()
-        .merge(repeatable)
+        .merge(repeatable().route_layer(keyed))
+        .merge(nanomdm::repeatable().route_layer(nano_keyed))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(&contract),
             contract::hold,
@@ -215,6 +214,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         .merge(access::open())
         .merge(guarded())
         .merge(repeatable())
+        .merge(nanomdm::repeatable())
         .split_for_parts();
     openapi::complete(document)
 }
@@ -231,9 +231,7 @@ fn open() -> Routes {
 
 /// Those of them that take an `Idempotency-Key`.
 fn repeatable() -> Routes {
-    actions::routes()
-        .routes(routes!(jobs::list, jobs::create))
-        .merge(nanomdm::repeatable())
+    actions::routes().routes(routes!(jobs::list, jobs::create))
 }
 
 /// The routes that ask who it is.

@@ -18,6 +18,7 @@ use super::{
     view::Time,
 };
 use crate::{
+    error::Kind,
     protocol::{
         ids::{EnrollmentId, Topic},
         time::Timestamp,
@@ -261,7 +262,11 @@ pub(super) async fn import(
         apple_id: new.apple_id.as_deref(),
         replace_topic: new.replace_topic,
     };
-    let imported = door.push_certificates.import(import, now).await?;
+    let imported = door.push_certificates.import(import, now).await;
+    let imported = imported.map_err(|error| match error.kind() {
+        Kind::Invalid | Kind::Malformed => error.blaming("pem"),
+        _ => error,
+    })?;
     tracing::info!(by = operator.name, topic = %imported.facts.topic, "push certificate imported");
     let answer = ImportedCertificate {
         certificate: PushCertificateView::new(imported.facts, now),

@@ -6,6 +6,7 @@ pub mod answers;
 pub mod catalogue;
 pub mod command;
 pub mod ids;
+pub mod json;
 pub mod machine_info;
 pub mod mdm;
 pub mod plist;

@@ -10,7 +10,7 @@ use axum::{
 
 use crate::{
     error::{Code, Error, Result},
-    operator::{OperatorDoor, input::bad},
+    operator::OperatorDoor,
 };
 
 /// A form's fields, in their order.
@@ -36,7 +36,7 @@ impl Form {
         if let Some(content_type) = content_type {
             request.headers_mut().insert(header::CONTENT_TYPE, content_type);
         }
-        let unreadable = || bad("the form", "can't be read");
+        let unreadable = || Error::with(Code::BadBody, "the form can't be read");
         let mut parts = Multipart::from_request(request, &())
             .await
             .map_err(|error| unreadable().caused_by(error))?;

@@ -52,7 +52,7 @@ pub(super) struct NewHook {
     #[serde(default)]
     statuses: Vec<String>,
     /// Signs what is sent (HMAC-SHA256).
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 1024)]
     secret: Option<String>,
     /// Has a secret made, which shows in the answer and nowhere else. Not together with `secret`.
     #[serde(default)]
@@ -160,6 +160,7 @@ pub(super) struct ChangedHook {
     /// Of `mdm.Connect`, the statuses that it wants; empty means all.
     statuses: Option<Vec<String>>,
     /// Signs what is sent; an empty one ends that.
+    #[schema(max_length = 1024)]
     secret: Option<String>,
 }
 

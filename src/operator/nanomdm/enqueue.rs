@@ -18,6 +18,7 @@ use crate::{
     operator::{
         OperatorDoor,
         audit::Trail,
+        idempotency::IdempotencyKey,
         input::{Params, ids},
         render::NanoFailure,
     },
@@ -78,7 +79,7 @@ pub(in crate::operator) async fn push(
     method(put, get, post), path = "/v1/enqueue/{ids}", tag = "nanomdm", operation_id = "nanomdm_enqueue",
     params(
         ("ids" = String, Path, description = "Enrollment ids, separated by commas."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Ours: the same request under the same key is done once."),
+        IdempotencyKey,
         EnqueueQuery,
     ),
     request_body(

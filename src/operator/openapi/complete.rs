@@ -9,7 +9,7 @@ use utoipa::openapi::{
     security::SecurityRequirement,
 };
 
-use super::{is_native, operations, parameters, schemes, scopes};
+use super::{examples, is_native, operations, parameters, schemes, scopes};
 
 /// Failures that many operations have in common: status, name, description.
 const COMMON: [(&str, &str, &str); 10] = [
@@ -27,7 +27,11 @@ const COMMON: [(&str, &str, &str); 10] = [
         "It is not, or not any more, in the state that If-Match names.",
     ),
     ("413", "TooLarge", "The body is too large."),
-    ("415", "MediaTypeUnsupported", "The body is not JSON."),
+    (
+        "415",
+        "MediaTypeUnsupported",
+        "The body is of another media type, or compressed.",
+    ),
     ("422", "Invalid", "A field breaks a rule; `fields` names it."),
     ("429", "TooSoon", "Not yet; Retry-After tells when."),
     (
@@ -127,7 +131,13 @@ fn complete_operation(operation: &mut Operation, all_optional: &BTreeSet<String>
     if heeds_if_match(operation) {
         answers(operation, &["412"]);
     }
+    let example = operation.operation_id.as_deref().and_then(examples::of);
     if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(content) = content {
+                content.example.clone_from(&example);
+            }
+        }
         let json = body.content.get("application/json");
         let schema = match json {
             Some(RefOr::T(content)) => content.schema.as_ref(),
@@ -139,9 +149,8 @@ fn complete_operation(operation: &mut Operation, all_optional: &BTreeSet<String>
                 false => Required::True,
             });
         }
-        let takes_json = native && json.is_some();
         answers(operation, &["408", "413"]);
-        if takes_json {
+        if native {
             answers(operation, &["415"]);
         }
     }

@@ -1,6 +1,8 @@
 //! The OpenAPI 3.1 document of this door, made from its handlers, so that it can't tell of a route that is not there.
 
+mod codes;
 mod complete;
+mod examples;
 
 use std::sync::LazyLock;
 
@@ -38,6 +40,7 @@ pub(super) struct Problem {
     /// What happened, with the particular thing that is wrong.
     detail: String,
     /// The failure's name in the catalogue; stable across releases.
+    #[schema(schema_with = codes::reference)]
     code: String,
     /// What to do next.
     step: String,
@@ -66,6 +69,7 @@ pub(super) struct NanoProblem {
     /// What happened.
     error: String,
     /// The failure's name in the catalogue; stable across releases.
+    #[schema(schema_with = codes::reference)]
     code: String,
     /// What to do next.
     step: String,
@@ -100,6 +104,9 @@ pub(super) fn base() -> openapi::OpenApi {
     for (name, scheme) in schemes() {
         components.add_security_scheme(name, scheme);
     }
+    components
+        .schemas
+        .insert(codes::NAME.to_owned(), codes::schema().into());
     document
 }
 

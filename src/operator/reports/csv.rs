@@ -27,6 +27,7 @@ pub(super) enum Format {
 #[into_params(parameter_in = Query)]
 pub(in crate::operator) struct FormatQuery {
     /// JSON if absent, unless `Accept` begins with `text/csv`.
+    #[param(inline)]
     format: Option<Format>,
 }
 

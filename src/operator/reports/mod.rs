@@ -60,8 +60,10 @@ pub(super) fn routes() -> OpenApiRouter<Arc<OperatorDoor>> {
 #[into_params(parameter_in = Query)]
 pub(super) struct AttemptQuery {
     /// Those on this platform.
+    #[param(inline)]
     platform: Option<ReportPlatform>,
     /// Those that came in this way.
+    #[param(inline)]
     method: Option<EnrollmentMethod>,
     /// Those with a user whose name contains this, whatever its case.
     user: Option<String>,
@@ -104,6 +106,7 @@ pub(super) struct IncompleteQuery {
     #[param(minimum = 1, maximum = 30, default = 14)]
     days: Option<u32>,
     /// Those that were left in this section.
+    #[param(inline)]
     section: Option<EnrollmentSection>,
 }
 
@@ -357,7 +360,11 @@ pub(super) async fn expiry(
     let (page, now) = (page.page()?, door.clock.now());
     let report = door.reports.expiring(tokens.clone(), now).await?;
     let listing = door.reports.expiring_enrollments(tokens.clone(), &page).await?;
-    let push = door.push_certificates.list().await?;
+    // They belong to no device.
+    let push = match tokens {
+        None => door.push_certificates.list().await?,
+        Some(_) => Vec::new(),
+    };
     let push = push
         .iter()
         .map(|certificate| Deadline::new(certificate.topic.to_string(), certificate.not_after, now));

@@ -21,6 +21,8 @@ pub use parameters::{
 };
 pub use pin::Pin;
 
+use super::json::{self, Misread};
+
 /// Why an action can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActionError {
@@ -28,8 +30,8 @@ pub enum ActionError {
     #[error("{0:?} is none of {list}", list = verbs())]
     Unknown(String),
     /// The parameters do not have their form.
-    #[error("{0}")]
-    Unreadable(String),
+    #[error("{}", .0.problem)]
+    Unreadable(Misread),
     /// A parameter breaks a rule.
     #[error("{field}: {problem}")]
     Field {
@@ -127,10 +129,13 @@ struct NoParameters {}
 
 fn object<T: DeserializeOwned>(parameters: Value) -> Result<T, ActionError> {
     // serde would take an array for a struct.
-    if !parameters.is_object() {
-        return Err(ActionError::Unreadable("the parameters are not an object".into()));
-    }
-    serde_json::from_value(parameters).map_err(|error| ActionError::Unreadable(error.to_string()))
+    let Value::Object(parameters) = parameters else {
+        return Err(ActionError::Unreadable(Misread::new(
+            "",
+            "the parameters are not an object",
+        )));
+    };
+    json::read(parameters).map_err(ActionError::Unreadable)
 }
 
 fn verbs() -> String {

@@ -51,10 +51,14 @@ pub fn check_name(name: &str) -> Option<Finding> {
 /// What is wrong with a profile's description.
 pub fn check_description(description: &str) -> Option<Finding> {
     let length = description.chars().count();
-    (length > MAX_DESCRIPTION).then(|| {
-        let text = format!("has {length} characters; {MAX_DESCRIPTION} are allowed");
-        Finding::new(&["description"], text)
-    })
+    let text = if length > MAX_DESCRIPTION {
+        format!("has {length} characters; {MAX_DESCRIPTION} are allowed")
+    } else if description.chars().any(|c| c.is_control() && c != '\n') {
+        "holds a control character".to_owned()
+    } else {
+        return None;
+    };
+    Some(Finding::new(&["description"], text))
 }
 
 /// Everything that is wrong with settings which could be read.

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{certificates, check, finding::Finding, panes, settings::Settings};
+use crate::protocol::json;
 
 /// The settings that are objects of their own. An empty or `null` one is as good as absent.
 const SECTIONS: [&str; 9] = [
@@ -96,14 +97,15 @@ fn read(value: &Value, findings: &mut Vec<Finding>) -> Settings {
         }
     }
     // Each part could be read by itself.
-    serde_json::from_value(Value::Object(whole)).unwrap_or_default()
+    json::read(whole).unwrap_or_default()
 }
 
 fn readable<T: DeserializeOwned>(probe: Map<String, Value>, path: &str, findings: &mut Vec<Finding>) -> bool {
-    match serde_json::from_value::<T>(Value::Object(probe)) {
+    match json::read::<T>(probe) {
         Ok(_) => true,
-        Err(error) => {
-            findings.push(Finding::new(&[path], error.to_string()));
+        Err(misread) => {
+            let field = misread.field.unwrap_or_else(|| path.to_owned());
+            findings.push(Finding::new(&[field.as_str()], misread.problem));
             false
         }
     }

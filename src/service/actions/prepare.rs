@@ -15,6 +15,7 @@ use crate::{
         catalogue::Platform,
         command::Draft,
         ids::{CommandUuid, EnrollmentId},
+        json::Misread,
         time::Timestamp,
     },
     service::{
@@ -53,7 +54,11 @@ impl Ready {
     pub fn read(verb: &str, parameters: serde_json::Value) -> Result<Self> {
         let action = Action::read(verb, parameters).map_err(|error| match error {
             ActionError::Unknown(_) => Error::with(Code::ActionUnknown, error),
-            ActionError::Unreadable(text) => Error::with(Code::BadBody, text),
+            ActionError::Unreadable(Misread { field: None, problem }) => Error::with(Code::BadBody, problem),
+            ActionError::Unreadable(Misread {
+                field: Some(field),
+                problem,
+            }) => Error::of_field(Code::BadBody, &field, problem),
             ActionError::Field { field, problem } => Error::invalid(field, problem),
         })?;
         Self::new(action)

@@ -22,6 +22,9 @@ use crate::{
 /// Each hook gets a copy of each event: more than a few are a mistake.
 const MAX_HOOKS: usize = 32;
 
+/// No secret to sign with is longer, in bytes.
+const MAX_SECRET: usize = 1024;
+
 /// What MicroMDM tells.
 const MICROMDM_TOPICS: [&str; 6] = [
     "mdm.Authenticate",
@@ -170,7 +173,7 @@ impl Events {
         match change.secret.as_deref() {
             None => {}
             Some("") => hook.secret = None,
-            Some(secret) => hook.secret = Some(self.seal(&secret_purpose(&hook.name), secret.as_bytes())?),
+            Some(secret) => self.give_secret(&mut hook, secret)?,
         }
         hook.enabled = change.enabled.unwrap_or(hook.enabled);
         Ok(hook)
@@ -235,13 +238,20 @@ impl Events {
         })
     }
 
+    fn give_secret(&self, hook: &mut HookRecord, secret: &str) -> Result<()> {
+        let is_sound = (1..=MAX_SECRET).contains(&secret.len()) && !secret.chars().any(char::is_control);
+        if !is_sound {
+            let text = format!("is not 1 to {MAX_SECRET} bytes without control characters");
+            return Err(Error::invalid("secret", text));
+        }
+        hook.secret = Some(self.seal(&secret_purpose(&hook.name), secret.as_bytes())?);
+        Ok(())
+    }
+
     /// Seals what is secret about a hook.
     fn protect(&self, hook: &mut HookRecord, target: &Target, secret: Option<&str>) -> Result<()> {
         if let Some(secret) = secret {
-            if secret.is_empty() {
-                return Err(Error::invalid("secret", "is empty"));
-            }
-            hook.secret = Some(self.seal(&secret_purpose(&hook.name), secret.as_bytes())?);
+            self.give_secret(hook, secret)?;
         }
         if let Some(credentials) = target.credentials() {
             hook.credentials = Some(self.seal(&credentials_purpose(&hook.name), credentials.as_bytes())?);

@@ -128,7 +128,8 @@ impl Jobs {
         now: Timestamp,
     ) -> Result<JobRecord> {
         let parameters = json!({ "verb": request.verb, "parameters": request.parameters });
-        let ready = Ready::read(&request.verb, request.parameters)?;
+        let ready = Ready::read(&request.verb, request.parameters);
+        let ready = ready.map_err(|error| error.within("parameters"))?;
         operator.require(scope(ready.action()))?;
         let parameters = parameters.to_string();
         if parameters.len() > MAX_PARAMETERS {

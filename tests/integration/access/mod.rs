@@ -1,6 +1,7 @@
 //! People at the operator's door: users, sessions, what another site can't do, and who sees what.
 
 mod csrf;
+mod foreign;
 mod matrix;
 mod oidc;
 mod pages;

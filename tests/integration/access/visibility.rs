@@ -13,18 +13,18 @@ use super::{Answer, send};
 use crate::support::{TestServer, command, uuid};
 
 /// A server with a device of a token tagged `north`, one of a token tagged `south`, and one of none.
-struct Estate {
-    server: TestServer,
+pub struct Estate {
+    pub server: TestServer,
     /// Enrollment ids: north, south, none.
-    ids: [String; 3],
+    pub ids: [String; 3],
     /// Serial numbers, in the same order.
-    serials: [String; 3],
+    pub serials: [String; 3],
     /// A key with all scopes that is confined to `north`.
     key: String,
 }
 
 impl Estate {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let server = TestServer::start().await;
         let mut ids = Vec::new();
         let mut serials = Vec::new();
@@ -53,7 +53,7 @@ impl Estate {
     }
 
     /// As the confined operator.
-    async fn ask(&self, method: Method, path: &str, body: Value) -> Answer {
+    pub async fn ask(&self, method: Method, path: &str, body: Value) -> Answer {
         let body = if body.is_null() {
             String::new()
         } else {
@@ -308,6 +308,13 @@ async fn k_w1_links_are_for_devices_of_ones_own() {
     assert_eq!(link(json!({ "serial": estate.serials[0] })).await.status, 201);
     let foreign = link(json!({ "serial": estate.serials[1] })).await;
     assert_eq!((foreign.status, foreign.code()), (404, "ade_device_unknown"));
+    // Not even together with a serial number of one's own: the link would let its holder take the enrollment over.
+    for udid in [&estate.ids[1], "00000000-0000"] {
+        let both = link(json!({ "serial": estate.serials[0], "udid": udid })).await;
+        assert_eq!((both.status, both.code()), (404, "enrollment_unknown"));
+    }
+    let own = link(json!({ "serial": estate.serials[0], "udid": estate.ids[0] })).await;
+    assert_eq!(own.status, 201);
     let unbound = link(json!({})).await;
     assert_eq!((unbound.status, unbound.code()), (403, "confined"));
 }

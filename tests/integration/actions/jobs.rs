@@ -12,7 +12,7 @@ async fn begin(server: &TestServer, job: Value) -> String {
     job["id"].as_str().unwrap().to_owned()
 }
 
-async fn ended(server: &TestServer, id: &str) -> Value {
+pub async fn ended(server: &TestServer, id: &str) -> Value {
     let path = format!("/v1/jobs/{id}");
     eventually("the job's end", async || {
         server.ask(Method::GET, &path, Vec::new()).await["state"] != "running"

@@ -1,7 +1,7 @@
 //! What operators have devices do: by verbs on one device, and by jobs on many.
 
 mod idempotency;
-mod jobs;
+pub mod jobs;
 mod one_device;
 mod secrets;
 mod user_enrollment;

@@ -1,6 +1,7 @@
 //! The operator API: NanoMDM's endpoints as its tools know them, and the native resources next to them.
 
 mod audit;
+mod contract;
 mod etag;
 mod keys;
 mod migration;

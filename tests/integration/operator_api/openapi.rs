@@ -1,12 +1,12 @@
 //! The OpenAPI document: served, checked in, and the same.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, path::Path};
 
 use axum::http::Method;
 use serde_json::Value;
 
 use super::{ask_as, operations};
-use crate::support::TestServer;
+use crate::{layering::rust_files, support::TestServer};
 
 /// Where the document lies in the repository.
 const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/operator/openapi.json");
@@ -43,6 +43,57 @@ async fn the_document_is_served_to_everyone() {
     assert_eq!(answer.json["openapi"], "3.1.0");
 }
 
+/// What an independent validator checks first.
+#[test]
+fn every_reference_in_the_document_leads_somewhere() {
+    let document = serde_json::to_value(russet::operator::document()).unwrap();
+    let mut values = vec![&document];
+    let mut count = 0;
+    while let Some(value) = values.pop() {
+        if let Some(reference) = value["$ref"].as_str() {
+            let target = reference
+                .strip_prefix('#')
+                .and_then(|pointer| document.pointer(pointer));
+            assert!(target.is_some(), "{reference} leads nowhere");
+            count += 1;
+        }
+        match value {
+            Value::Object(fields) => values.extend(fields.values()),
+            Value::Array(items) => values.extend(items),
+            _ => {}
+        }
+    }
+    assert!(count > 1000, "{count}");
+}
+
+/// Two types of one name would be one schema, that of whichever came last.
+#[test]
+fn no_two_types_share_a_schema() {
+    let mut names = HashSet::new();
+    let mut files = rust_files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+    files.sort();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (at, _) in text.match_indices("ToSchema") {
+            let derive = text[..at].rfind("#[derive(");
+            if derive.is_none_or(|derive| text[derive..at].contains(")]")) {
+                continue;
+            }
+            let words = text[at..].split([' ', '\n']);
+            let name = words.skip_while(|word| !["struct", "enum"].contains(word)).nth(1);
+            let name = name
+                .unwrap()
+                .trim_end_matches(|last: char| !last.is_alphanumeric());
+            assert!(
+                names.insert(name.to_owned()),
+                "{name} of {} is taken",
+                file.display()
+            );
+        }
+    }
+    assert!(names.len() > 200, "{}", names.len());
+}
+
 #[test]
 fn every_operation_is_described() {
     let document = serde_json::to_value(russet::operator::document()).unwrap();
@@ -77,12 +128,25 @@ fn every_operation_is_described() {
                 assert_eq!(types, ["application/problem+json"], "{operation} {status}");
             }
         }
+        for (media_type, body) in description["requestBody"]["content"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            let is_text = media_type != "application/octet-stream";
+            assert_eq!(is_text, !body["example"].is_null(), "{operation} {media_type}");
+        }
         let path = operation.path.matches('{').count();
         let parameters = description["parameters"].as_array().cloned().unwrap_or_default();
         let in_path = parameters.iter().filter(|parameter| parameter["in"] == "path");
         assert_eq!(in_path.count(), path, "{operation}");
         for parameter in &parameters {
             assert!(parameter["description"].is_string(), "{operation}: {parameter}");
+            // What is not there is not null, but absent.
+            assert!(
+                !parameter["schema"].to_string().contains("\"null\""),
+                "{operation}: {parameter}"
+            );
         }
     }
 }

@@ -40,7 +40,7 @@ const MAX_DAYS: u64 = 36_500;
     dead_code,
     reason = "it describes what Apple writes, and what is passed on as it is"
 )]
-pub(in crate::operator::ade) struct Credentials {
+pub(in crate::operator::ade) struct TokenCredentials {
     /// Names the MDM server.
     consumer_key: String,
     /// Secret.
@@ -121,7 +121,7 @@ pub(in crate::operator::ade) async fn certificate(
         description = "The `.p7m` file, as Apple's portal gives it.",
     ),
     responses(
-        (status = 200, description = "What is in the token. Secret.", body = Credentials),
+        (status = 200, description = "What is in the token. Secret.", body = TokenCredentials),
         (status = 500, description = "There is no such token, or it does not fit.", body = NanoProblem),
     ),
     security(("bearer" = ["admin"]))
@@ -145,7 +145,7 @@ pub(in crate::operator::ade) async fn decrypt(
     get, path = "/v1/tokens/{name}", tag = "nanodep", operation_id = "nanodep_show_credentials",
     params(("name" = String, Path, description = "The server token's name (NanoDEP's DEP name).")),
     responses(
-        (status = 200, description = "What is in the token. Secret.", body = Credentials),
+        (status = 200, description = "What is in the token. Secret.", body = TokenCredentials),
         (status = 500, description = "There is no such token, or it does not fit.", body = NanoProblem),
     ),
     security(("bearer" = ["admin"]))
@@ -174,9 +174,9 @@ pub(in crate::operator::ade) async fn credentials(
             description = "Takes it even if it belongs to another MDM server, or if Apple does not accept it.",
         ),
     ),
-    request_body = Credentials,
+    request_body = TokenCredentials,
     responses(
-        (status = 200, description = "What is in the token now. Secret.", body = Credentials),
+        (status = 200, description = "What is in the token now. Secret.", body = TokenCredentials),
         (status = 500, description = "There is no such token, or it does not fit.", body = NanoProblem),
     ),
     security(("bearer" = ["admin"]))

@@ -20,6 +20,9 @@ pub struct ImportedProfile {
     pub lost: Vec<Finding>,
 }
 
+/// Apple's identifiers have 32 characters; no longer one is asked for.
+const MAX_UUID: usize = 64;
+
 impl Profiles {
     /// Takes a profile over that Apple has for this token. It keeps its identifier, and what Apple has, until it is
     /// edited here. `name`: another one than Apple's.
@@ -31,6 +34,14 @@ impl Profiles {
         platform: AdePlatform,
         now: Timestamp,
     ) -> Result<ImportedProfile> {
+        let uuid_is_sound =
+            !uuid.is_empty() && uuid.len() <= MAX_UUID && uuid.chars().all(|c| c.is_ascii_graphic());
+        if !uuid_is_sound {
+            return Err(Error::invalid("uuid", "is no identifier of Apple's"));
+        }
+        if let Some(wrong) = name.and_then(ade::check_name) {
+            return Err(invalid(&[wrong]));
+        }
         let (token, access) = self.access(token, now).await?;
         let (apple, _) = self.apple.as_ref().ok_or_else(no_service)?;
         if let Some(known) = self.by_uuid(token.number, uuid).await? {
