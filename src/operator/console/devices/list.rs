@@ -59,6 +59,7 @@ impl Asked {
                 state: state.and_then(|(_, _, state)| *state),
                 platform: Platform::ALL.into_iter().find(|own| own.as_str() == platform),
                 devices_only: !users,
+                ade_tokens: None,
             },
         }
     }
