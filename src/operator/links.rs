@@ -55,6 +55,19 @@ pub(super) struct MadeLink {
     url: String,
 }
 
+/// Refuses a link for a device that is not this operator's to see.
+pub(super) async fn may_link(
+    door: &OperatorDoor,
+    operator: &Operator,
+    serial: Option<&str>,
+) -> Result<(), Error> {
+    match serial {
+        Some(serial) => door.see_serial(operator, &SerialNumber::new(serial)).await,
+        // Whoever enrolls with it would be nobody's whom this operator sees.
+        None => operator.require_everywhere(Scope::Enroll),
+    }
+}
+
 /// Makes a one-time link to an enrollment profile.
 ///
 /// It is bound to a device if its UDID or serial number is given, and then lets that device take its own enrollment over.
@@ -76,11 +89,7 @@ pub(super) async fn create(
     if ttl.is_zero() || ttl > MAX_TTL {
         return Err(Error::invalid("ttl_seconds", "lies outside 1 second to 30 days").into());
     }
-    match &new.serial {
-        Some(serial) => door.see_serial(&operator, &SerialNumber::new(serial)).await?,
-        // Whoever enrolls with it would be nobody's whom this operator sees.
-        None => operator.require_everywhere(Scope::Enroll)?,
-    }
+    may_link(&door, &operator, new.serial.as_deref()).await?;
     let made_for = made_for(new.udid, new.serial)?;
     // It lets that device take its own enrollment over, which is to be one that this operator sees.
     if let MadeFor::Device { udid: Some(udid), .. } = &made_for

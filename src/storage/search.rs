@@ -27,10 +27,12 @@ pub struct SearchFilter {
     pub platform: Option<Platform>,
     /// `true`: user channels are passed over.
     pub devices_only: bool,
+    /// Of the devices of one of these server tokens, by number.
+    pub ade_tokens: Option<Vec<u64>>,
 }
 
 impl SearchFilter {
-    /// Whether a record matches.
+    /// Whether a record matches, as far as the record itself says: the store knows of its token.
     pub fn matches(&self, record: &EnrollmentRecord) -> bool {
         self.state.is_none_or(|state| record.state == state)
             && self

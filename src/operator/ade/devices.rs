@@ -228,7 +228,7 @@ pub(super) struct ForgottenDevice {
     ),
     security(("bearer" = ["admin"]))
 )]
-pub(super) async fn forget(
+pub(in crate::operator) async fn forget(
     State(door): State<Arc<OperatorDoor>>,
     Extension(operator): Extension<Operator>,
     Path(serial): Path<SerialNumber>,

@@ -3,7 +3,7 @@
 mod accounts;
 mod apple;
 mod assignments;
-mod devices;
+pub(super) mod devices;
 mod devices_view;
 mod nanodep;
 mod profiles;

@@ -27,9 +27,12 @@ use crate::{
         input::{Params, Path},
     },
     protocol::ids::CommandUuid,
-    service::access::Scope,
+    service::access::{Scope, visibility::Sight},
     storage::{self, CommandRecord, CommandStatus, Listing},
 };
+
+/// So many targets of a command are looked at for whoever may not see them all.
+const TARGETS: usize = 100;
 
 /// The routes of this part.
 pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
@@ -45,12 +48,11 @@ async fn page(
 ) -> Answer {
     frame.require(Scope::Read)?;
     let page = Params::parse(query.as_deref()).page_of(50)?;
-    let figures = door.store.figures().await?;
-    let pushes = door.pushes.status();
+    let sight = door.sight(&frame.operator).await?;
     let recent = door.store.recent_commands(&page).await?;
     let mut rows = Vec::with_capacity(recent.rows.len());
     for command in &recent.rows {
-        rows.push(line(&door, &frame, command).await?);
+        rows.extend(line(&door, &frame, &sight, command).await?);
     }
     let columns = [
         col("Command"),
@@ -60,7 +62,9 @@ async fn page(
         col("Enqueued"),
     ];
     let list = html! {
-        @if rows.is_empty() {
+        @if rows.is_empty() && recent.next_cursor.is_some() {
+            (empty("Nothing here", "None of these commands is for a device of yours. There are earlier ones.", None))
+        } @else if rows.is_empty() {
             (empty("No commands", "Nothing was given to any device yet, or its results are no longer kept.", None))
         } @else {
             (table("Commands, the latest first", &columns, &rows))
@@ -70,25 +74,47 @@ async fn page(
     let aside = html! { span.muted.small { "the latest first" } };
     let body = html! {
         div.stack {
-            (tiles([
-                Tile::new("Waiting in queues", number(figures.queued_commands)).detail("over all enrollments"),
-                Tile::new("Devices to wake", number(pushes.pending as u64)),
-                Tile::new("Woken, not seen yet", number(pushes.unanswered as u64)),
-                Tile::new("Pushes to be repeated", number(pushes.retrying as u64)),
-            ]))
+            @if sight.is_everything() { (queues(&door).await?) }
             (sheet("Commands", aside, list))
         }
     };
     Ok(frame.show(&Page::new("Commands").body(body)))
 }
 
-async fn line(door: &OperatorDoor, frame: &Frame, command: &CommandRecord) -> Result<Vec<Markup>> {
-    let targets = door
+/// How much waits, over all devices.
+async fn queues(door: &OperatorDoor) -> Result<Markup> {
+    let figures = door.store.figures().await?;
+    let pushes = door.pushes.status();
+    Ok(tiles([
+        Tile::new("Waiting in queues", number(figures.queued_commands)).detail("over all enrollments"),
+        Tile::new("Devices to wake", number(pushes.pending as u64)),
+        Tile::new("Woken, not seen yet", number(pushes.unanswered as u64)),
+        Tile::new("Pushes to be repeated", number(pushes.retrying as u64)),
+    ]))
+}
+
+/// A command's line; none if it is for nobody whom the operator sees.
+async fn line(
+    door: &OperatorDoor,
+    frame: &Frame,
+    sight: &Sight,
+    command: &CommandRecord,
+) -> Result<Option<Vec<Markup>>> {
+    if !sight.is_everything() {
+        match sight.command(&command.uuid).await {
+            Err(error) if error.code() == Code::CommandUnknown => return Ok(None),
+            other => other?,
+        }
+    }
+    let many = if sight.is_everything() { 2 } else { TARGETS };
+    let listing = door
         .store
-        .command_statuses(&command.uuid, &storage::Page::first(2))
+        .command_statuses(&command.uuid, &storage::Page::first(many))
         .await?;
-    let (whom, state) = match targets.rows.as_slice() {
-        [only] => {
+    let is_whole = listing.next_cursor.is_none();
+    let targets = seen(sight, listing.rows).await?;
+    let (whom, state) = match targets.as_slice() {
+        [only] if is_whole => {
             let row = door.store.enrollment(&only.enrollment).await?;
             let name = row.map_or_else(|| only.enrollment.to_string(), |row| enrollment_name(&row));
             (
@@ -96,13 +122,13 @@ async fn line(door: &OperatorDoor, frame: &Frame, command: &CommandRecord) -> Re
                 command_state(only.state),
             )
         }
-        [] => (html! {}, html! {}),
+        [] if is_whole => (html! {}, html! {}),
         _ => (
             html! { "several" },
             html! { a href={ "/commands/" (encoded(command.uuid.as_str())) } { "each" } },
         ),
     };
-    Ok(vec![
+    Ok(Some(vec![
         html! {
             a href={ "/commands/" (encoded(command.uuid.as_str())) } { (command.request_type) }
             span.sub.mono { (command.uuid) }
@@ -111,7 +137,16 @@ async fn line(door: &OperatorDoor, frame: &Frame, command: &CommandRecord) -> Re
         state,
         html! { (command.priority) },
         ago(command.enqueued_at, frame.now),
-    ])
+    ]))
+}
+
+/// Those of some targets that the operator sees.
+async fn seen(sight: &Sight, statuses: Vec<CommandStatus>) -> Result<Vec<CommandStatus>> {
+    let ids = statuses.iter().map(|status| status.enrollment.clone());
+    let seen = sight.seen_of(ids.collect()).await?;
+    let mut statuses = statuses;
+    statuses.retain(|status| seen.contains(&status.enrollment));
+    Ok(statuses)
 }
 
 async fn show(
@@ -124,7 +159,9 @@ async fn show(
     let page = Params::parse(query.as_deref()).page_of(25)?;
     let command = door.store.command(&uuid).await?;
     let command = command.ok_or_else(|| Error::with(Code::CommandUnknown, &uuid))?;
-    let listing = door.store.command_statuses(&uuid, &page).await?;
+    let mut listing = door.store.command_statuses(&uuid, &page).await?;
+    let sight = door.sight(&frame.operator).await?;
+    listing.rows = seen(&sight, listing.rows).await?;
     let results = match listing.rows.as_slice() {
         [only] if listing.next_cursor.is_none() && page.cursor.is_none() => {
             one_result(&door, &frame, &uuid, only).await?

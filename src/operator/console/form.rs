@@ -11,6 +11,7 @@ use axum::{
 use crate::{
     error::{Code, Error, Result},
     operator::OperatorDoor,
+    service::revision::{Expected, Revision},
 };
 
 /// A form's fields, in their order.
@@ -99,6 +100,20 @@ impl Form {
         field.map(|(_, bytes)| bytes.as_slice())
     }
 
+    /// The parts of a field that may hold blanks: separated by commas or lines.
+    pub(super) fn items(&self, name: &str) -> Vec<String> {
+        let items = self.text(name).split([',', '\n', '\r']).map(str::trim);
+        items.filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// What it was made from. Of two that look at the same thing, the one who sends later must not overwrite the other
+    /// unseen.
+    pub(super) fn expected(&self) -> Expected {
+        self.given("revision").map_or(Expected::Anything, |name| {
+            Expected::OneOf(vec![Revision::named(&name)])
+        })
+    }
+
     /// The words of a field: separated by commas, blanks or lines.
     pub(super) fn words(&self, name: &str) -> Vec<String> {
         let words = self.text(name).split([',', ' ', '\n', '\r', '\t']);
@@ -120,6 +135,19 @@ impl Problems {
             }
         }
         Self(problems)
+    }
+
+    /// Of a failure that names the fields of a part of something, as the part's own form calls them; what is wrong with
+    /// the part as such goes to its field `whole`.
+    pub(super) fn within(error: &Error, part: &str, whole: &str) -> Self {
+        let own = Self::of(error).0.into_iter().map(|(field, problem)| {
+            let rest = field.strip_prefix(part).map(|rest| rest.trim_start_matches('.'));
+            match rest {
+                Some("") | None => (whole.to_owned(), problem),
+                Some(rest) => (rest.to_owned(), problem),
+            }
+        });
+        Self(own.collect())
     }
 
     /// With a field to blame for failures that name none.

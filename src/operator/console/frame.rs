@@ -114,6 +114,16 @@ impl Frame {
         self.operator.require(scope)
     }
 
+    /// The same for what belongs to no device, and so not to whoever is confined to scope tags.
+    pub(super) fn require_everywhere(&self, scope: Scope) -> Result<()> {
+        self.operator.require_everywhere(scope)
+    }
+
+    /// Whether the operator has this scope, and is confined to nothing.
+    pub(super) fn has_everywhere(&self, scope: Scope) -> bool {
+        self.operator.tags.is_none() && self.operator.has(scope)
+    }
+
     /// The page in its frame.
     pub(super) fn show(&self, page: &Page) -> Response {
         self.show_as(StatusCode::OK, page)

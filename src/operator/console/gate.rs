@@ -47,7 +47,7 @@ pub(super) async fn gate(State(door): State<Arc<OperatorDoor>>, request: Request
                 frame.csrf = session.csrf_token.clone();
             }
             if !frame.piece {
-                frame.banners = banners(&door).await;
+                frame.banners = banners(&door, &frame.operator).await;
             }
             let frame = Arc::new(frame);
             request.extensions_mut().insert(Arc::clone(&frame));
@@ -61,19 +61,12 @@ pub(super) async fn gate(State(door): State<Arc<OperatorDoor>>, request: Request
 }
 
 /// The request with who makes it. A browser adds a key that it was once given by itself, so that with a key too a form
-/// must come from a page of ours. Pages show the whole server, and so nothing to whoever is confined to scope tags.
+/// must come from a page of ours.
 async fn admitted(door: &OperatorDoor, request: Request) -> Result<Request, Error> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         require_ours(request.headers())?;
     }
-    let request = auth::admitted(door, request).await?;
-    match request.extensions().get::<Operator>() {
-        Some(operator) if operator.tags.is_some() => Err(Error::with(
-            Code::Confined,
-            "the console shows all devices; use the API or the command line",
-        )),
-        _ => Ok(request),
-    }
+    auth::admitted(door, request).await
 }
 
 /// There is nothing here: told as a page to whoever wants one.
@@ -122,8 +115,9 @@ fn address(uri: &Uri) -> String {
         .to_owned()
 }
 
-/// What has to be done about the server's own standing with Apple, and whether this server is meant for devices at all.
-async fn banners(door: &OperatorDoor) -> Vec<Banner> {
+/// What has to be done about the server's own standing with Apple, as far as it is this operator's affair, and whether this
+/// server is meant for devices at all.
+async fn banners(door: &OperatorDoor, operator: &Operator) -> Vec<Banner> {
     let mut banners = Vec::new();
     if door.development {
         banners.push(Banner {
@@ -134,19 +128,31 @@ async fn banners(door: &OperatorDoor) -> Vec<Banner> {
             link: None,
         });
     }
-    match problems(door).await {
+    match problems(door, operator).await {
         Ok(problems) => banners.extend(problems),
         Err(error) => banners.push(Banner {
             tone: "bad",
             what: format!("{}.", error.message()),
             step: error.code().step().into(),
-            link: Some(("/health", "Look at the server’s health")),
+            link: operator
+                .tags
+                .is_none()
+                .then_some(("/health", "Look at the server’s health")),
         }),
     }
     banners
 }
 
-async fn problems(door: &OperatorDoor) -> Result<Vec<Banner>, Error> {
+async fn problems(door: &OperatorDoor, operator: &Operator) -> Result<Vec<Banner>, Error> {
+    let mut banners = match operator.tags {
+        None => of_push_certificates(door).await?,
+        Some(_) => Vec::new(),
+    };
+    banners.extend(of_tokens(door, operator).await?);
+    Ok(banners)
+}
+
+async fn of_push_certificates(door: &OperatorDoor) -> Result<Vec<Banner>, Error> {
     let now = door.clock.now();
     let mut banners = Vec::new();
     for certificate in door.push_certificates.list().await? {
@@ -169,7 +175,16 @@ async fn problems(door: &OperatorDoor) -> Result<Vec<Banner>, Error> {
             link: Some(("/push-certificates", "Renew")),
         });
     }
-    for token in door.ade_tokens.list(now).await? {
+    Ok(banners)
+}
+
+async fn of_tokens(door: &OperatorDoor, operator: &Operator) -> Result<Vec<Banner>, Error> {
+    let now = door.clock.now();
+    let sight = door.sight(operator).await?;
+    let mut banners = Vec::new();
+    let mut tokens = door.ade_tokens.list(now).await?;
+    tokens.retain(|token| sight.sees_token(&token.record));
+    for token in tokens {
         let name = &token.record.name;
         let (tone, what) = match token.status {
             TokenStatus::Active | TokenStatus::PendingKey => continue,

@@ -51,7 +51,10 @@ async fn whole(door: &OperatorDoor, frame: &Frame, form: &Form, problems: &Probl
             let over = key.expires_at.is_some_and(|at| at <= frame.now);
             vec![
                 html! { (key.name) },
-                html! { (key.scopes.join(", ")) },
+                html! {
+                    (key.scopes.join(", "))
+                    @if let Some(tags) = &key.tags { span.sub { "for " (tags.join(", ")) } }
+                },
                 ago(key.created_at, frame.now),
                 html! {
                     @if over { (badge(Tone::Bad, "expired")) " " }
@@ -104,6 +107,8 @@ fn fields(frame: &Frame, form: &Form, problems: &Problems) -> Markup {
                     }
                 }
             }
+            (Field::new("tags", "Scope tags").value(form.text("tags")).checked(problems)
+                .hint("It opens the devices of server tokens with one of these tags, and nothing else; several are separated by commas.").line())
             (Field::new("days", "Days until it expires").kind("number").value(form.text("days")).checked(problems)
                 .hint("Without a number it is good until it is removed.").line())
             div.buttons { button.main type="submit" { "Make the key" } }
@@ -159,7 +164,7 @@ async fn made(door: &OperatorDoor, frame: &Frame, form: &Form) -> Result<Page> {
     let new = NewKey {
         name: name.to_owned(),
         scopes,
-        tags: None,
+        tags: Some(form.items("tags")).filter(|tags| !tags.is_empty()),
         expires_at,
     };
     let key = door.keys.create(new, frame.now).await?;

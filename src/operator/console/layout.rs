@@ -1,12 +1,14 @@
-//! The frame around every page: navigation, search, banners, and the place where the content goes.
+//! The frame around every page: navigation, search, banners, and the place where the content goes. Before the sign-in
+//! there is none of that: a card in the middle.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
     assets::address,
+    confine::leads_to,
     frame::{Frame, Page},
     nav::SECTIONS,
-    parts::note,
+    parts::{note, text::prose},
     theme::Theme,
 };
 
@@ -21,38 +23,58 @@ const MARK: PreEscaped<&str> = PreEscaped(
 
 /// The whole document.
 pub(super) fn document(frame: &Frame, page: &Page) -> Markup {
-    let theme = Some(frame.theme).filter(|theme| *theme != Theme::Auto);
+    let head = html! {
+        meta name="htmx-config" content=(HTMX);
+        script src=(address("htmx.min.js")) defer {}
+        script src=(address("sse.min.js")) defer {}
+        script src=(address("console.js")) defer {}
+    };
+    let body = html! {
+        a.skip href="#main" { "Skip to the content" }
+        (top(frame))
+        @for banner in &frame.banners {
+            div class={ "banner " (banner.tone) } role="status" {
+                b { (banner.what) }
+                span {
+                    (prose(&banner.step))
+                    @if let Some((address, name)) = banner.link { " " a href=(address) { (name) } "." }
+                }
+            }
+        }
+        div.shell {
+            nav.side aria-label="Sections" { (sections(frame)) }
+            main #main tabindex="-1" { (content(frame, page)) }
+        }
+    };
+    whole(frame.theme, &page.title, &head, &body)
+}
+
+/// A document without navigation and without scripts, for whoever has not signed in: a card in the middle. `head` is what
+/// goes into the document's head.
+pub(super) fn bare(theme: Theme, title: &str, head: &Markup, content: &Markup) -> Markup {
+    let body = html! {
+        main.gate #main {
+            div.brand { (MARK) span { "Russet" } }
+            section.card aria-label=(title) { div.in { h1 { (title) } (content) } }
+        }
+    };
+    whole(theme, title, head, &body)
+}
+
+fn whole(theme: Theme, title: &str, head: &Markup, body: &Markup) -> Markup {
+    let theme = Some(theme).filter(|theme| *theme != Theme::Auto);
     html! {
         (DOCTYPE)
         html lang="en" data-theme=[theme.map(Theme::as_str)] {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="htmx-config" content=(HTMX);
-                title { (page.title) " · Russet" }
+                title { (title) " · Russet" }
                 link rel="icon" href=(address("icon.svg")) type="image/svg+xml";
                 link rel="stylesheet" href=(address("style.css"));
-                script src=(address("htmx.min.js")) defer {}
-                script src=(address("sse.min.js")) defer {}
-                script src=(address("console.js")) defer {}
+                (head)
             }
-            body {
-                a.skip href="#main" { "Skip to the content" }
-                (top(frame))
-                @for banner in &frame.banners {
-                    div class={ "banner " (banner.tone) } role="status" {
-                        b { (banner.what) }
-                        span {
-                            (banner.step)
-                            @if let Some((address, name)) = banner.link { " " a href=(address) { (name) } "." }
-                        }
-                    }
-                }
-                div.shell {
-                    nav.side aria-label="Sections" { (sections(frame)) }
-                    main #main tabindex="-1" { (content(frame, page)) }
-                }
-            }
+            body { (body) }
         }
     }
 }
@@ -70,7 +92,7 @@ fn top(frame: &Frame) -> Markup {
                 }
             }
             div.who {
-                @if known { span.name title="Signed in as" { (frame.operator.name) } }
+                @if known { a.name href="/account" title="Your account" { (frame.operator.name) } }
                 @if !frame.csrf.is_empty() {
                     form action="/logout" method="post" { (frame.csrf_field()) button.small type="submit" { "Sign out" } }
                 }
@@ -107,7 +129,7 @@ fn sections(frame: &Frame) -> Markup {
     html! {
         div.sections {
             @for (name, entries) in SECTIONS {
-                @let seen: Vec<_> = entries.iter().filter(|entry| frame.operator.has(entry.scope)).collect();
+                @let seen: Vec<_> = entries.iter().filter(|entry| leads_to(&frame.operator, entry)).collect();
                 @if !seen.is_empty() {
                     @if !name.is_empty() { h2 { (name) } }
                     ul {

@@ -18,8 +18,8 @@ use super::{
     parts::{card, field::Field, text::block, time::full},
 };
 use crate::{
-    error::Result,
-    operator::OperatorDoor,
+    error::{Code, Result},
+    operator::{OperatorDoor, links::may_link},
     service::{access::Scope, enrollment::made_for},
 };
 
@@ -74,7 +74,9 @@ async fn create(
     match made(&door, &frame, &form).await {
         Ok(page) => Ok(frame.show(&page)),
         Err(error) => {
-            let page = whole(&frame, &form, &Problems::of(&error));
+            let problems =
+                Problems::of(&error).or(&error, "serial", &[Code::AdeDeviceUnknown, Code::Confined]);
+            let page = whole(&frame, &form, &problems);
             Ok(frame.refuse(error, page))
         }
     }
@@ -82,6 +84,7 @@ async fn create(
 
 async fn made(door: &OperatorDoor, frame: &Frame, form: &Form) -> Result<Page> {
     let (serial, udid) = (form.given("serial"), form.given("udid"));
+    may_link(door, &frame.operator, serial.as_deref()).await?;
     let whom = serial
         .as_deref()
         .or(udid.as_deref())

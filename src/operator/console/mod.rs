@@ -3,20 +3,24 @@
 //! Every page works without scripts; [htmx](https://htmx.org) and server-sent events make some parts live. A page carries
 //! no script and no style of its own: everything comes from `/assets`, and the content security policy allows nothing
 //! else. `gate.rs` stands before all of it: who is it, does the request come from our own pages, and how does a failure
-//! look. `layout.rs` is the frame, `nav.rs` the list of pages, `parts/` what pages are put together from.
+//! look; `confine.rs` behind it: what may they open who are confined to scope tags. `layout.rs` is the frame, `nav.rs` the list of pages, `parts/` what pages are put together from.
 
 mod ade;
 mod assets;
 mod audit;
 mod audited;
+mod bare;
 mod commands;
+mod confine;
 mod devices;
 mod explorer;
 mod form;
 mod frame;
 mod gate;
 mod health;
+mod holds;
 mod hooks;
+mod jobs;
 mod keys;
 mod layout;
 mod links;
@@ -26,9 +30,12 @@ mod oidc;
 mod overview;
 mod parts;
 mod push;
+mod shown;
 mod sign_in;
 mod status;
 mod theme;
+mod users;
+mod verbs;
 
 use std::sync::Arc;
 
@@ -54,13 +61,17 @@ pub(super) fn router(door: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
         .merge(devices::routes())
         .merge(explorer::routes())
         .merge(health::routes())
+        .merge(holds::routes())
         .merge(hooks::routes())
+        .merge(jobs::routes())
         .merge(keys::routes())
         .merge(links::routes())
         .merge(push::routes())
-        .merge(status::routes());
+        .merge(status::routes())
+        .merge(users::routes());
     // The gate comes first: it says who it is.
     pages
+        .route_layer(middleware::from_fn_with_state(Arc::clone(door), confine::layer))
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(door),
             super::audit::layer,

@@ -24,6 +24,7 @@ pub(super) const SECTIONS: &[(&str, &[Entry])] = &[
         &[
             entry("/", "Overview", Scope::Read),
             entry("/devices", "Devices", Scope::Read),
+            entry("/jobs", "Jobs", Scope::Read),
             entry("/commands", "Commands", Scope::Read),
         ],
     ),
@@ -31,10 +32,12 @@ pub(super) const SECTIONS: &[(&str, &[Entry])] = &[
         "Enrollment",
         &[
             entry("/enrolling", "Active enrollments", Scope::Read),
+            entry("/holds", "Held in Setup Assistant", Scope::Read),
             entry("/failures", "Failures", Scope::Read),
             entry("/incomplete", "Incomplete", Scope::Read),
             entry("/ade/devices", "Apple’s list", Scope::Read),
             entry("/ade/profiles", "Enrollment profiles", Scope::Read),
+            entry("/hold-profiles", "Hold profiles", Scope::Read),
             entry("/ade/tokens", "Server tokens", Scope::Read),
             entry("/enroll-links", "Enrollment links", Scope::Enroll),
             entry("/ade/why", "Why not here?", Scope::Read),
@@ -52,6 +55,7 @@ pub(super) const SECTIONS: &[(&str, &[Entry])] = &[
     (
         "Access",
         &[
+            entry("/users", "Users and roles", Scope::Admin),
             entry("/apikeys", "API keys", Scope::Admin),
             entry("/audit", "Audit log", Scope::Audit),
             entry("/explorer", "API explorer", Scope::Read),

@@ -9,7 +9,10 @@ use axum::{
 };
 use maud::html;
 
-use super::sign_in::{lead, local, problem, refused, shown_with};
+use super::{
+    bare::{Bare, again},
+    sign_in::{lead, local},
+};
 use crate::{
     error::{Code, Error},
     operator::{OperatorDoor, audit::origin, cookie, input::Params},
@@ -18,7 +21,10 @@ use crate::{
 
 /// Sends the browser to the provider; `next` is where the sign-in leads.
 pub(super) async fn begin(State(door): State<Arc<OperatorDoor>>, request: Request) -> Response {
-    let jar = cookie::Jar::of(&door.front, &request);
+    let (jar, bare) = (
+        cookie::Jar::of(&door.front, &request),
+        Bare::of(request.headers()),
+    );
     let params = Params::parse(request.uri().query());
     let next = local(params.get("next").unwrap_or_default()).to_owned();
     let begun = match &door.access.oidc {
@@ -27,13 +33,16 @@ pub(super) async fn begin(State(door): State<Arc<OperatorDoor>>, request: Reques
     };
     match begun {
         Ok(begun) => lead(&begun.url, Some(jar.set_attempt(&begun.sealed))),
-        Err(error) => refused(error, "Sign in", |error| html! { (problem(error)) (again()) }),
+        Err(error) => bare.refused(error, "Sign in", |_| again()),
     }
 }
 
 /// Takes the browser back from the provider.
 pub(super) async fn callback(State(door): State<Arc<OperatorDoor>>, request: Request) -> Response {
-    let jar = cookie::Jar::of(&door.front, &request);
+    let (jar, bare) = (
+        cookie::Jar::of(&door.front, &request),
+        Bare::of(request.headers()),
+    );
     let params = Params::parse(request.uri().query());
     let given = |name| params.get(name).map(str::to_owned);
     let returned = Returned {
@@ -63,8 +72,8 @@ pub(super) async fn callback(State(door): State<Arc<OperatorDoor>>, request: Req
             // A redirect would be the other site's doing to the browser, which sends the session's cookie only where ours
             // leads.
             let head = html! { meta http-equiv="refresh" content=(format!("0;url={next}")); };
-            let body = html! { p { a href=(next) { "Continue" } } };
-            let mut response = shown_with(StatusCode::OK, "Signed in", &head, &body);
+            let body = html! { p.actions { a.button.main href=(next) { "Continue" } } };
+            let mut response = bare.shown_with(StatusCode::OK, "Signed in", &head, &body);
             let headers = response.headers_mut();
             headers.append(header::SET_COOKIE, jar.set(begun.secret.reveal()));
             headers.append(header::SET_COOKIE, jar.clear_attempt());
@@ -76,16 +85,11 @@ pub(super) async fn callback(State(door): State<Arc<OperatorDoor>>, request: Req
                 code = error.code().as_str(),
                 "sign-in by OpenID Connect refused"
             );
-            let page = |error: &Error| html! { (problem(error)) (again()) };
-            let mut response = refused(error, "Sign in", page);
+            let mut response = bare.refused(error, "Sign in", |_| again());
             response
                 .headers_mut()
                 .append(header::SET_COOKIE, jar.clear_attempt());
             response
         }
     }
-}
-
-fn again() -> maud::Markup {
-    html! { p { a href="/login" { "Back to the sign-in" } } }
 }

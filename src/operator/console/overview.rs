@@ -31,7 +31,9 @@ pub(super) async fn page(
     Extension(frame): Extension<Arc<Frame>>,
 ) -> Answer {
     frame.require(Scope::Read)?;
-    let tokens = door.ade_tokens.list(frame.now).await?;
+    let sight = door.sight(&frame.operator).await?;
+    let mut tokens = door.ade_tokens.list(frame.now).await?;
+    tokens.retain(|token| sight.sees_token(&token.record));
     let confined = door.reports.tokens_of(&frame.operator).await?;
     let overview = door.reports.overview(confined.clone(), frame.now).await?;
     let body = html! {
@@ -43,7 +45,7 @@ pub(super) async fn page(
                 (expiries(&door, &frame, &tokens).await?)
                 (syncs(&frame, &tokens))
             }
-            (work(&door).await?)
+            @if sight.is_everything() { (work(&door).await?) }
         }
     };
     let page = Page::new("Overview")
@@ -62,8 +64,10 @@ pub(super) async fn live(
     Ok(live::stream(move || {
         let (door, tokens) = (Arc::clone(&door), tokens.clone());
         async move {
-            let mut parts = status::overview::live(&door, tokens, door.clock.now()).await;
-            if let Ok(figures) = door.store.figures().await {
+            let mut parts = status::overview::live(&door, tokens.clone(), door.clock.now()).await;
+            if tokens.is_none()
+                && let Ok(figures) = door.store.figures().await
+            {
                 parts.push(("queued", html! { (number(figures.queued_commands)) }));
                 parts.push(("pushes", html! { (number(door.pushes.status().pending as u64)) }));
             }
@@ -105,7 +109,11 @@ async fn work(door: &OperatorDoor) -> Result<Markup> {
 
 async fn expiries(door: &OperatorDoor, frame: &Frame, tokens: &[TokenView]) -> Result<Markup> {
     let mut expiries = Vec::new();
-    for certificate in door.push_certificates.list().await? {
+    let certificates = match frame.operator.tags {
+        None => door.push_certificates.list().await?,
+        Some(_) => Vec::new(),
+    };
+    for certificate in certificates {
         expiries.push(Expiry {
             name: format!("Push certificate {}", certificate.topic),
             address: "/push-certificates".into(),
@@ -124,7 +132,9 @@ async fn expiries(door: &OperatorDoor, frame: &Frame, tokens: &[TokenView]) -> R
     expiries.sort_by_key(|expiry| expiry.days);
     let body = html! {
         div.in {
-            @if expiries.is_empty() {
+            @if expiries.is_empty() && frame.operator.tags.is_some() {
+                (empty("Nothing that expires", "None of your server tokens has an end yet.", None))
+            } @else if expiries.is_empty() {
                 (empty("Nothing that expires", "There is no push certificate and no server token yet. No Apple device can enroll without a push certificate.",
                     Some(("/push-certificates", "Get a push certificate"))))
             } @else {

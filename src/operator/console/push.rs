@@ -84,7 +84,7 @@ async fn whole(
             }
             @if may_change {
                 div.grid.wide {
-                    (ask(frame, &certificates))
+                    (ask(frame, &certificates, problems))
                     (card("Import a certificate", fields(frame, form, problems)))
                 }
             }
@@ -135,7 +135,7 @@ fn one(frame: &Frame, certificate: &PushCertificateFacts) -> Markup {
     }
 }
 
-fn ask(frame: &Frame, certificates: &[PushCertificateFacts]) -> Markup {
+fn ask(frame: &Frame, certificates: &[PushCertificateFacts], problems: &Problems) -> Markup {
     let choices: Vec<(&str, String)> = certificates
         .iter()
         .map(|certificate| (certificate.topic.as_str(), format!("Renew {}", certificate.topic)))
@@ -152,7 +152,7 @@ fn ask(frame: &Frame, certificates: &[PushCertificateFacts]) -> Markup {
         html! {
             form.form action="/push-certificates/request" method="post" {
                 (frame.csrf_field())
-                (Field::new("topic", "For").value(first_choice).choice(all))
+                (Field::new("topic", "For").value(first_choice).checked(problems).choice(all))
                 div.buttons { button.main type="submit" { "Make the request" } }
             }
         },
@@ -160,12 +160,14 @@ fn ask(frame: &Frame, certificates: &[PushCertificateFacts]) -> Markup {
 }
 
 fn fields(frame: &Frame, form: &Form, problems: &Problems) -> Markup {
+    // A key does not come back in a page.
+    let pem = Some(form.text("pem")).filter(|pem| !pem.contains("PRIVATE KEY"));
     html! {
         form.form action={ "/push-certificates/import?csrf=" (frame.csrf) } method="post" enctype="multipart/form-data" {
             (frame.csrf_field())
             (Field::new("file", "File from Apple’s portal").kind("file").checked(problems)
                 .hint("PEM; with its key if that was not made here.").line())
-            (Field::new("pem", "Or its text").value(form.text("pem")).placeholder("-----BEGIN CERTIFICATE-----").lines(3))
+            (Field::new("pem", "Or its text").value(pem.unwrap_or_default()).checked(problems).placeholder("-----BEGIN CERTIFICATE-----").lines(3))
             (Field::new("apple_id", "Apple Account").value(form.text("apple_id")).checked(problems)
                 .hint("Whose account it was made with: a reminder for the renewal.").line())
             (check("replace_topic", "yes", "It may bring another topic",
@@ -185,9 +187,17 @@ async fn request(
     frame.require(Scope::Admin)?;
     let form = Form::read(&door, &headers, body).await?;
     let topic = form.given("topic").map(Topic::new);
-    let request = door.push_certificates.request(topic.as_ref(), frame.now).await?;
-    tracing::info!(by = frame.operator.name, ?topic, "push certificate requested");
-    Ok(frame.show(&requested(&request)))
+    match door.push_certificates.request(topic.as_ref(), frame.now).await {
+        Ok(request) => {
+            tracing::info!(by = frame.operator.name, ?topic, "push certificate requested");
+            Ok(frame.show(&requested(&request)))
+        }
+        Err(error) => {
+            let problems = Problems::of(&error).or(&error, "topic", &[error.code()]);
+            let page = whole(&door, &frame, &form, &problems, html! {}).await?;
+            Ok(frame.refuse(error, page))
+        }
+    }
 }
 
 fn requested(request: &SigningRequest) -> Page {
@@ -232,7 +242,12 @@ async fn import(
             Ok(frame.show(&page))
         }
         Err(error) => {
-            let problems = Problems::of(&error).or(&error, "file", &[Code::BadCertificateFile]);
+            let field = if form.text("pem").is_empty() {
+                "file"
+            } else {
+                "pem"
+            };
+            let problems = Problems::of(&error).or(&error, field, &[Code::BadCertificateFile]);
             let page = whole(&door, &frame, &form, &problems, html! {}).await?;
             Ok(frame.refuse(error, page))
         }

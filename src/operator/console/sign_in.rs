@@ -5,30 +5,27 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Path, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware,
-    middleware::Next,
-    response::{Html, IntoResponse as _, Response},
+    response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
-use super::oidc;
+use super::{
+    bare::{Bare, again, discreet},
+    form::Problems,
+    oidc,
+    parts::field::Field,
+};
 use crate::{
     error::{Code, Error, Result},
-    net::log::Cause,
-    operator::{
-        OperatorDoor, audit::origin, auth, cookie, csrf::require_ours, input::Params, render::status,
-    },
+    operator::{OperatorDoor, audit::origin, auth, cookie, csrf::require_ours, input::Params},
     service::access::{sessions::CurrentSession, setup_links::Setup},
 };
 
 /// Largest form: a name, and a password twice.
 const MAX_FORM: usize = 16 * 1024;
-
-/// No scripts, and forms that go to ourselves.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; \
-                      base-uri 'none'";
 
 /// The routes of these pages.
 pub(super) fn routes(_: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
@@ -41,37 +38,23 @@ pub(super) fn routes(_: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
         .route_layer(middleware::from_fn(discreet))
 }
 
-/// Gives each answer the headers that keep a browser from keeping, framing or telling anything.
-async fn discreet(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        // Without any referrer browsers send forms with the origin `null`, which is not ours.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
 /// The form to sign in with; `next` is where it leads.
 async fn login_page(State(door): State<Arc<OperatorDoor>>, request: Request) -> Response {
     let params = Params::parse(request.uri().query());
     let next = local(params.get("next").unwrap_or_default());
-    shown(StatusCode::OK, "Sign in", &login_form(&door, next, "", None))
+    Bare::of(request.headers()).shown("Sign in", &login_form(&door, next, ""))
 }
 
 /// Signs in, and leads on.
 async fn login(State(door): State<Arc<OperatorDoor>>, request: Request) -> Response {
-    let jar = cookie::Jar::of(&door.front, &request);
+    let (jar, bare) = (
+        cookie::Jar::of(&door.front, &request),
+        Bare::of(request.headers()),
+    );
     let (from, id) = (door.origin(&request), origin(&request).request);
     let form = match fields(&door, request).await {
         Ok(form) => form,
-        Err(error) => return refused(error, "Sign in", |error| login_form(&door, "/", "", Some(error))),
+        Err(error) => return bare.refused(error, "Sign in", |_| login_form(&door, "/", "")),
     };
     let (name, next) = (
         form.get("name").unwrap_or_default(),
@@ -80,25 +63,26 @@ async fn login(State(door): State<Arc<OperatorDoor>>, request: Request) -> Respo
     let password = form.get("password").unwrap_or_default();
     match door.sign_in((name, password), from, id).await {
         Ok(begun) => lead(next, Some(jar.set(begun.secret.reveal()))),
-        Err(error) => refused(error, "Sign in", |error| {
-            login_form(&door, next, name, Some(error))
-        }),
+        Err(error) => bare.refused(error, "Sign in", |_| login_form(&door, next, name)),
     }
 }
 
 /// Signs out.
 async fn logout(State(door): State<Arc<OperatorDoor>>, request: Request) -> Response {
-    let jar = cookie::Jar::of(&door.front, &request);
+    let (jar, bare) = (
+        cookie::Jar::of(&door.front, &request),
+        Bare::of(request.headers()),
+    );
     let session = match auth::admitted(&door, request).await {
         Ok(request) => request.extensions().get::<CurrentSession>().cloned(),
         Err(error) if error.code() == Code::CsrfRejected => {
-            return refused(error, "Sign out", |error| html! { (problem(error)) });
+            return bare.refused(error, "Sign out", |_| overview());
         }
         Err(_) => None,
     };
     if let Some(session) = session {
         if let Err(error) = door.access.sessions.end(&session).await {
-            return refused(error, "Sign out", |error| html! { (problem(error)) });
+            return bare.refused(error, "Sign out", |_| overview());
         }
         tracing::info!(user = session.user, "signed out");
     }
@@ -106,10 +90,15 @@ async fn logout(State(door): State<Arc<OperatorDoor>>, request: Request) -> Resp
 }
 
 /// The form of a setup link.
-async fn setup_page(State(door): State<Arc<OperatorDoor>>, Path(secret): Path<String>) -> Response {
+async fn setup_page(
+    State(door): State<Arc<OperatorDoor>>,
+    Path(secret): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let bare = Bare::of(&headers);
     match door.access.setup_links.look(&secret, door.clock.now()).await {
-        Ok(user) => shown(StatusCode::OK, "Welcome", &setup_form(user.as_deref(), None)),
-        Err(error) => refused(error, "Welcome", |error| html! { (problem(error)) }),
+        Ok(user) => bare.shown("Welcome", &setup_form(user.as_deref(), &Params::default(), None)),
+        Err(error) => bare.refused(error, "Welcome", |_| again()),
     }
 }
 
@@ -119,21 +108,27 @@ async fn setup(
     Path(secret): Path<String>,
     request: Request,
 ) -> Response {
-    let jar = cookie::Jar::of(&door.front, &request);
+    let (jar, bare) = (
+        cookie::Jar::of(&door.front, &request),
+        Bare::of(request.headers()),
+    );
     let (from, id) = (door.origin(&request), origin(&request).request);
     let links = &door.access.setup_links;
     let user = match links.look(&secret, door.clock.now()).await {
         Ok(user) => user,
-        Err(error) => return refused(error, "Welcome", |error| html! { (problem(error)) }),
+        Err(error) => return bare.refused(error, "Welcome", |_| again()),
     };
+    let form = match fields(&door, request).await {
+        Ok(form) => form,
+        Err(error) => {
+            let form = Params::default();
+            return bare.refused(error, "Welcome", |_| setup_form(user.as_deref(), &form, None));
+        }
+    };
+    let field = |name| form.get(name).unwrap_or_default().to_owned();
     let set_up = async {
-        let form = fields(&door, request).await?;
-        let field = |name| form.get(name).unwrap_or_default().to_owned();
         if form.get("password") != form.get("again") {
-            return Err(Error::with(
-                Code::FieldInvalid,
-                "the two passwords are not the same",
-            ));
+            return Err(Error::invalid("again", "is not the same as the password"));
         }
         let setup = Setup {
             name: field("name"),
@@ -147,7 +142,9 @@ async fn setup(
     };
     match set_up.await {
         Ok(begun) => lead("/", Some(jar.set(begun.secret.reveal()))),
-        Err(error) => refused(error, "Welcome", |error| setup_form(user.as_deref(), Some(error))),
+        Err(error) => bare.refused(error, "Welcome", |error| {
+            setup_form(user.as_deref(), &form, Some(error))
+        }),
     }
 }
 
@@ -181,97 +178,73 @@ pub(super) fn lead(path: &str, cookie: Option<HeaderValue>) -> Response {
     response
 }
 
-/// The page of a form that was refused.
-pub(super) fn refused(error: Error, title: &str, page: impl FnOnce(&Error) -> Markup) -> Response {
-    let mut response = shown(status(&error), title, &page(&error));
-    if let Some(wait) = crate::net::retry_after(response.status(), Some(&error)) {
-        response.headers_mut().insert(header::RETRY_AFTER, wait);
-    }
-    response.extensions_mut().insert(Cause(Arc::new(error)));
-    response
+/// For whoever is signed in still.
+fn overview() -> Markup {
+    html! { p.actions { a.button href="/" { "To the overview" } } }
 }
 
-fn shown(status: StatusCode, title: &str, body: &Markup) -> Response {
-    shown_with(status, title, &html! {}, body)
-}
-
-/// The page, with more in its head.
-pub(super) fn shown_with(status: StatusCode, title: &str, head: &Markup, body: &Markup) -> Response {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) " – Russet" }
-                (head)
-            }
-            body {
-                main { h1 { (title) } (body) }
-            }
-        }
-    };
-    (status, Html(page.into_string())).into_response()
-}
-
-fn login_form(door: &OperatorDoor, next: &str, name: &str, error: Option<&Error>) -> Markup {
+fn login_form(door: &OperatorDoor, next: &str, name: &str) -> Markup {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("next", next)
         .finish();
+    let user = Field::new("name", "Name").value(name).fill("username").required();
+    let password = Field::new("password", "Password")
+        .kind("password")
+        .fill("current-password")
+        .required();
+    // After a wrong password the name is there already.
+    let (user, password) = match name.is_empty() {
+        true => (user.focused(), password),
+        false => (user, password.focused()),
+    };
     html! {
-        @if let Some(error) = error { (problem(error)) }
-        form method="post" action="/login" {
+        form.form method="post" action="/login" {
             input type="hidden" name="next" value=(next);
-            p {
-                label for="name" { "Name" }
-                input id="name" name="name" value=(name) autocomplete="username" autocapitalize="none" required autofocus;
-            }
-            p {
-                label for="password" { "Password" }
-                input id="password" name="password" type="password" autocomplete="current-password" required;
-            }
-            p { button type="submit" { "Sign in" } }
+            (user.line())
+            (password.line())
+            div.buttons { button.main type="submit" { "Sign in" } }
         }
         @if door.access.oidc.is_some() {
-            p { a href=(format!("/login/oidc?{query}")) { "Sign in with your organisation’s account" } }
+            p.or { span { "or" } }
+            p.actions { a.button href=(format!("/login/oidc?{query}")) { "Sign in with your organisation’s account" } }
         }
     }
 }
 
-fn setup_form(user: Option<&str>, error: Option<&Error>) -> Markup {
+/// The form of a setup link, with what was typed and what is wrong with it.
+fn setup_form(user: Option<&str>, typed: &Params, error: Option<&Error>) -> Markup {
+    let problems = error.map_or_else(Problems::default, |error| {
+        let name = [Code::UserExists, Code::BadParameter];
+        Problems::of(error).or(error, "name", &name)
+    });
+    let text = |name| typed.get(name).unwrap_or_default();
+    let secret = |name, label| {
+        Field::new(name, label)
+            .kind("password")
+            .fill("new-password")
+            .required()
+            .checked(&problems)
+    };
+    let password =
+        secret("password", "Password").hint("12 characters or more: a few words are easier to keep.");
     html! {
-        @if let Some(error) = error { (problem(error)) }
-        @match user {
-            Some(name) => p { "Choose a password for " strong { (name) } "." },
-            None => p { "Choose the name and the password of an administrator." },
+        p.lead {
+            @match user {
+                Some(name) => { "Choose a password for " b { (name) } "." },
+                None => "Choose the name and the password of an administrator.",
+            }
         }
-        form method="post" {
+        form.form method="post" {
             @if user.is_none() {
-                p {
-                    label for="name" { "Name, to sign in with" }
-                    input id="name" name="name" autocomplete="username" autocapitalize="none" required autofocus;
-                }
-                p {
-                    label for="display_name" { "Your name, as people write it" }
-                    input id="display_name" name="display_name" autocomplete="name";
-                }
+                (Field::new("name", "Name").value(text("name")).fill("username").required().focused().checked(&problems)
+                    .hint("To sign in with: letters, digits, and - _ . @").line())
+                (Field::new("display_name", "Your name").value(text("display_name")).fill("name").checked(&problems)
+                    .hint("As people write it.").line())
             }
-            p {
-                label for="password" { "Password, 12 characters or more" }
-                input id="password" name="password" type="password" autocomplete="new-password" minlength="12" required;
-            }
-            p {
-                label for="again" { "The same password again" }
-                input id="again" name="again" type="password" autocomplete="new-password" minlength="12" required;
-            }
-            p { button type="submit" { "Begin" } }
+            (if user.is_some() { password.focused() } else { password }.line())
+            (secret("again", "The same password again").line())
+            div.buttons { button.main type="submit" { "Begin" } }
         }
-    }
-}
-
-pub(super) fn problem(error: &Error) -> Markup {
-    html! {
-        p role="alert" { strong { (error.message()) "." } " " (error.code().step()) }
     }
 }
 

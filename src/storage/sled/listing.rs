@@ -191,7 +191,8 @@ pub(super) fn enrollments(
         .map(|id| Key::Enrollment(EnrollmentId::new(id)));
     let matching_row = |view: &View<'_>, _: &Key, value: &IVec| {
         let record: EnrollmentRecord = decode(value)?;
-        if !record_matches(&record, filter) || !is_of_tokens(view, &record.id, filter)? {
+        if !record_matches(&record, filter) || !is_of_tokens(view, &record.id, filter.ade_tokens.as_deref())?
+        {
             return Ok(None);
         }
         let row = row(view, record)?;
@@ -248,9 +249,9 @@ fn record_matches(record: &EnrollmentRecord, filter: &EnrollmentFilter) -> bool 
         && filter.enabled.is_none_or(|enabled| enabled == enrolled)
 }
 
-/// Whether the enrollment is of a device of one of the filter's server tokens.
-fn is_of_tokens(view: &View<'_>, id: &EnrollmentId, filter: &EnrollmentFilter) -> StoreResult<bool> {
-    let Some(tokens) = &filter.ade_tokens else {
+/// Whether the enrollment is of a device of one of these server tokens, if only they are wanted.
+pub(super) fn is_of_tokens(view: &View<'_>, id: &EnrollmentId, tokens: Option<&[u64]>) -> StoreResult<bool> {
+    let Some(tokens) = tokens else {
         return Ok(true);
     };
     for token in tokens {

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::{
     SledStorage, enrollments,
     keys::{Key, Prefix},
-    listing::{PIECE, Source, page_of},
+    listing::{PIECE, Source, is_of_tokens, page_of},
     queue::Target,
     shared::Shared,
     transaction::Transaction,
@@ -122,6 +122,7 @@ enum Way {
     ById(String),
     ByWord(String),
     ByFilter(String),
+    ByToken(u64),
 }
 
 impl Search {
@@ -143,7 +144,10 @@ impl Search {
     /// In the order in which their rows are shown.
     fn ways(&self) -> Vec<Way> {
         if self.words.is_empty() && self.spellings.is_empty() {
-            return vec![self.filter.word().map_or(Way::Everything, Way::ByFilter)];
+            return match &self.filter.ade_tokens {
+                Some(tokens) => tokens.iter().copied().map(Way::ByToken).collect(),
+                None => vec![self.filter.word().map_or(Way::Everything, Way::ByFilter)],
+            };
         }
         let spelled = || self.spellings.iter().cloned();
         let mut ways: Vec<Way> = spelled().map(Way::BySerial).collect();
@@ -196,20 +200,21 @@ impl Search {
     /// The row that a key stands for, unless it does not match or another key shows it.
     fn row(&self, view: &View<'_>, way: &Way, key: &Key) -> StoreResult<Option<EnrollmentRow>> {
         let id = match key {
-            Key::Enrollment(id) | Key::Serial(_, id) | Key::Word(_, id) => id,
+            Key::AdeEnrolled(_, id) | Key::Enrollment(id) | Key::Serial(_, id) | Key::Word(_, id) => id,
             _ => return Err(unexpected_key()),
         };
         let Some(record) = view.record::<EnrollmentRecord>(&Key::Enrollment(id.clone()))? else {
             return Ok(None);
         };
         let elsewhere = match way {
-            Way::Everything | Way::BySerial(_) | Way::ByFilter(_) => false,
+            Way::Everything | Way::BySerial(_) | Way::ByFilter(_) | Way::ByToken(_) => false,
             Way::ById(_) => self.has_serial(&record),
             Way::ByWord(_) => {
                 self.has_serial(&record) || self.has_id(&record) || !self.is_named(&record, key)
             }
         };
-        if elsewhere || !self.filter.matches(&record) {
+        let tokens = self.filter.ade_tokens.as_deref();
+        if elsewhere || !self.filter.matches(&record) || !is_of_tokens(view, &record.id, tokens)? {
             return Ok(None);
         }
         enrollments::row(view, record).map(Some)
@@ -251,6 +256,7 @@ impl Way {
             Self::ById(text) => Prefix::ids(text),
             Self::ByWord(text) => Prefix::words(text),
             Self::ByFilter(word) => Prefix::word(word),
+            Self::ByToken(number) => Prefix::ade_enrolled(*number),
         }
     }
 }

@@ -9,7 +9,7 @@ mod secrets;
 mod sessions;
 mod throttle;
 mod users;
-mod visibility;
+pub(crate) mod visibility;
 
 use axum::http::Method;
 use russet_sim::{Client, Request};

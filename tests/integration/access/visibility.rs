@@ -13,18 +13,18 @@ use super::{Answer, send};
 use crate::support::{TestServer, command, uuid};
 
 /// A server with a device of a token tagged `north`, one of a token tagged `south`, and one of none.
-pub struct Estate {
-    pub server: TestServer,
+pub(crate) struct Estate {
+    pub(crate) server: TestServer,
     /// Enrollment ids: north, south, none.
-    pub ids: [String; 3],
+    pub(crate) ids: [String; 3],
     /// Serial numbers, in the same order.
-    pub serials: [String; 3],
-    /// A key with all scopes that is confined to `north`.
-    key: String,
+    pub(crate) serials: [String; 3],
+    /// A key with all scopes that is confined to `north`, as a header has it.
+    pub(crate) key: String,
 }
 
 impl Estate {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let server = TestServer::start().await;
         let mut ids = Vec::new();
         let mut serials = Vec::new();
@@ -53,7 +53,7 @@ impl Estate {
     }
 
     /// As the confined operator.
-    pub async fn ask(&self, method: Method, path: &str, body: Value) -> Answer {
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Value) -> Answer {
         let body = if body.is_null() {
             String::new()
         } else {

@@ -18,7 +18,7 @@ const TAB: &str = "\u{E004}";
 const ENTER: &str = "\u{E007}";
 
 /// Every page that the navigation has, and some below.
-const PAGES: [&str; 28] = [
+const PAGES: [&str; 38] = [
     "/",
     "/enrolling",
     "/failures",
@@ -28,12 +28,22 @@ const PAGES: [&str; 28] = [
     "/devices/00008120-000A/audit",
     "/devices",
     "/devices/00008120-000A",
+    "/devices/00008120-000A/actions",
+    "/devices/00008120-000A/hold",
     "/devices/00008120-000A/hardware",
     "/devices/00008120-000A/commands",
     "/devices/00008120-000A/enrollment",
     "/devices/00008120-000A/certificates",
     "/commands",
     "/commands/failed",
+    "/jobs",
+    "/jobs/new?action=wipe&of=found",
+    "/holds",
+    "/hold-profiles",
+    "/hold-profiles?new=yes",
+    "/hold-profiles/floor",
+    "/users",
+    "/users/grace",
     "/ade/devices",
     "/ade/profiles",
     "/ade/profiles/hq",
@@ -124,7 +134,7 @@ impl Browser {
     /// Signs in as people do.
     async fn sign_in(&self) {
         self.go("/login").await;
-        for (id, text) in [("#name", USER), ("#password", PASSWORD)] {
+        for (id, text) in [("#f-name", USER), ("#f-password", PASSWORD)] {
             let field = self.client.find(Locator::Css(id)).await.unwrap();
             field.send_keys(text).await.unwrap();
         }
@@ -193,7 +203,7 @@ async fn look_at_every_page(width: u32, height: u32) {
         browser.choose(theme).await;
         for path in PAGES {
             browser.go(path).await;
-            let name = path.trim_matches('/').replace('/', "-");
+            let name = path.trim_matches('/').replace(['/', '?', '&', '='], "-");
             let name = if name.is_empty() { "overview".into() } else { name };
             browser.screenshot(&format!("{name}-{width}-{theme}")).await;
             let wide = browser.run("return document.scrollingElement.scrollWidth").await;
@@ -209,6 +219,43 @@ async fn look_at_every_page(width: u32, height: u32) {
         }
     }
     browser.client.close().await.unwrap();
+}
+
+/// The pages that come before the sign-in, at this width.
+async fn look_before_the_sign_in(width: u32, height: u32) {
+    let server = furnished().await;
+    let link = server.ask(Method::POST, "/v1/setup-links", "{}").await;
+    let url = link["url"].as_str().unwrap();
+    let setup = url[url.find("/setup/").unwrap()..].to_owned();
+    let browser = Browser::open(&server, width, height).await;
+    browser.client.delete_all_cookies().await.unwrap();
+    for theme in ["light", "dark"] {
+        browser.choose(theme).await;
+        for (path, name) in [
+            ("/login", "login"),
+            (&setup as &str, "setup"),
+            ("/setup/spent", "setup-spent"),
+        ] {
+            browser.go(path).await;
+            browser.screenshot(&format!("{name}-{width}-{theme}")).await;
+            let wide = browser.run("return document.scrollingElement.scrollWidth").await;
+            assert!(
+                wide.as_u64().unwrap() <= u64::from(width),
+                "{path} is {wide} wide on {width}"
+            );
+            let styled = "return getComputedStyle(document.querySelector('main')).display === 'grid'";
+            assert_eq!(browser.run(styled).await, true, "{path} lacks its style");
+            assert_eq!(browser.run(BROKEN).await, json!([]), "{path}");
+        }
+    }
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(browser), ignore = "chromium and chromedriver are missing: make deps")]
+async fn the_sign_in_fits_a_phone_and_a_desk() {
+    look_before_the_sign_in(390, 844).await;
+    look_before_the_sign_in(1280, 900).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -250,6 +297,42 @@ async fn a_device_is_found_by_keyboard_alone() {
     browser.press(ENTER).await;
     eventually("the device", async || {
         browser.path().await == "/devices/00008120-000A"
+    })
+    .await;
+    browser.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(not(browser), ignore = "chromium and chromedriver are missing: make deps")]
+async fn a_job_is_begun_by_keyboard_alone_and_shows_how_far_it_is() {
+    let server = furnished().await;
+    let browser = Browser::open(&server, 1280, 900).await;
+    let tab_to = async |name: &str| {
+        for _ in 0..80 {
+            browser.press(TAB).await;
+            if browser.focused().await == name {
+                return;
+            }
+        }
+        panic!("{name} can't be reached by keyboard");
+    };
+    browser.go("/devices").await;
+    tab_to("mark-0").await;
+    browser.press(" ").await;
+    browser.press(ENTER).await;
+    eventually("the form of the job", async || {
+        browser.path().await == "/jobs/new"
+    })
+    .await;
+    tab_to("Refresh").await;
+    browser.press(ENTER).await;
+    eventually("the job", async || {
+        browser.path().await.starts_with("/jobs/") && browser.path().await != "/jobs/new"
+    })
+    .await;
+    eventually("its end", async || {
+        let facts = browser.client.find(Locator::Css(".facts")).await.unwrap();
+        facts.text().await.unwrap().contains("Finished")
     })
     .await;
     browser.client.close().await.unwrap();

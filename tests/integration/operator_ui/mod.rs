@@ -1,8 +1,14 @@
 //! The operators' console, over HTTP and in a browser.
 
+mod actions;
 mod browser;
+mod confined;
 mod forms;
+mod holds;
+mod jobs;
 mod pages;
+mod refusals;
+mod users;
 
 use std::collections::BTreeMap;
 
@@ -10,8 +16,9 @@ use axum::http::Method;
 use russet::{
     protocol::ids::{CommandUuid, EnrollmentId, EnrollmentKind, SerialNumber},
     storage::{
-        AdeTokenRecord, Change, DeviceFacts, EnrollmentRecord, EnrollmentState, NewCommand, Report,
-        ReportStatus, Ruling,
+        AdeTokenRecord, Change, DeviceFacts, EnrollmentRecord, EnrollmentState, ErrorItem, HeldItem,
+        HeldKind, HeldOrigin, HeldState, HoldChange, HoldRecord, HoldRule, HoldStage, HoldTerms, NewCommand,
+        OnTimeout, Report, ReportStatus, Ruling,
     },
 };
 use russet_sim::{Client, Request, encode::base64};
@@ -85,6 +92,44 @@ async fn send(server: &TestServer, path: &str, form: &str) -> Visit {
     let origin = format!("http://{}", server.operator_authority);
     let headers = [("origin", origin.as_str())];
     request(server, Some(&server.key), Method::POST, path, &headers, form).await
+}
+
+/// The same for a form with files.
+async fn send_parts(server: &TestServer, path: &str, parts: &[(&str, &[u8])]) -> Visit {
+    let mut body = String::from("--B\r\ncontent-disposition: form-data; name=\"csrf\"\r\n\r\n\r\n");
+    for (name, value) in parts {
+        let value = std::str::from_utf8(value).unwrap();
+        body.push_str(&format!(
+            "--B\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"x\"\r\n\r\n{value}\r\n"
+        ));
+    }
+    body.push_str("--B--\r\n");
+    let headers = [("content-type", "multipart/form-data; boundary=B")];
+    request(server, Some(&server.key), Method::POST, path, &headers, &body).await
+}
+
+/// A configuration profile with one payload of this type.
+fn mobileconfig(identifier: &str, payload_type: &str) -> Vec<u8> {
+    let payload = |identifier: &str, kind: &str, content: &str| {
+        format!(
+            "<dict><key>PayloadType</key><string>{kind}</string><key>PayloadVersion</key><integer>1</integer>\
+             <key>PayloadIdentifier</key><string>{identifier}</string><key>PayloadUUID</key>\
+             <string>U-{identifier}</string>{content}</dict>"
+        )
+    };
+    let inner = payload(&format!("{identifier}.1"), payload_type, "");
+    let content = format!("<key>PayloadContent</key><array>{inner}</array>");
+    let outer = payload(identifier, "Configuration", &content);
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><plist version=\"1.0\">{outer}</plist>").into_bytes()
+}
+
+/// The types of the commands that wait for an enrollment.
+async fn queued(server: &TestServer, id: &str) -> Vec<String> {
+    let path = format!("/v1/queue/{id}");
+    let answer = server.ask(Method::GET, &path, Vec::new()).await;
+    let commands = answer["commands"].as_array().unwrap().iter();
+    let name = |command: &serde_json::Value| command["request_type"].as_str().unwrap().to_owned();
+    commands.map(name).collect()
 }
 
 fn select(selector: &str) -> Selector {
@@ -219,6 +264,65 @@ async fn furnish(server: &TestServer) {
         .await;
     let hook = serde_json::json!({ "name": "events", "url": "http://127.0.0.1:9/x" });
     server.ask(Method::POST, "/v1/hooks", hook.to_string()).await;
+    let user = serde_json::json!({ "name": "grace", "role": "helpdesk", "display_name": HOSTILE });
+    server.ask(Method::POST, "/v1/users", user.to_string()).await;
+    let app = serde_json::json!({ "name": "Notes", "type": "app", "store_id": 7 });
+    let floor =
+        serde_json::json!({ "name": "floor", "description": HOSTILE, "device_phase": { "items": [app] } });
+    server
+        .ask(Method::POST, "/v1/hold-profiles", floor.to_string())
+        .await;
+    let hold = held(&id, now);
+    let rule = HoldRule::new(move |_| {
+        Some(HoldChange {
+            hold: hold.clone(),
+            commands: Vec::new(),
+        })
+    });
+    server.store.edit_hold(&id, rule).await.unwrap();
+    let job = serde_json::json!({ "action": "log-out", "targets": { "ids": [id] } });
+    server.ask(Method::POST, "/v1/jobs", job.to_string()).await;
+}
+
+/// A hold of which something has failed.
+fn held(id: &EnrollmentId, now: russet::protocol::time::Timestamp) -> HoldRecord {
+    let item = |name: &str, state: HeldState| HeldItem {
+        name: name.to_owned(),
+        kind: HeldKind::Profile,
+        origin: HeldOrigin::HoldProfile,
+        tracked: true,
+        attempt: 1,
+        command: CommandUuid::new("failed"),
+        state,
+        at: now,
+        bundle_id: None,
+        app_state: None,
+        errors: Vec::new(),
+    };
+    let failed = HeldItem {
+        errors: vec![ErrorItem {
+            code: 4001,
+            domain: "MCInstallationErrorDomain".into(),
+            text: HOSTILE.into(),
+        }],
+        ..item("vpn", HeldState::Failed)
+    };
+    HoldRecord {
+        stage: HoldStage::Holding,
+        profile: Some("floor".into()),
+        terms: Some(HoldTerms {
+            timeout_minutes: 60,
+            on_timeout: OnTimeout::Release,
+            release_on_failure: false,
+            show_error: true,
+            allow_retry: true,
+            allow_reset: false,
+            message: Some(HOSTILE.into()),
+        }),
+        deadline: Some(now.plus(std::time::Duration::from_secs(3_600))),
+        items: vec![item("wifi", HeldState::Installed), failed],
+        ..HoldRecord::begun(id.clone(), now)
+    }
 }
 
 /// A question to a device.

@@ -48,6 +48,13 @@ async fn every_page_that_a_link_leads_to_is_sound() {
         "/ade/profiles/hq/kiosks",
         "/ade/profiles/hq",
         "/hooks/events",
+        "/users/grace",
+        "/hold-profiles/floor",
+        "/hold-profiles?new=yes",
+        "/devices/00008120-000A/hold",
+        "/devices/00008120-000A/actions",
+        "/jobs",
+        "/account",
     ] {
         assert!(seen.contains(path), "no link leads to {path}: {seen:?}");
     }
@@ -113,6 +120,12 @@ async fn k_w5_what_devices_and_people_choose_is_shown_and_never_runs() {
         "/commands/failed",
         "/ade/profiles",
         "/ade/profiles/hq/kiosks",
+        "/devices/00008120-000A/actions",
+        "/devices/00008120-000A/hold",
+        "/hold-profiles",
+        "/holds",
+        "/users",
+        "/users/grace",
     ] {
         let page = visit(&server, path).await;
         assert_eq!(page.status, 200, "{path}");

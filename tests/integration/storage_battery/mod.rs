@@ -130,6 +130,7 @@ macro_rules! battery {
                     what_is_found_in_several_ways_is_found_once,
                     a_name_that_has_changed_is_found_under_the_new_one_only,
                     a_search_is_filtered_by_state_platform_and_channel,
+                    k_w1_a_search_is_confined_to_the_devices_of_server_tokens,
                     a_rare_match_is_found_behind_many_others_page_by_page,
                     the_commands_of_an_enrollment_are_listed_the_latest_first,
                     all_commands_are_listed_the_latest_first,

@@ -102,6 +102,35 @@ pub(super) async fn a_search_is_filtered_by_state_platform_and_channel(place: &d
     assert_eq!(found(&*store, "", devices).await, ["A", "B", "C"]);
 }
 
+pub(super) async fn k_w1_a_search_is_confined_to_the_devices_of_server_tokens(place: &dyn Place) {
+    let store = place.open().await;
+    for (id, token) in [("A", Some(1)), ("B", Some(2)), ("C", None), ("D", Some(1))] {
+        let mut record = enrollment(id);
+        record.device.device_name = Some("Kiosk".into());
+        record.device.serial = Some(SerialNumber::new(format!("S{id}")));
+        record.ade = token.map(ade_enrollment);
+        store_change(&*store, change(record)).await;
+    }
+    enroll(&*store, &["A:one", "B:one"]).await;
+    let of = |tokens: &[u64]| SearchFilter {
+        ade_tokens: Some(tokens.to_vec()),
+        ..SearchFilter::default()
+    };
+    assert_eq!(found(&*store, "", of(&[1])).await, ["A", "A:one", "D"]);
+    assert_eq!(
+        found(&*store, "", of(&[1, 2])).await,
+        ["A", "A:one", "D", "B", "B:one"]
+    );
+    assert_eq!(found(&*store, "", of(&[])).await, Vec::<String>::new());
+    assert_eq!(found(&*store, "kiosk", of(&[2])).await, ["B"]);
+    assert_eq!(found(&*store, "s", of(&[1])).await, ["A", "D"]);
+    let devices = SearchFilter {
+        devices_only: true,
+        ..of(&[2])
+    };
+    assert_eq!(found(&*store, "", devices).await, ["B"]);
+}
+
 pub(super) async fn a_rare_match_is_found_behind_many_others_page_by_page(place: &dyn Place) {
     let store = place.open().await;
     for number in 0..300 {

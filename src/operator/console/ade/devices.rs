@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use crate::{
     error::Result,
     operator::{
-        OperatorDoor,
+        OperatorDoor, ade,
         console::{
             frame::{Answer, Frame, Page, encoded, see},
             parts::{
@@ -43,11 +43,14 @@ pub(super) async fn page(
 ) -> Answer {
     frame.require(Scope::Read)?;
     let params = Params::parse(query.as_deref());
-    let tokens = door.store.ade_tokens().await?;
+    let sight = door.sight(&frame.operator).await?;
+    let mut tokens = door.store.ade_tokens().await?;
+    tokens.retain(|token| sight.sees_token(token));
     let named = params.get("token").unwrap_or_default();
     let token = tokens.iter().find(|token| token.name == named);
     let filter = AdeDeviceFilter {
         token: token.map(|token| token.number),
+        tokens: sight.tokens(),
         serial_prefix: params.get("serial").map(|serial| serial.trim().to_uppercase()),
         profile_status: params.get("status").map(str::to_owned),
         removed: (params.get("removed").is_none()).then_some(false),
@@ -216,8 +219,7 @@ pub(super) async fn forget(
     Extension(frame): Extension<Arc<Frame>>,
     Path(serial): Path<SerialNumber>,
 ) -> Answer {
-    frame.require(Scope::Admin)?;
-    door.ade_devices.forget(&serial).await?;
-    tracing::info!(by = frame.operator.name, %serial, "device of a server token forgotten");
+    let operator = Extension(frame.operator.clone());
+    ade::devices::forget(State(door), operator, Path(serial)).await?;
     Ok(see("/ade/devices", Some("forgotten")))
 }

@@ -19,6 +19,8 @@ use axum::{
 };
 use maud::Markup;
 
+pub(super) use profile_page::platform_name;
+
 use super::parts::{Tone, badge};
 use crate::{
     operator::OperatorDoor,

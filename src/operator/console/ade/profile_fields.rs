@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::profile_form::Shown;
 use crate::{
     operator::console::{
         form::Problems,
         parts::field::{Field, check},
+        shown::Shown,
     },
     protocol::ade::{self, AdePlatform},
 };

@@ -3,10 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{
-    profile_fields::Fields,
-    profile_form::{Shown, settings},
-};
+use super::{profile_fields::Fields, profile_form::settings};
 use crate::{
     error::Result,
     operator::{
@@ -21,6 +18,7 @@ use crate::{
                 text::{block, count},
                 time::full,
             },
+            shown::Shown,
         },
     },
     protocol::ade::{self, AdePlatform, Finding},
@@ -30,7 +28,7 @@ use crate::{
     },
 };
 
-pub(super) fn platform_name(platform: AdePlatform) -> &'static str {
+pub(in super::super) fn platform_name(platform: AdePlatform) -> &'static str {
     match platform {
         AdePlatform::Ios => "iPhone and iPad",
         AdePlatform::Macos => "Mac",

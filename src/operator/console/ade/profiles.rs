@@ -33,7 +33,7 @@ use crate::{
     service::{
         access::Scope,
         ade::profiles::{Change, ProfileView, SettingsChange},
-        revision::{Expected, Revision},
+        revision::Expected,
     },
 };
 
@@ -43,7 +43,9 @@ pub(super) async fn page(
     Extension(frame): Extension<Arc<Frame>>,
 ) -> Answer {
     frame.require(Scope::Read)?;
-    let tokens = door.store.ade_tokens().await?;
+    let sight = door.sight(&frame.operator).await?;
+    let mut tokens = door.store.ade_tokens().await?;
+    tokens.retain(|token| sight.sees_token(token));
     let mut sheets = Vec::new();
     for token in &tokens {
         let profiles = door.ade_profiles.list(&token.name).await?;
@@ -260,7 +262,7 @@ pub(super) async fn change(
     let change = Change {
         description: Some(draft.description.clone()),
         settings: Some(SettingsChange::Replace(draft.settings.clone())),
-        expected: expected(&form),
+        expected: form.expected(),
     };
     let edited = match door
         .ade_profiles
@@ -283,13 +285,6 @@ pub(super) async fn change(
         "enrollment profile edited"
     );
     defined(&door, &frame, &token, &name, outcome(&edited)).await
-}
-
-/// Of two that look at the same profile, the one who sends later must not overwrite the other unseen.
-fn expected(form: &Form) -> Expected {
-    form.given("revision").map_or(Expected::Anything, |name| {
-        Expected::OneOf(vec![Revision::named(&name)])
-    })
 }
 
 pub(super) async fn make_default(

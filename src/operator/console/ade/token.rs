@@ -23,7 +23,7 @@ use crate::{
                 confirmed, facts,
                 field::{Field, check},
                 maybe, note,
-                text::{block, number},
+                text::{block, number, prose},
                 time::full,
             },
         },
@@ -42,7 +42,7 @@ pub(super) async fn page(
     Path(name): Path<String>,
 ) -> Answer {
     frame.require(Scope::Read)?;
-    let page = whole(&door, &frame, &name, &Problems::default(), html! {}).await?;
+    let page = whole(&door, &frame, &name, (None, &Problems::default()), html! {}).await?;
     Ok(frame.show(&page))
 }
 
@@ -50,7 +50,7 @@ async fn whole(
     door: &OperatorDoor,
     frame: &Frame,
     name: &str,
-    problems: &Problems,
+    (refused, problems): (Option<&Form>, &Problems),
     told: Markup,
 ) -> Result<Page> {
     let record = door.ade_tokens.record(name).await?;
@@ -64,6 +64,9 @@ async fn whole(
         ));
     };
     let base = format!("/ade/tokens/{}", encoded(name));
+    let none = Problems::default();
+    // A field of the settings has a namesake in the other form.
+    let of_import = if refused.is_some() { &none } else { problems };
     let may_change = frame.operator.has(Scope::Admin);
     let body = html! {
         div.stack {
@@ -83,8 +86,9 @@ async fn whole(
             }
             @if may_change {
                 div.grid.wide {
-                    (card("Import the file from Apple’s portal", import_fields(frame, &base, problems)))
-                    (card("Settings", settings(frame, &base, &view, problems)))
+                    (card("Import the file from Apple’s portal", import_fields(frame, &base, of_import)))
+                    // Who sees it is nothing that they change who are confined.
+                    @if frame.has_everywhere(Scope::Admin) { (card("Settings", settings(frame, &base, &view, refused, problems))) }
                 }
             }
         }
@@ -109,7 +113,7 @@ fn trouble(view: &TokenView) -> Markup {
             div.note.bad role="status" {
                 h2 { (view.trouble.map_or("Apple does not serve this token.", |code| code.cause())) }
                 p { (trouble.detail) }
-                @if let Some(code) = view.trouble { p { (code.step()) } }
+                @if let Some(code) = view.trouble { p { (prose(code.step())) } }
             }
         }
         (note::list("warn", "Worth a thought", &view.advice))
@@ -159,14 +163,22 @@ fn import_fields(frame: &Frame, base: &str, problems: &Problems) -> Markup {
     }
 }
 
-fn settings(frame: &Frame, base: &str, view: &TokenView, problems: &Problems) -> Markup {
+fn settings(
+    frame: &Frame,
+    base: &str,
+    view: &TokenView,
+    refused: Option<&Form>,
+    problems: &Problems,
+) -> Markup {
     let record = &view.record;
+    let value = |name: &str, stored: String| refused.map_or(stored, |form| form.text(name).to_owned());
+    let is_default = refused.map_or(record.is_default, |form| form.checked("is_default"));
     html! {
         form.form action={ (base) "/settings" } method="post" {
             (frame.csrf_field())
-            (Field::new("apple_id", "Apple Account").value(record.apple_id.clone().unwrap_or_default()).checked(problems).line())
-            (Field::new("scope_tags", "Scope tags").value(record.scope_tags.join(", ")).checked(problems).line())
-            (check("is_default", "yes", "Meant where no token is named", None, record.is_default))
+            (Field::new("apple_id", "Apple Account").value(value("apple_id", record.apple_id.clone().unwrap_or_default())).checked(problems).line())
+            (Field::new("scope_tags", "Scope tags").value(value("scope_tags", record.scope_tags.join(", "))).checked(problems).line())
+            (check("is_default", "yes", "Meant where no token is named", None, is_default))
             div.buttons { button type="submit" { "Save" } }
         }
     }
@@ -238,9 +250,10 @@ pub(super) async fn import(
                 return Ok(see(&format!("/ade/tokens/{}", encoded(&name)), Some("imported")));
             }
             let told = note::list("warn", "Imported, but look at this", &imported.warnings);
-            Ok(frame.show(&whole(&door, &frame, &name, &Problems::default(), told).await?))
+            let none = (None, &Problems::default());
+            Ok(frame.show(&whole(&door, &frame, &name, none, told).await?))
         }
-        Err(error) => refused(&door, &frame, &name, error, "file").await,
+        Err(error) => refused(&door, &frame, &name, error, (None, "file")).await,
     }
 }
 
@@ -251,7 +264,7 @@ pub(super) async fn remove(
 ) -> Answer {
     frame.require(Scope::Admin)?;
     if let Err(error) = door.ade_tokens.remove(&name, &Expected::Anything).await {
-        return refused(&door, &frame, &name, error, "").await;
+        return refused(&door, &frame, &name, error, (None, "")).await;
     }
     tracing::info!(by = frame.operator.name, token = name, "server token deleted");
     Ok(see("/ade/tokens", Some("removed")))
@@ -279,23 +292,29 @@ pub(super) async fn change(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    frame.require(Scope::Admin)?;
+    frame.require_everywhere(Scope::Admin)?;
     let form = Form::read(&door, &headers, body).await?;
     let change = TokenChange {
         apple_id: form.given("apple_id"),
-        scope_tags: Some(form.words("scope_tags")),
+        scope_tags: Some(form.items("scope_tags")),
         is_default: Some(form.checked("is_default")),
         ..TokenChange::default()
     };
     if let Err(error) = door.ade_tokens.change(&name, change, frame.now).await {
-        return refused(&door, &frame, &name, error, "scope_tags").await;
+        return refused(&door, &frame, &name, error, (Some(&form), "scope_tags")).await;
     }
     tracing::info!(by = frame.operator.name, token = name, "server token changed");
     Ok(see(&format!("/ade/tokens/{}", encoded(&name)), Some("changed")))
 }
 
-async fn refused(door: &OperatorDoor, frame: &Frame, name: &str, error: Error, field: &str) -> Answer {
+async fn refused(
+    door: &OperatorDoor,
+    frame: &Frame,
+    name: &str,
+    error: Error,
+    (form, field): (Option<&Form>, &str),
+) -> Answer {
     let problems = Problems::of(&error).or(&error, field, &[error.code()]);
-    let page = whole(door, frame, name, &problems, html! {}).await?;
+    let page = whole(door, frame, name, (form, &problems), html! {}).await?;
     Ok(frame.refuse(error, page))
 }

@@ -43,7 +43,9 @@ pub(super) async fn page(
 }
 
 async fn whole(door: &OperatorDoor, frame: &Frame, form: &Form, problems: &Problems) -> Result<Page> {
-    let tokens = door.ade_tokens.list(frame.now).await?;
+    let sight = door.sight(&frame.operator).await?;
+    let mut tokens = door.ade_tokens.list(frame.now).await?;
+    tokens.retain(|token| sight.sees_token(&token.record));
     let rows: Vec<Vec<Markup>> = tokens.iter().map(|token| line(frame, token)).collect();
     let columns = [
         col("Token"),
@@ -63,7 +65,7 @@ async fn whole(door: &OperatorDoor, frame: &Frame, form: &Form, problems: &Probl
     let body = html! {
         div.stack {
             (sheet("Server tokens", html! {}, list))
-            @if frame.operator.has(Scope::Admin) { (card("Add a token", fields(frame, form, problems))) }
+            @if frame.has_everywhere(Scope::Admin) { (card("Add a token", fields(frame, form, problems))) }
         }
     };
     Ok(Page::new("Server tokens").body(body))
@@ -113,9 +115,9 @@ pub(super) async fn begin(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    frame.require(Scope::Admin)?;
+    frame.require_everywhere(Scope::Admin)?;
     let form = Form::read(&door, &headers, body).await?;
-    let tags = form.words("scope_tags");
+    let tags = form.items("scope_tags");
     let new = NewToken {
         name: form.text("name").to_owned(),
         apple_id: form.given("apple_id"),

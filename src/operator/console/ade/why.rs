@@ -56,12 +56,14 @@ pub(super) async fn page(
 }
 
 async fn answer(door: &OperatorDoor, frame: &Frame, serial: &SerialNumber) -> Result<Markup> {
-    let refusal = door.ade.last_refusal(serial).map(|refused| Refusal {
+    let sight = door.sight(&frame.operator).await?;
+    let is_seen = sight.serial(serial).await.is_ok();
+    let refusal = door.ade.last_refusal(serial).filter(|_| is_seen);
+    let refusal = refusal.map(|refused| Refusal {
         message: refused.message,
         step: refused.code.step().to_owned(),
         at: refused.at,
     });
-    let sight = door.sight(&frame.operator).await?;
     let why = door.ade_why.why(serial, refusal, &sight, frame.now).await?;
     let tone = match why.finding {
         Finding::Enrolled => Tone::Ok,

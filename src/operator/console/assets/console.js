@@ -26,6 +26,15 @@
     setTimeout(() => { button.textContent = before; }, 2000);
   });
 
+  // Marks every row, or none if all are marked.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-mark]");
+    if (!button) return;
+    const boxes = [...button.form.querySelectorAll(`input[type=checkbox][name="${button.dataset.mark}"]`)];
+    const all = boxes.every((box) => box.checked);
+    for (const box of boxes) box.checked = !all;
+  });
+
   // A live part says so in its own words.
   const line = (on) => (event) => {
     const badge = event.target.querySelector?.("[data-line]") ?? document.querySelector(".head [data-line]");

@@ -7,12 +7,15 @@ use axum::{
     response::Response,
 };
 
-use super::detail::row;
+use super::detail::{row, shown};
 use crate::{
     error::{Code, Error},
     operator::{
         OperatorDoor,
-        console::frame::{Answer, Frame, encoded, see},
+        console::{
+            frame::{Answer, Frame, encoded, see},
+            holds,
+        },
         enrollments,
         input::Path,
     },
@@ -75,6 +78,20 @@ pub(super) async fn release(
     let operator = Extension(frame.operator.clone());
     enrollments::release(State(door), operator, Path(id.clone())).await?;
     Ok(back(&id, "", "released"))
+}
+
+/// Tries what has failed in its hold once more.
+pub(super) async fn retry_hold(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(frame): Extension<Arc<Frame>>,
+    Path(id): Path<EnrollmentId>,
+) -> Answer {
+    if let Err(error) = holds::retry(&door, &frame, &id).await {
+        let row = row(&door, &frame, &id).await?;
+        let body = holds::of_device(&door, &frame, &id).await?;
+        return Ok(frame.refuse(error, shown(&frame, &row, "Hold", body)));
+    }
+    Ok(back(&id, "/hold", "retried"))
 }
 
 /// Has it ask for a new identity.

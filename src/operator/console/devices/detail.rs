@@ -13,6 +13,7 @@ use crate::{
         console::{
             audit::of_enrollment,
             frame::{Answer, Frame, Page, encoded},
+            holds,
             parts::{button, confirmed, tabs},
         },
         input::{Params, Path},
@@ -68,6 +69,17 @@ pub(super) async fn enrollment(
     Ok(frame.show(&shown(&frame, &row, "Enrollment", body)))
 }
 
+/// Its hold in Setup Assistant.
+pub(super) async fn hold(
+    State(door): State<Arc<OperatorDoor>>,
+    Extension(frame): Extension<Arc<Frame>>,
+    Path(id): Path<EnrollmentId>,
+) -> Answer {
+    let row = row(&door, &frame, &id).await?;
+    let body = holds::of_device(&door, &frame, &id).await?;
+    Ok(frame.show(&shown(&frame, &row, "Hold", body)))
+}
+
 /// With what it says who it is.
 pub(super) async fn certificates(
     State(door): State<Arc<OperatorDoor>>,
@@ -109,12 +121,13 @@ pub(super) fn shown(frame: &Frame, row: &EnrollmentRow, tab: &str, body: Markup)
         (format!("{base}/hardware"), "Hardware"),
         (format!("{base}/commands"), "Commands"),
         (format!("{base}/enrollment"), "Enrollment"),
+        (format!("{base}/hold"), "Hold"),
         (format!("{base}/certificates"), "Certificates"),
     ];
     if frame.operator.has(Scope::Support) {
         links.insert(1, (format!("{base}/actions"), "Actions"));
     }
-    if frame.operator.has(Scope::Audit) {
+    if frame.has_everywhere(Scope::Audit) {
         links.push((format!("{base}/audit"), "Audit"));
     }
     let mut page = Page::new(enrollment_name(row)).under("/devices", "Devices");

@@ -18,10 +18,12 @@ use crate::{
 pub(super) async fn tab(door: &OperatorDoor, frame: &Frame, row: &EnrollmentRow) -> Result<Markup> {
     let device = &row.device;
     let record = &row.record;
-    let apples = match &device.serial {
+    let mut apples = match &device.serial {
         None => Vec::new(),
         Some(serial) => door.store.ade_device(serial).await?,
     };
+    let sight = door.sight(&frame.operator).await?;
+    apples.retain(|apple| sight.sees_device(apple));
     let escrowed = |is: bool| match is {
         true => Some(badge(Tone::Ok, "Yes")),
         false => Some(badge(Tone::Quiet, "No")),

@@ -19,6 +19,7 @@ use axum::{
 use maud::Markup;
 
 pub(super) use commands::state as command_state;
+pub(super) use list::searched;
 pub(super) use verbs::operation as verb_operation;
 #[cfg(test)]
 pub(super) use verbs::verb_routes;
@@ -39,6 +40,8 @@ pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
         .route("/devices/{id}/commands", get(detail::commands))
         .route("/devices/{id}/enrollment", get(detail::enrollment))
         .route("/devices/{id}/hardware", get(detail::hardware))
+        .route("/devices/{id}/hold", get(detail::hold))
+        .route("/devices/{id}/hold/retry", post(actions::retry_hold))
         .route("/devices/{id}/allow-reenroll", post(actions::allow_reenroll))
         .route("/devices/{id}/cancel/{uuid}", post(actions::cancel))
         .route("/devices/{id}/push", post(actions::push))

@@ -1,5 +1,5 @@
-//! What an operator has a device do: a form for each verb, with its parameters. What the device can't or must not do is
-//! refused by the same rules as in the API, and said on this page.
+//! What an operator has one device do: a form for each verb. What the device can't or must not do is refused by the same
+//! rules as in the API, and said on this page.
 
 use std::sync::Arc;
 
@@ -10,24 +10,22 @@ use axum::{
     http::HeaderMap,
     routing::{get, post},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{Markup, html};
-use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::detail::{row, shown};
+use super::{
+    detail::{row, shown},
+    enrollment_name,
+};
 use crate::{
     error::{Code, Error, Result},
     operator::{
         OperatorDoor,
         console::{
             form::{Form, Problems},
-            frame::{Answer, Frame, encoded},
-            parts::{
-                card, code, facts,
-                field::{Field, check},
-                note, plain,
-            },
+            frame::{Answer, Frame, encoded, see},
+            parts::{card, code, facts, field::check_of, note, time::full},
+            verbs::{VERBS, Verb, find},
         },
         input::Path,
     },
@@ -38,94 +36,6 @@ use crate::{
     },
     storage::EnrollmentRow,
 };
-
-/// How a parameter is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Check,
-    File,
-    Text,
-}
-
-/// A parameter: its name, its label, and how it is asked for. A name with a dot lies in a section.
-type Parameter = (&'static str, &'static str, Kind);
-
-/// Something that a device can be asked to do.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Verb {
-    pub(super) name: &'static str,
-    pub(super) title: &'static str,
-    hint: &'static str,
-    pub(super) scope: Scope,
-    dangerous: bool,
-    parameters: &'static [Parameter],
-}
-
-const fn verb(
-    name: &'static str,
-    title: &'static str,
-    scope: Scope,
-    hint: &'static str,
-    parameters: &'static [Parameter],
-) -> Verb {
-    Verb {
-        name,
-        title,
-        hint,
-        scope,
-        dangerous: false,
-        parameters,
-    }
-}
-
-const fn dangerous(verb: Verb) -> Verb {
-    Verb {
-        dangerous: true,
-        ..verb
-    }
-}
-
-/// All of them, as people look for them.
-#[rustfmt::skip]
-pub(super) const VERBS: &[Verb] = &[
-    verb("refresh", "Refresh", Scope::Support, "Asks for everything that the device tells about itself.", &[]),
-    verb("lock", "Lock", Scope::Support, "Locks the screen. A Mac gets a PIN, given or made, which is kept.", &[
-        ("message", "Message", Kind::Text), ("phone_number", "Telephone", Kind::Text), ("pin", "PIN (Macs)", Kind::Text),
-    ]),
-    verb("restart", "Restart", Scope::Support, "iPhone and iPad: supervised.", &[
-        ("notify_user", "Ask its user first (Macs)", Kind::Check),
-    ]),
-    verb("rename", "Rename", Scope::Support, "Supervised, or a Mac.", &[("name", "New name", Kind::Text)]),
-    verb("log-out", "Log user out", Scope::Support, "Of a Shared iPad.", &[]),
-    verb("lost-mode-on", "Lost Mode on", Scope::Support, "Supervised iPhone and iPad. Nobody can use it until Lost Mode ends.", &[
-        ("message", "Message", Kind::Text), ("phone_number", "Telephone", Kind::Text), ("footnote", "Footnote", Kind::Text),
-    ]),
-    verb("locate", "Locate", Scope::Support, "In Lost Mode.", &[]),
-    verb("play-sound", "Play a sound", Scope::Support, "In Lost Mode.", &[]),
-    verb("lost-mode-off", "Lost Mode off", Scope::Support, "", &[]),
-    verb("list-profiles", "List profiles", Scope::Support, "Asks which profiles are installed.", &[]),
-    verb("install-profile", "Install a profile", Scope::Command, "A .mobileconfig; one with an MDM payload is refused.", &[
-        ("profile", "File", Kind::File),
-    ]),
-    verb("remove-profile", "Remove a profile", Scope::Command, "", &[("identifier", "PayloadIdentifier", Kind::Text)]),
-    verb("install-app", "Install an app", Scope::Command, "By one of the three.", &[
-        ("manifest_url", "Manifest’s address", Kind::Text), ("bundle_id", "Bundle id", Kind::Text),
-    ]),
-    verb("bypass-code", "Get the bypass code", Scope::Command, "Activation Lock: asks a supervised device; the code is kept.", &[]),
-    verb("shutdown", "Switch off", Scope::Command, "iPhone and iPad: supervised.", &[]),
-    dangerous(verb("clear-passcode", "Clear the passcode", Scope::Command, "With the unlock token that the device escrowed. Whoever holds the device can use it then.", &[])),
-    dangerous(verb("retire", "Retire", Scope::Command, "Management goes, with all that it installed. The record stays.", &[])),
-    dangerous(verb("wipe", "Wipe", Scope::Command, "Erases everything on the device. A Mac gets a PIN, which is kept.", &[
-        ("pin", "PIN (Macs)", Kind::Text),
-        ("return_to_service", "Comes back to service by itself", Kind::Check),
-        ("return_to_service.wifi_profile", "Wi-Fi profile for that", Kind::File),
-        ("preserve_data_plan", "Keep its cellular plan", Kind::Check),
-        ("disallow_proximity_setup", "No setup by a device nearby", Kind::Check),
-    ])),
-    dangerous(verb("delete", "Delete the record", Scope::Command, "The server forgets the enrollment. Refused while it is enrolled, unless forced.", &[
-        ("force", "Also while it is enrolled", Kind::Check),
-    ])),
-];
 
 const SECRETS: [(&str, &str); 4] = [
     ("pin", "PIN"),
@@ -149,8 +59,7 @@ pub(super) fn routes() -> Router<Arc<OperatorDoor>> {
 /// The operation of the API that a verb's route stands for.
 pub(in super::super) fn operation(route: &str) -> Option<String> {
     let name = route.strip_prefix("/devices/{id}/actions/")?;
-    let known = VERBS.iter().any(|verb| verb.name == name);
-    known.then(|| name.replace('-', "_"))
+    find(name).map(|verb| verb.name.replace('-', "_"))
 }
 
 /// The verbs' routes.
@@ -167,51 +76,45 @@ async fn page(
 ) -> Answer {
     frame.require(Scope::Support)?;
     let row = row(&door, &frame, &id).await?;
-    let body = forms(&frame, &row, &Form::default(), &Problems::default(), "");
+    let body = forms(&frame, &row, None);
     Ok(frame.show(&shown(&frame, &row, "Actions", body)))
 }
 
-fn forms(frame: &Frame, row: &EnrollmentRow, form: &Form, problems: &Problems, refused: &str) -> Markup {
+/// A form that was refused: of which verb, what was typed, and what is wrong.
+type Refused<'a> = (&'a Verb, &'a Form, &'a Problems);
+
+fn forms(frame: &Frame, row: &EnrollmentRow, refused: Option<Refused<'_>>) -> Markup {
     let base = format!("/devices/{}", encoded(row.record.id.as_str()));
     let may = |verb: &&Verb| frame.operator.has(verb.scope);
+    let refused_of = |verb: &Verb| refused.filter(|(own, _, _)| own.name == verb.name);
     html! {
-        div.grid {
-            @for verb in VERBS.iter().filter(may) {
-                details.card open[verb.name == refused] {
-                    summary { h2 { (verb.title) } }
-                    div.in {
-                        @if !verb.hint.is_empty() { p.muted { (verb.hint) } }
-                        (fields(frame, &base, verb, form, problems, refused))
+        div.stack {
+            div.grid {
+                @for verb in VERBS.iter().filter(may) {
+                    @let refused = refused_of(verb);
+                    details class={ "card" @if verb.dangerous { " danger" } } open[refused.is_some()] {
+                        summary { h2 { (verb.title) } }
+                        div.in {
+                            p.muted { (verb.hint) }
+                            (verb.form(frame, &format!("{base}/actions/{}", verb.name),
+                                refused.map(|(_, form, problems)| (form, problems)), confirmation(verb, row, refused)))
+                        }
                     }
                 }
             }
+            @if frame.operator.has(Scope::Admin) { (secrets(frame, &base)) }
         }
-        @if frame.operator.has(Scope::Admin) { (secrets(frame, &base)) }
     }
 }
 
-fn fields(frame: &Frame, base: &str, verb: &Verb, form: &Form, problems: &Problems, refused: &str) -> Markup {
-    let own = verb.name == refused;
-    let files = verb.parameters.iter().any(|(_, _, kind)| *kind == Kind::File);
-    let action = match files {
-        // The body of a form with files is read late: the token is looked for in the address.
-        true => format!("{base}/actions/{}?csrf={}", verb.name, frame.csrf),
-        false => format!("{base}/actions/{}", verb.name),
-    };
+/// What can't be undone is asked for twice.
+fn confirmation(verb: &Verb, row: &EnrollmentRow, refused: Option<Refused<'_>>) -> Markup {
+    let problem = refused.and_then(|(_, _, problems)| problems.with("confirm"));
+    let label = format!("Yes: {} “{}”", verb.title.to_lowercase(), enrollment_name(row));
     html! {
-        form.form action=(action) method="post" enctype=[files.then_some("multipart/form-data")] {
-            (frame.csrf_field())
-            @for (name, label, kind) in verb.parameters {
-                @match kind {
-                    Kind::Check => (check(name, verb.name, label, None, own && form.checked(name))),
-                    Kind::File | Kind::Text => {
-                        @let field = Field::new(name, label).of(verb.name).kind(if *kind == Kind::File { "file" } else { "text" });
-                        @let field = if own { field.value(form.text(name)).checked(problems) } else { field };
-                        (field.line())
-                    }
-                }
-            }
-            div.buttons { button type="submit" class=(if verb.dangerous { "danger" } else { "main" }) { (verb.title) } }
+        @if verb.dangerous {
+            (check_of(verb.name, "confirm", "yes", &label, Some("This can’t be undone from here."), false))
+            @if let Some(problem) = problem { div.field { span.problem { (problem) } } }
         }
     }
 }
@@ -233,31 +136,6 @@ fn secrets(frame: &Frame, base: &str) -> Markup {
     )
 }
 
-/// The parameters as the API has them.
-fn parameters(verb: &Verb, form: &Form) -> Map<String, Value> {
-    let mut whole = json!({});
-    for (name, _, kind) in verb.parameters {
-        let value = match kind {
-            Kind::Check => form.checked(name).then_some(match verb.name {
-                // A section of its own, all of whose settings have ordinary values.
-                "wipe" if *name == "return_to_service" => json!({}),
-                _ => Value::Bool(true),
-            }),
-            Kind::File => form
-                .bytes(name)
-                .filter(|file| !file.is_empty())
-                .map(|file| STANDARD.encode(file).into()),
-            Kind::Text => form.given(name).map(Value::from),
-        };
-        match (value, name.split_once('.')) {
-            (None, _) => {}
-            (Some(value), None) => whole[*name] = value,
-            (Some(value), Some((section, key))) => whole[section][key] = value,
-        }
-    }
-    whole.as_object().cloned().unwrap_or_default()
-}
-
 async fn act(
     verb: &'static Verb,
     State(door): State<Arc<OperatorDoor>>,
@@ -270,14 +148,15 @@ async fn act(
     let row = row(&door, &frame, &id).await?;
     let form = Form::read(&door, &headers, body).await?;
     match performed(&door, &frame, &id, verb, &form).await {
-        Ok(performed) => Ok(frame.show(&shown(
-            &frame,
-            &row,
-            "Actions",
-            done(&frame, &row, verb, &performed),
-        ))),
+        // There is no page of it any more.
+        Ok(_) if verb.name == "delete" => Ok(see("/devices", Some("removed"))),
+        Ok(performed) => {
+            let body = done(&frame, &row, verb, &performed);
+            Ok(frame.show(&shown(&frame, &row, "Actions", body)))
+        }
         Err(error) => {
-            let body = forms(&frame, &row, &form, &Problems::of(&error), verb.name);
+            let problems = Problems::of(&error);
+            let body = forms(&frame, &row, Some((verb, &form, &problems)));
             Ok(frame.refuse(error, shown(&frame, &row, "Actions", body)))
         }
     }
@@ -290,7 +169,10 @@ async fn performed(
     verb: &Verb,
     form: &Form,
 ) -> Result<Performed> {
-    let ready = Ready::read(verb.name, parameters(verb, form).into())?;
+    let ready = Ready::read(verb.name, verb.parameters(form)?)?;
+    if verb.dangerous && !form.checked("confirm") {
+        return Err(Error::invalid("confirm", "has to be checked"));
+    }
     let action = ready.action().clone();
     door.actions
         .perform(&frame.operator, id, action, Uuid::new_v4(), frame.now)
@@ -313,7 +195,7 @@ fn done(frame: &Frame, row: &EnrollmentRow, verb: &Verb, performed: &Performed) 
                 @if performed.pin_kept { p { "The device asks for a PIN from now on; it is kept, and shown below on request." } }
             }
             (note::list("warn", "The device will not do this", &performed.warnings))
-            (forms(frame, row, &Form::default(), &Problems::default(), ""))
+            (forms(frame, row, None))
         }
     }
 }
@@ -330,20 +212,22 @@ async fn reveal(
     let values = match door.actions.reveal(&frame.operator, &id, secret).await {
         Ok(values) => values,
         Err(error) => {
-            let body = forms(&frame, &row, &Form::default(), &Problems::default(), "");
+            let body = forms(&frame, &row, None);
             return Ok(frame.refuse(error, shown(&frame, &row, "Actions", body)));
         }
     };
+    let title = SECRETS.iter().find(|(name, _)| *name == secret.as_str());
+    let title = title.map_or(secret.as_str(), |(_, title)| title);
     let body = html! {
         div.stack {
             @for value in &values {
-                (card(secret.as_str(), facts(&[
+                (card(title, facts(&[
                     ("Value", code(Some(&value.value))),
-                    ("Kept", value.at.map(|at| crate::operator::console::parts::time::full(at, frame.now))),
+                    ("Kept", value.at.map(|at| full(at, frame.now))),
                     ("Command", code(value.command.as_ref().map(|uuid| uuid.as_str()))),
                 ])))
             }
-            @if values.is_empty() { (card("Nothing", facts(&[("Kept", plain("nothing of that kind"))]))) }
+            p.actions { a.button href={ "/devices/" (encoded(id.as_str())) "/actions" } { "I have it" } }
         }
     };
     Ok(frame.show(&shown(&frame, &row, "Actions", body)))

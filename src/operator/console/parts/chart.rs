@@ -169,7 +169,7 @@ pub(in super::super) fn sparkline(label: &str, values: &[u64]) -> Markup {
 pub(in super::super) fn stage_bar(stage: &str, percent: u8) -> Markup {
     html! {
         div.stage {
-            span { (stage) " " span.muted { (percent) " %" } }
+            span { (stage) " " span.muted.nowrap { (percent) " %" } }
             svg viewBox="0 0 100 8" preserveAspectRatio="none" role="progressbar" aria-label=(stage)
                 aria-valuemin="0" aria-valuemax="100" aria-valuenow=(percent) {
                 rect.track width="100" height="8" rx="2" {}

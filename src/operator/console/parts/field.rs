@@ -17,6 +17,8 @@ pub(in super::super) struct Field<'a> {
     placeholder: Option<&'a str>,
     class: Option<&'a str>,
     form: &'a str,
+    autocomplete: &'a str,
+    focused: bool,
 }
 
 impl<'a> Field<'a> {
@@ -33,7 +35,21 @@ impl<'a> Field<'a> {
             placeholder: None,
             class: None,
             form: "f",
+            autocomplete: "off",
+            focused: false,
         }
+    }
+
+    /// What a browser may fill in.
+    pub(in super::super) fn fill(mut self, autocomplete: &'a str) -> Self {
+        self.autocomplete = autocomplete;
+        self
+    }
+
+    /// It has the focus when the page comes.
+    pub(in super::super) fn focused(mut self) -> Self {
+        self.focused = true;
+        self
     }
 
     /// The form it is in, where a page has several with such a field.
@@ -86,11 +102,11 @@ impl<'a> Field<'a> {
 
     /// One line.
     pub(in super::super) fn line(&self) -> Markup {
-        let value = (self.kind != "file").then_some(&self.value);
+        let value = (!matches!(self.kind, "file" | "password")).then_some(&self.value);
         self.around(html! {
             input id=(self.id()) name=(self.name) type=(self.kind) value=[value] required[self.required]
                 placeholder=[self.placeholder] aria-describedby=[self.described()] aria-invalid=[self.invalid()]
-                autocomplete="off";
+                autocomplete=(self.autocomplete) autofocus[self.focused];
         })
     }
 
@@ -153,7 +169,19 @@ pub(in super::super) fn check(
     hint: Option<&str>,
     checked: bool,
 ) -> Markup {
-    let id = format!("c-{}-{value}", name.replace('.', "-"));
+    check_of("c", name, value, label, hint, checked)
+}
+
+/// The same in one of several forms with such a box.
+pub(in super::super) fn check_of(
+    form: &str,
+    name: &str,
+    value: &str,
+    label: &str,
+    hint: Option<&str>,
+    checked: bool,
+) -> Markup {
+    let id = format!("{form}-{}-{value}", name.replace('.', "-"));
     html! {
         div.check {
             input id=(id) type="checkbox" name=(name) value=(value) checked[checked]

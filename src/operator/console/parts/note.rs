@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::response::{Html, IntoResponse as _, Response};
 use maud::{Markup, html};
 
+use super::text::prose;
 use crate::{error::Error, net::log::Cause, operator::render::status};
 
 /// What an address may ask a page to say: never a text of the address itself.
@@ -13,6 +14,10 @@ const DONE: &[(&str, &str)] = &[
     ("cancelled", "The command was cancelled."),
     ("changed", "Changed."),
     ("forgotten", "Forgotten."),
+    (
+        "hold-added",
+        "Made. Now add what it installs: configuration profiles and apps.",
+    ),
     ("imported", "Imported, and in service."),
     (
         "may-reenroll",
@@ -22,8 +27,18 @@ const DONE: &[(&str, &str)] = &[
     ("queued", "The command is queued."),
     ("released", "The device is released from Setup Assistant."),
     ("removed", "Removed."),
+    (
+        "retried",
+        "What could not be installed is tried once more, and nothing else.",
+    ),
     ("replayed", "The dead letters are back in the queue."),
+    ("signed-out", "Signed out."),
+    ("stopped", "The job is stopped; what was queued stays queued."),
     ("sync", "The sync has begun."),
+    (
+        "user-added",
+        "Added. Make a setup link now, with which they choose a password.",
+    ),
 ];
 
 /// The text of that name.
@@ -65,7 +80,7 @@ pub(in super::super) fn failure(error: &Error) -> Markup {
         div.note.bad role="alert" {
             h2 { (code.cause()) }
             @if error.message() != code.cause().trim_end_matches('.') { p { (error.message()) "." } }
-            p { (code.step()) }
+            p { (prose(code.step())) }
             p.muted.small { "Code: " code { (code.as_str()) } }
         }
     }

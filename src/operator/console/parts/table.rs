@@ -59,8 +59,11 @@ fn line(columns: &[Column], row: &[Markup]) -> Markup {
             @for (place, (column, cell)) in columns.iter().zip(row).enumerate() {
                 @if place == 0 {
                     th scope="row" class=[column.class] { (cell) }
+                } @else if cell.0.is_empty() {
+                    td class=[column.class] {}
                 } @else {
-                    td class=[column.class] data-label=(column.name) { (cell) }
+                    // One box: on a phone it stands beside its label.
+                    td class=[column.class] data-label=(column.name) { div { (cell) } }
                 }
             }
         }

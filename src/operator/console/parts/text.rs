@@ -36,6 +36,15 @@ pub(in super::super) fn bytes(bytes: u64) -> String {
     }
 }
 
+/// A sentence in which backticks mark what is typed.
+pub(in super::super) fn prose(text: &str) -> Markup {
+    html! {
+        @for (place, part) in text.split('`').enumerate() {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// A long text in fixed width, with a button that copies it where scripts run.
 pub(in super::super) fn block(id: &str, text: &str) -> Markup {
     html! {
@@ -49,6 +58,12 @@ pub(in super::super) fn block(id: &str, text: &str) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_typed_is_marked_and_nothing_else() {
+        let shown = prose("Run `russet <x>` & see.").into_string();
+        assert_eq!(shown, "Run <code>russet &lt;x&gt;</code> &amp; see.");
+    }
 
     #[test]
     fn numbers_are_grouped_and_bytes_are_short() {

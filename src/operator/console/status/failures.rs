@@ -17,6 +17,7 @@ use crate::{
                 field::Field,
                 maybe, plain, sheet,
                 table::{col, or_dash, pager, table},
+                text::prose,
                 time::{ago, full},
             },
         },
@@ -123,7 +124,7 @@ pub(super) async fn show(
                 div.note.bad {
                     h2 { (said.cause) }
                     @if let Some(detail) = outcome.and_then(|outcome| outcome.detail.as_ref()) { p { (detail) } }
-                    p { b { "What to do: " } (said.step) }
+                    p { b { "What to do: " } (prose(said.step)) }
                     p.muted.small { "Code: " code { (name) } }
                 }
             }

@@ -13,7 +13,7 @@ use crate::{
                 chart::{bars, donut},
                 empty, sheet,
                 table::{col, num, or_dash, table},
-                text::number,
+                text::{number, prose},
                 tile::{Tile, tiles},
                 time::{ago, duration},
             },
@@ -151,7 +151,7 @@ fn failure(frame: &Frame, row: &AttemptRow) -> Vec<Markup> {
             a href={ "/failures/" (record.number) } { (super::device_name(record)) }
             span.sub { (super::system(record)) @if let Some(user) = &record.facts.user { ", " (user) } }
         },
-        html! { (said.cause) span.sub { (said.step) } },
+        html! { (said.cause) span.sub { (prose(said.step)) } },
         or_dash(outcome.map(|outcome| ago(outcome.last_at, frame.now))),
     ]
 }
