@@ -40,8 +40,10 @@ impl Misread {
             };
         }
         if let Some((name, rest)) = quoted("unknown field `") {
+            let is_last = path.rsplit('.').next() == Some(name);
+            let field = if is_last { path.to_owned() } else { named(name) };
             return Self {
-                field: Some(named(name)),
+                field: Some(field),
                 problem: format!("is not known here{rest}"),
             };
         }

@@ -93,6 +93,15 @@ fn sees(operator: &Operator, job: &JobRecord) -> bool {
     operator.tags.is_none() || (job.by == operator.name && job.by_kind == operator.kind.as_str())
 }
 
+/// What is wrong with an action, as part of a job: that its parameters can't be read is a rule that this job breaks.
+fn unfit(error: Error) -> Error {
+    let error = error.within("parameters");
+    match error.code() {
+        Code::BadBody => Error::of_fields(Code::FieldInvalid, error.blaming("parameters").fields().to_vec()),
+        _ => error,
+    }
+}
+
 fn purpose(id: &JobId) -> String {
     format!("job:{id}")
 }
@@ -129,7 +138,7 @@ impl Jobs {
     ) -> Result<JobRecord> {
         let parameters = json!({ "verb": request.verb, "parameters": request.parameters });
         let ready = Ready::read(&request.verb, request.parameters);
-        let ready = ready.map_err(|error| error.within("parameters"))?;
+        let ready = ready.map_err(unfit)?;
         operator.require(scope(ready.action()))?;
         let parameters = parameters.to_string();
         if parameters.len() > MAX_PARAMETERS {
