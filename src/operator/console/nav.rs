@@ -32,7 +32,7 @@ pub(super) const SECTIONS: &[(&str, &[Entry])] = &[
         "Enrollment",
         &[
             entry("/enrolling", "Active enrollments", Scope::Read),
-            entry("/holds", "Held in Setup Assistant", Scope::Read),
+            entry("/holds", "Held devices", Scope::Read),
             entry("/failures", "Failures", Scope::Read),
             entry("/incomplete", "Incomplete", Scope::Read),
             entry("/ade/devices", "Apple’s list", Scope::Read),

@@ -18,7 +18,7 @@ const TAB: &str = "\u{E004}";
 const ENTER: &str = "\u{E007}";
 
 /// Every page that the navigation has, and some below.
-const PAGES: [&str; 38] = [
+const PAGES: [&str; 39] = [
     "/",
     "/enrolling",
     "/failures",
@@ -55,6 +55,7 @@ const PAGES: [&str; 38] = [
     "/push-certificates",
     "/hooks/events",
     "/health",
+    "/account",
     "/apikeys",
     "/explorer/create_api_key",
 ];
@@ -317,6 +318,10 @@ async fn a_job_is_begun_by_keyboard_alone_and_shows_how_far_it_is() {
         panic!("{name} can't be reached by keyboard");
     };
     browser.go("/devices").await;
+    let mark =
+        "document.querySelector('[data-mark]').click(); return document.querySelector('#mark-0').checked;";
+    assert_eq!(browser.run(mark).await, true, "all are marked");
+    assert_eq!(browser.run(mark).await, false, "and none");
     tab_to("mark-0").await;
     browser.press(" ").await;
     browser.press(ENTER).await;
