@@ -90,9 +90,10 @@ async fn made(door: &OperatorDoor, frame: &Frame, form: &Form) -> Result<Page> {
         .or(udid.as_deref())
         .unwrap_or("the first device that opens it")
         .to_owned();
-    let time = TIMES.iter().find(|(name, _, _)| *name == form.text("time"));
-    let seconds = time.map_or(86_400, |(_, _, seconds)| *seconds);
-    let ttl = Duration::from_secs(seconds);
+    let time = form.given("time").unwrap_or_else(|| "day".to_owned());
+    let time = TIMES.iter().find(|(name, _, _)| *name == time);
+    let (_, _, seconds) = time.ok_or_else(|| Error::invalid("time", "is none of these"))?;
+    let ttl = Duration::from_secs(*seconds);
     let url = door
         .enrollments
         .create_link(made_for(udid, serial)?, ttl, frame.now)

@@ -100,7 +100,7 @@ async fn k_w2_a_job_with_one_target_that_does_not_exist_does_nothing_at_all() {
         ),
         (
             json!({ "action": "restart", "parameters": { "fast": true }, "targets": { "ids": [udid] } }),
-            "bad_body",
+            "field_invalid",
         ),
         (
             json!({ "action": "explode", "targets": { "ids": [udid] } }),

@@ -9,6 +9,7 @@ mod jobs;
 mod pages;
 mod refusals;
 mod users;
+mod wrong_forms;
 
 use std::collections::BTreeMap;
 
