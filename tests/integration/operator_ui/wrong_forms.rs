@@ -18,7 +18,11 @@ impl Filled {
         for field in form.select(&select("input, select, textarea")) {
             let attribute = |name| field.value().attr(name).unwrap_or_default().to_owned();
             let (name, kind) = (attribute("name"), field.value().name());
-            let kind = if kind == "input" { attribute("type") } else { kind.to_owned() };
+            let kind = if kind == "input" {
+                attribute("type")
+            } else {
+                kind.to_owned()
+            };
             let value = match kind.as_str() {
                 "checkbox" | "radio" if field.value().attr("checked").is_none() => continue,
                 "select" => {
@@ -120,7 +124,13 @@ async fn a_form_with_a_wrong_field_is_refused_and_says_so() {
             }
         }
     }
-    assert!(found.is_empty(), "{} of {count} in {} forms:\n{}", found.len(), forms.len(), found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "{} of {count} in {} forms:\n{}",
+        found.len(),
+        forms.len(),
+        found.join("\n")
+    );
     assert!(forms.len() > 20, "{}", forms.len());
 }
 

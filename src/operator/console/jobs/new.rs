@@ -158,7 +158,11 @@ pub(super) async fn create(
     match begun(&door, &frame, verb, &selection, &form).await {
         Ok(job) => Ok(see(&format!("/jobs/{}", encoded(job.id.as_str())), None)),
         Err(error) => {
-            let problems = Problems::within(&error, "parameters", "confirm_count").or(&error, "confirm_count", &[Code::BulkNotConfirmed]);
+            let problems = Problems::within(&error, "parameters", "confirm_count").or(
+                &error,
+                "confirm_count",
+                &[Code::BulkNotConfirmed],
+            );
             match whole(&door, &frame, verb, &selection, Some((&form, &problems))).await {
                 Ok(page) => Ok(frame.refuse(error, page)),
                 Err(_) => Ok(frame.refuse(error, nothing())),
