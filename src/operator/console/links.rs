@@ -18,7 +18,7 @@ use super::{
     parts::{card, field::Field, text::block, time::full},
 };
 use crate::{
-    error::{Code, Result},
+    error::{Code, Error, Result},
     operator::{OperatorDoor, links::may_link},
     service::{access::Scope, enrollment::made_for},
 };
