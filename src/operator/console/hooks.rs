@@ -25,7 +25,7 @@ use super::{
     },
 };
 use crate::{
-    error::{Code, Result},
+    error::{Code, Error, Result},
     operator::{
         OperatorDoor,
         input::{Params, Path},
@@ -102,6 +102,14 @@ async fn whole(door: &OperatorDoor, frame: &Frame, form: &Form, problems: &Probl
     }))
 }
 
+fn format_named(name: &str) -> Result<HookFormat> {
+    match name {
+        "" | "nanomdm" => Ok(HookFormat::Nanomdm),
+        "micromdm" => Ok(HookFormat::Micromdm),
+        _ => Err(Error::invalid("format", "is neither nanomdm nor micromdm")),
+    }
+}
+
 fn fields(frame: &Frame, form: &Form, problems: &Problems) -> Markup {
     let fresh = form.text("name").is_empty();
     html! {
@@ -136,19 +144,20 @@ async fn create(
         false => None,
     };
     let revealed = secret.as_ref().map(|secret| secret.reveal().to_owned());
-    let new = NewHook {
+    let new = |format| NewHook {
         name: form.text("name").to_owned(),
         url: form.text("url").to_owned(),
-        format: match form.text("format") {
-            "micromdm" => HookFormat::Micromdm,
-            _ => HookFormat::Nanomdm,
-        },
+        format,
         topics: form.words("topics"),
         statuses: form.words("statuses"),
         secret: revealed.clone(),
         allow_any_address: form.checked("any"),
     };
-    let hook = match door.events.add_hook(new, frame.now).await {
+    let added = match format_named(form.text("format")) {
+        Ok(format) => door.events.add_hook(new(format), frame.now).await,
+        Err(error) => Err(error),
+    };
+    let hook = match added {
         Ok(hook) => hook,
         Err(error) => {
             let problems = Problems::of(&error).or(&error, "name", &[Code::HookExists]);

@@ -342,7 +342,8 @@ pub fn parse_groups(groups: &[String]) -> Result<HoldAudience> {
 pub fn audience(kind: &str, values: Vec<String>, field: &str) -> Result<HoldAudience> {
     let broken = |text: String| Err(invalid(vec![problem(field, text)]));
     Ok(match kind {
-        "all_devices" => HoldAudience::AllDevices,
+        "all_devices" if values.is_empty() => HoldAudience::AllDevices,
+        "all_devices" => return broken("must be empty where the profile is for all devices".into()),
         "ade_profiles" | "profile" => HoldAudience::AdeProfiles(values),
         "ade_tokens" | "token" => HoldAudience::AdeTokens(values),
         "platforms" | "platform" => {
