@@ -16,7 +16,7 @@ use axum::{
 use russet::{
     app::App,
     clock::Clock,
-    config::Config,
+    config::{Config, TlsMode},
     data_dir::DataDir,
     net::serve::Peer,
     protocol::{
@@ -159,6 +159,8 @@ async fn main() {
     let data = DataDir::new(folder.path().join("data"));
     let mut config = Config::default();
     config.dev.enabled = true;
+    // Nobody connects.
+    config.tls.mode = TlsMode::Proxy;
     let clock = Clock::system();
     setup::set_up(&data, &config, &clock).await.unwrap();
     let address = ([127, 0, 0, 1], 8443).into();
