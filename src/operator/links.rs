@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    protocol::ids::{EnrollmentId, SerialNumber},
+    protocol::ids::EnrollmentId,
     service::{
         access::{Operator, Scope},
         enrollment::made_for,
@@ -59,12 +59,25 @@ pub(super) struct MadeLink {
 pub(super) async fn may_link(
     door: &OperatorDoor,
     operator: &Operator,
-    serial: Option<&str>,
+    made_for: &MadeFor,
 ) -> Result<(), Error> {
-    match serial {
-        Some(serial) => door.see_serial(operator, &SerialNumber::new(serial)).await,
-        // Whoever enrolls with it would be nobody's whom this operator sees.
-        None => operator.require_everywhere(Scope::Enroll),
+    let (
+        MadeFor::Device {
+            serial: Some(serial),
+            udid,
+            ..
+        },
+        Some(_),
+    ) = (made_for, &operator.tags)
+    else {
+        // Whoever enrolls with it would be nobody's whom the confined see.
+        return operator.require_everywhere(Scope::Enroll);
+    };
+    door.see_serial(operator, serial).await?;
+    match udid {
+        // The link lets its holder take that enrollment over.
+        Some(udid) => door.see(operator, &[EnrollmentId::new(udid.as_str())]).await,
+        None => Ok(()),
     }
 }
 
@@ -89,14 +102,8 @@ pub(super) async fn create(
     if ttl.is_zero() || ttl > MAX_TTL {
         return Err(Error::invalid("ttl_seconds", "lies outside 1 second to 30 days").into());
     }
-    may_link(&door, &operator, new.serial.as_deref()).await?;
     let made_for = made_for(new.udid, new.serial)?;
-    // It lets that device take its own enrollment over, which is to be one that this operator sees.
-    if let MadeFor::Device { udid: Some(udid), .. } = &made_for
-        && operator.tags.is_some()
-    {
-        door.see(&operator, &[EnrollmentId::new(udid.as_str())]).await?;
-    }
+    may_link(&door, &operator, &made_for).await?;
     let now = door.clock.now();
     let url = door.enrollments.create_link(made_for.clone(), ttl, now).await?;
     tracing::info!(by = operator.name, "enrollment link created");

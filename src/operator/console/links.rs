@@ -74,8 +74,9 @@ async fn create(
     match made(&door, &frame, &form).await {
         Ok(page) => Ok(frame.show(&page)),
         Err(error) => {
-            let problems =
-                Problems::of(&error).or(&error, "serial", &[Code::AdeDeviceUnknown, Code::Confined]);
+            let problems = Problems::of(&error)
+                .or(&error, "serial", &[Code::AdeDeviceUnknown, Code::Confined])
+                .or(&error, "udid", &[Code::EnrollmentUnknown]);
             let page = whole(&frame, &form, &problems);
             Ok(frame.refuse(error, page))
         }
@@ -84,7 +85,6 @@ async fn create(
 
 async fn made(door: &OperatorDoor, frame: &Frame, form: &Form) -> Result<Page> {
     let (serial, udid) = (form.given("serial"), form.given("udid"));
-    may_link(door, &frame.operator, serial.as_deref()).await?;
     let whom = serial
         .as_deref()
         .or(udid.as_deref())
@@ -94,10 +94,9 @@ async fn made(door: &OperatorDoor, frame: &Frame, form: &Form) -> Result<Page> {
     let time = TIMES.iter().find(|(name, _, _)| *name == time);
     let (_, _, seconds) = time.ok_or_else(|| Error::invalid("time", "is none of these"))?;
     let ttl = Duration::from_secs(*seconds);
-    let url = door
-        .enrollments
-        .create_link(made_for(udid, serial)?, ttl, frame.now)
-        .await?;
+    let made_for = made_for(udid, serial)?;
+    may_link(door, &frame.operator, &made_for).await?;
+    let url = door.enrollments.create_link(made_for, ttl, frame.now).await?;
     tracing::info!(by = frame.operator.name, "enrollment link created");
     let code = qr(&url);
     Ok(Page::new("Enrollment link")
