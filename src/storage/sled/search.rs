@@ -24,6 +24,9 @@ use crate::{
 /// So many rows are looked at for one page.
 const BUDGET: usize = 4_096;
 
+/// Words are compared by how many keys they begin, counted up to here.
+const RARE: usize = 1_024;
+
 /// So many enrollments are put into the index in one step.
 const STEP: usize = 256;
 
@@ -36,10 +39,13 @@ impl SearchStore for SledStorage {
         page: &Page,
     ) -> StoreResult<Listing<EnrollmentRow>> {
         self.index_words().await?;
-        let search = Search::new(text, filter.clone());
+        let mut search = Search::new(text, filter.clone());
         let page = page.clone();
-        self.read_at_length(move |shared| search.page(shared, &page))
-            .await
+        self.read_at_length(move |shared| {
+            let begin = search.begin(shared, page.cursor.as_deref())?;
+            search.page(shared, begin, page.limit)
+        })
+        .await
     }
 
     async fn command_history(
@@ -112,8 +118,13 @@ struct Search {
     /// As it was typed, and in upper case: serial numbers and UDIDs are.
     spellings: Vec<String>,
     words: Vec<String>,
+    /// Which of the words is looked up; the others are looked for in what it finds.
+    lead: usize,
     filter: SearchFilter,
 }
+
+/// Where a page begins: the number of the way, and the last key that was looked at.
+type Place = (usize, Option<Key>);
 
 /// One way to find something.
 enum Way {
@@ -137,8 +148,40 @@ impl Search {
         Self {
             spellings,
             words: words_of(text).collect(),
+            lead: 0,
             filter,
         }
+    }
+
+    /// Where a cursor says to go on. The pages of a search keep to the word that its cursors name; before that the
+    /// rarest one is chosen.
+    fn begin(&mut self, shared: &Shared, cursor: Option<&str>) -> StoreResult<Place> {
+        let (number, after) = cursor.and_then(place).unwrap_or((0, None));
+        let by_word = 2 * self.spellings.len();
+        match number.checked_sub(by_word) {
+            Some(lead) if after.is_some() && lead < self.words.len() => {
+                self.lead = lead;
+                Ok((by_word, after))
+            }
+            _ => {
+                self.lead = shared.read(|view, _| self.rarest(&view))?;
+                Ok((number, after))
+            }
+        }
+    }
+
+    /// The number of the word that begins the fewest keys, and of equals the longest one.
+    fn rarest(&self, view: &View<'_>) -> StoreResult<usize> {
+        let mut best = (usize::MAX, 0, 0);
+        for (number, word) in self.words.iter().enumerate().filter(|_| self.words.len() > 1) {
+            let mut count = 0;
+            for pair in view.scan(&Prefix::words(word)).take(RARE) {
+                pair?;
+                count += 1;
+            }
+            best = best.min((count, usize::MAX - word.len(), number));
+        }
+        Ok(best.2)
     }
 
     /// In the order in which their rows are shown.
@@ -152,16 +195,18 @@ impl Search {
         let spelled = || self.spellings.iter().cloned();
         let mut ways: Vec<Way> = spelled().map(Way::BySerial).collect();
         ways.extend(spelled().map(Way::ById));
-        // The longest word is the rarest one, as a rule.
-        let longest = self.words.iter().max_by_key(|word| word.len());
-        ways.extend(longest.cloned().map(Way::ByWord));
+        ways.extend(self.words.get(self.lead).cloned().map(Way::ByWord));
         ways
     }
 
-    fn page(&self, shared: &Shared, page: &Page) -> StoreResult<Listing<EnrollmentRow>> {
+    fn page(
+        &self,
+        shared: &Shared,
+        (begin, mut after): Place,
+        limit: usize,
+    ) -> StoreResult<Listing<EnrollmentRow>> {
         let mut rows = Vec::new();
         let mut looked_at = 0;
-        let (begin, mut after) = page.cursor.as_deref().and_then(place).unwrap_or((0, None));
         for (number, way) in self.ways().iter().enumerate().skip(begin) {
             let source = Source::Scan(way.prefix());
             loop {
@@ -177,7 +222,11 @@ impl Search {
                 for (key, row) in piece {
                     looked_at += 1;
                     rows.extend(row);
-                    if rows.len() >= page.limit || looked_at >= BUDGET {
+                    if rows.len() >= limit || looked_at >= BUDGET {
+                        let number = match way {
+                            Way::ByWord(_) => number + self.lead,
+                            _ => number,
+                        };
                         return Ok(Listing {
                             rows,
                             next_cursor: Some(cursor(number, &key)),
@@ -241,8 +290,7 @@ impl Search {
     fn is_named(&self, record: &EnrollmentRecord, key: &Key) -> bool {
         let own = words(record);
         let begun = |word: &String| own.iter().find(|own| own.starts_with(word.as_str()));
-        let longest = self.words.iter().max_by_key(|word| word.len());
-        let first = longest.and_then(begun);
+        let first = self.words.get(self.lead).and_then(begun);
         matches!(key, Key::Word(word, _) if Some(word) == first)
             && self.words.iter().all(|word| begun(word).is_some())
     }
@@ -261,12 +309,12 @@ impl Way {
     }
 }
 
-/// A place: the number of the way, and the last key that was looked at.
+/// A place; the number of a way by a word has the word's added.
 fn cursor(way: usize, key: &Key) -> String {
     format!("{way}.{}", URL_SAFE_NO_PAD.encode(key.encode()))
 }
 
-fn place(cursor: &str) -> Option<(usize, Option<Key>)> {
+fn place(cursor: &str) -> Option<Place> {
     let (way, key) = cursor.split_once('.')?;
     let key = Key::decode(&URL_SAFE_NO_PAD.decode(key).ok()?)?;
     Some((way.parse().ok()?, Some(key)))

@@ -144,8 +144,18 @@ pub(super) async fn a_rare_match_is_found_behind_many_others_page_by_page(place:
         .await;
     }
     named(&*store, "E", "Kiosk Lobby", "iPad14,1", "T").await;
+    for number in 0..5 {
+        let id = format!("F{number}");
+        named(&*store, &id, "Kiosk 7 Foyer", "iPad14,1", &format!("U{number}")).await;
+    }
     assert_eq!(all_named(&*store, "kiosk lob").await, ["E"]);
-    assert_eq!(all_named(&*store, "kiosk").await.len(), 301);
+    // The shorter word is the rarer one here, and all pages go by it.
+    assert_eq!(
+        all_named(&*store, "kiosk 7").await,
+        ["F0", "F1", "F2", "F3", "F4"]
+    );
+    assert_eq!(all_named(&*store, "foy kiosk 7 7").await.len(), 5);
+    assert_eq!(all_named(&*store, "kiosk").await.len(), 306);
 }
 
 pub(super) async fn the_commands_of_an_enrollment_are_listed_the_latest_first(place: &dyn Place) {
