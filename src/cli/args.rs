@@ -139,7 +139,11 @@ pub enum Verb {
         verb: MetricsVerb,
     },
     /// Prints the OpenAPI document of the operator's API.
-    Openapi,
+    Openapi {
+        /// The part that is as NanoMDM and NanoDEP have it.
+        #[arg(long)]
+        nano: bool,
+    },
     /// Push certificates.
     #[command(after_help = EXIT_CODES)]
     PushCert {

@@ -25,7 +25,12 @@ pub use args::Cli;
 use args::{ApikeyVerb, ConfigVerb, MetricsVerb, Verb};
 use output::{CliError, Output};
 
-use crate::{config::Config, data_dir::DataDir, metrics};
+use crate::{
+    config::Config,
+    data_dir::DataDir,
+    metrics,
+    operator::{Part, described},
+};
 
 /// Runs one command line; returns the process's exit code.
 pub async fn run() -> u8 {
@@ -95,7 +100,7 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
             );
             Ok(())
         }
-        Verb::Openapi => openapi(output),
+        Verb::Openapi { nano } => openapi(output, *nano),
         Verb::PushCert { verb } => push_cert::run(cli, output, verb).await,
         Verb::Report { verb } => report::run(cli, output, verb).await,
         Verb::Role { verb } => user::role(cli, output, verb).await,
@@ -112,8 +117,9 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
     }
 }
 
-fn openapi(output: Output) -> Result<(), CliError> {
-    let document = serde_json::to_value(crate::operator::document()).map_err(CliError::usage)?;
+fn openapi(output: Output, nano: bool) -> Result<(), CliError> {
+    let part = if nano { Part::Nano } else { Part::Native };
+    let document = described(part);
     let text = serde_json::to_string_pretty(&document).map_err(CliError::usage)?;
     output.say(&text, &document);
     Ok(())

@@ -66,6 +66,7 @@ use std::{
 
 use axum::{Router, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
+pub use openapi::{Part, described};
 pub use reports::csv_text;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -207,7 +208,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
         .with_state(door)
 }
 
-/// What this door answers, in OpenAPI's words.
+/// What this door answers, in OpenAPI's words: both parts that are served.
 pub fn document() -> utoipa::openapi::OpenApi {
     let (_, document) = OpenApiRouter::with_openapi(openapi::base())
         .merge(open())
@@ -227,6 +228,7 @@ fn open() -> Routes {
         .routes(routes!(health::readyz))
         .routes(routes!(health::version))
         .routes(routes!(openapi::show))
+        .routes(routes!(openapi::show_nano))
 }
 
 /// Those of them that take an `Idempotency-Key`.

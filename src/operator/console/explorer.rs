@@ -31,7 +31,7 @@ use crate::{
     service::access::Scope,
 };
 
-/// The document, as it is served.
+/// The document, both parts of it.
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::to_value(crate::operator::document()).unwrap_or_default());
 
@@ -129,7 +129,10 @@ async fn page(Extension(frame): Extension<Arc<Frame>>, RawQuery(query): RawQuery
     };
     let page = Page::new("API explorer")
         .lead("Everything that pages and command line do, programs can do too.")
-        .actions(html! { a.button href="/openapi.json" { "OpenAPI document" } })
+        .actions(html! {
+            a.button href="/openapi.json" { "OpenAPI document" }
+            a.button href="/openapi-nano.json" { "NanoMDM’s and NanoDEP’s part" }
+        })
         .body(body);
     Ok(frame.show(&page))
 }

@@ -3,6 +3,7 @@
 mod codes;
 mod complete;
 mod examples;
+mod part;
 
 use std::sync::LazyLock;
 
@@ -21,6 +22,7 @@ use utoipa::{
 };
 
 pub(super) use complete::complete;
+pub use part::Part;
 
 use super::cookie::SECURE_NAME;
 
@@ -77,7 +79,8 @@ pub(super) struct NanoProblem {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Russet", description = "The operator's API of an Apple MDM server."),
+    info(title = "Russet", description = "The operator's API of an Apple MDM server. What is as NanoMDM and NanoDEP have it, \
+         with their statuses, is in `/openapi-nano.json`; the rest is in `/openapi.json`."),
     components(schemas(NanoProblem, Problem, ProblemField)),
     tags(
         (name = "access", description = "Who may use this API, and for what."),
@@ -162,15 +165,37 @@ pub(super) fn parameters(operation: &Operation) -> impl Iterator<Item = &Paramet
     })
 }
 
+/// Half of the document, as it is served.
+pub fn described(part: Part) -> serde_json::Value {
+    part.of(serde_json::to_value(super::document()).unwrap_or_default())
+}
+
 /// This document: what the operator's API takes and answers.
 ///
-/// Open to everyone who reaches this listener. `russet openapi` prints the same.
+/// Open to everyone who reaches this listener. What is as NanoMDM and NanoDEP have it is in `/openapi-nano.json`.
+/// `russet openapi` prints the same.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "server", operation_id = "openapi",
     responses((status = 200, description = "This document.", content_type = "application/json"))
 )]
 pub(super) async fn show() -> Response {
     // Anyone may ask, so it is made once.
-    static DOCUMENT: LazyLock<String> = LazyLock::new(|| super::document().to_json().unwrap_or_default());
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| described(Part::Native).to_string());
+    json(&DOCUMENT)
+}
+
+/// The OpenAPI document of what is as NanoMDM and NanoDEP have it: their paths, statuses and JSON.
+///
+/// Open to everyone who reaches this listener. `russet openapi --nano` prints the same.
+#[utoipa::path(
+    get, path = "/openapi-nano.json", tag = "server", operation_id = "openapi_nano",
+    responses((status = 200, description = "The document.", content_type = "application/json"))
+)]
+pub(super) async fn show_nano() -> Response {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| described(Part::Nano).to_string());
+    json(&DOCUMENT)
+}
+
+fn json(document: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
 }

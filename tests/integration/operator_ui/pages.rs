@@ -25,7 +25,7 @@ async fn every_page_that_a_link_leads_to_is_sound() {
     let mut seen = BTreeSet::new();
     let mut operations = 0;
     while let Some(path) = waiting.pop() {
-        if path == "/openapi.json" || !seen.insert(path.clone()) {
+        if path.starts_with("/openapi") || !seen.insert(path.clone()) {
             continue;
         }
         // They are all alike, and many.
