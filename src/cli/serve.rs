@@ -118,7 +118,9 @@ fn log(output: Output, config: &Config) -> Option<Spans> {
     let _ = if output.json {
         registry.with(lines.json()).try_init()
     } else {
-        registry.with(lines).try_init()
+        registry
+            .with(lines.fmt_fields(telemetry::lines::fields()))
+            .try_init()
     };
     spans
 }

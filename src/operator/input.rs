@@ -23,7 +23,8 @@ use crate::{
 pub(super) const MAX_PAGE: usize = 1_000;
 
 /// The query parameters of a native resource, as a struct that describes them too. Each handler may take several such
-/// structs; names that none of them has are refused before it (see [`super::contract`]). An empty value counts as absent.
+/// structs; names that none of them has, and empty values, are refused before it (see [`super::contract`]); an empty cursor
+/// counts as absent.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
@@ -225,7 +226,10 @@ impl OperatorDoor {
         let body = if body.is_empty() { &b"{}"[..] } else { &body };
         // By way of a map: serde would take an array for a struct.
         let object: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(body).map_err(|error| Error::with(Code::BadBody, &error))?;
+            serde_json::from_slice(body).map_err(|error| match error.is_data() {
+                true => misread(Code::BadBody, Misread::new("", &error.to_string())),
+                false => Error::with(Code::BadBody, &error),
+            })?;
         json::read(object).map_err(|problem| misread(Code::BadBody, problem))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -150,8 +150,9 @@ fn challenge(cause: Option<&Error>) -> HeaderValue {
 }
 
 /// There is nothing here.
-pub(super) async fn not_found(uri: Uri) -> Failure {
-    Failure(Error::with(Code::NotFound, uri.path()))
+pub(super) async fn not_found() -> Failure {
+    // Which address that was is not said: it may hold a link's secret, and failures are logged.
+    Failure(Error::new(Code::NotFound))
 }
 
 /// There is something here, for another method.

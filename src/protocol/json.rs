@@ -1,5 +1,7 @@
 //! Objects of JSON (RFC 8259) as typed values; where one can't be read, the field that is to blame.
 
+use std::borrow::Cow;
+
 use serde::{
     Deserializer,
     de::{
@@ -24,6 +26,7 @@ impl Misread {
     pub fn new(path: &str, problem: &str) -> Self {
         // Where it stopped reading is of no use to whoever made the body with a program.
         let problem = problem.split(" at line ").next().unwrap_or(problem);
+        let problem = &*without_value(problem);
         let within = match path {
             "." | "?" | "" => None,
             path => Some(path),
@@ -52,6 +55,17 @@ impl Misread {
             problem: problem.to_owned(),
         }
     }
+}
+
+/// What serde says of a value that is of another type, or out of range, without the value: it may be a secret, and
+/// problems are logged.
+fn without_value(problem: &str) -> Cow<'_, str> {
+    let told = ["invalid type: ", "invalid value: "].iter().find_map(|said| {
+        let (value, expected) = problem.strip_prefix(said)?.rsplit_once(", expected ")?;
+        let kind = value.split(['`', '"']).next().unwrap_or_default().trim_end();
+        Some(format!("{said}{kind}, expected {expected}"))
+    });
+    told.map_or(Cow::Borrowed(problem), Cow::Owned)
 }
 
 /// Reads an object.
@@ -189,6 +203,25 @@ mod tests {
         assert_eq!(count(json!(59.0)).unwrap().count, 59);
         assert!(count(json!(59.5)).is_err());
         assert!(count(json!(1e300)).is_err());
+    }
+
+    #[test]
+    fn k_w7_a_value_that_is_wrong_is_not_repeated() {
+        let told = |value: Value| {
+            let Value::Object(object) = value else { panic!() };
+            read::<Outer>(object).unwrap_err().problem
+        };
+        let number = told(json!({ "name": 423_456_789 }));
+        assert_eq!(number, "invalid type: integer, expected a string");
+        let text = told(json!({ "name": "a", "inner": { "count": "hunter, expected `2\"" } }));
+        assert_eq!(text, "invalid type: string, expected u8");
+        let large = told(json!({ "name": "a", "inner": { "count": 4711 } }));
+        assert_eq!(large, "invalid value: integer, expected u8");
+        let whole = Misread::new(
+            "",
+            "invalid type: string \"hunter2\", expected a map at line 1 column 9",
+        );
+        assert_eq!(whole.problem, "invalid type: string, expected a map");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! collector takes, over the server's own HTTP client. The crates for it would bring a second stack of clients, gRPC's.
 
 mod export;
+pub mod lines;
 
 use std::{collections::BTreeMap, fmt};
 

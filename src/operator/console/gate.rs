@@ -76,7 +76,7 @@ pub(in crate::operator) async fn not_found(
     uri: Uri,
 ) -> Response {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let failure = render::not_found(uri.clone()).await.into_response();
+    let failure = render::not_found().await.into_response();
     match accepted {
         Some(accepted) if accepted.contains("text/html") => finish(&frame(&door, &headers, &uri), failure),
         _ => failure,

@@ -162,6 +162,27 @@ async fn k_w7_no_secret_of_a_sign_in_is_in_the_log_at_debug() {
             .status,
         200
     );
+    // Of another type than is asked for, at an address that is no route, and with a line of its own.
+    let json = ("content-type", "application/json");
+    for body in [
+        "{\"name\":\"ada\",\"password\":423456789}",
+        "\"a-bare-secret\"",
+        "[\"a-bare-secret\"]",
+    ] {
+        assert_eq!(
+            ask(Method::POST, "/v1/session", json, body).await.status,
+            400,
+            "{body}"
+        );
+    }
+    let astray = ask(Method::GET, &format!("/setup/{setup}/"), form, "").await;
+    assert_eq!(astray.status, 404);
+    let forged =
+        "/v1/enrollments/x)%0a2026-11-22T15:00:00.000000Z%20%20INFO%20signed%20in%20user=%22forged%22";
+    assert_eq!(
+        ask(Method::GET, forged, ("cookie", &cookie), "").await.status,
+        404
+    );
     drop(server);
     let log = fs::read_to_string(log).unwrap();
     assert!(log.contains("signed in"), "{} bytes", log.len());
@@ -174,7 +195,11 @@ async fn k_w7_no_secret_of_a_sign_in_is_in_the_log_at_debug() {
         &setup,
         &key,
         "$argon2",
+        "423456789",
+        "a-bare-secret",
     ] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
+    let line = log.lines().find(|line| line.contains("forged")).unwrap();
+    assert!(line.contains("enrollment_unknown"), "{line}");
 }
