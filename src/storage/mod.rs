@@ -63,6 +63,9 @@ pub enum StoreError {
     /// is unknown then; asking for it again does no harm.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A page was asked for by a cursor that its list has not given.
+    #[error("the cursor is of no list here")]
+    Cursor,
     /// What is stored can't be read back.
     #[error("the store is damaged")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -70,7 +73,10 @@ pub enum StoreError {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        Self::new(Code::StoreUnavailable).caused_by(error)
+        match error {
+            StoreError::Cursor => Self::invalid("cursor", "is none that this list has given"),
+            error => Self::new(Code::StoreUnavailable).caused_by(error),
+        }
     }
 }
 
@@ -202,6 +208,18 @@ impl Page {
             offset: 0,
             limit,
         }
+    }
+
+    /// The place that the cursor names, as its list reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Cursor`] where `read` finds none in it.
+    pub fn place<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> StoreResult<Option<T>> {
+        let cursor = self.cursor.as_deref();
+        cursor
+            .map(|cursor| read(cursor).ok_or(StoreError::Cursor))
+            .transpose()
     }
 }
 

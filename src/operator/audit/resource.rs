@@ -216,10 +216,6 @@ async fn list(
 ) -> Result<Response, Failure> {
     operator.require_everywhere(Scope::Audit)?;
     let page = page.page()?;
-    let is_number = |cursor: &String| cursor.parse::<u64>().is_ok();
-    if !page.cursor.as_ref().is_none_or(is_number) {
-        return Err(Error::invalid("cursor", "is none that this list has given").into());
-    }
     let filter = AuditFilter {
         operator: query.operator,
         target: query

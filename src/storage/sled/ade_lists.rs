@@ -66,10 +66,10 @@ pub(super) fn devices(
         .into_iter()
         .filter(wanted)
         .map(|token| Prefix::ade_devices(token, beginning));
-    let after = page.cursor.as_ref().and_then(|cursor| {
+    let after = page.place(|cursor| {
         let (token, serial) = cursor.split_once('.')?;
         Some(Key::AdeDevice(token.parse().ok()?, SerialNumber::new(serial)))
-    });
+    })?;
     let row = |view: &View<'_>, _: &Key, value: &sled::IVec| {
         let record: AdeDeviceRecord = decode(value)?;
         let matches = matches(&record, filter)

@@ -136,7 +136,7 @@ impl Iterator for Walk {
         match self {
             Self::Up(next, last) => {
                 let number = *next;
-                *next += 1;
+                *next = number.saturating_add(1);
                 (number <= *last).then_some(number)
             }
             Self::Down(next) => {
@@ -193,7 +193,7 @@ fn entries(shared: &Shared, filter: &AuditFilter, page: &Page) -> StoreResult<Li
 }
 
 fn walk(shared: &Shared, filter: &AuditFilter, page: &Page) -> StoreResult<Walk> {
-    let cursor = page.cursor.as_ref().and_then(|cursor| cursor.parse::<u64>().ok());
+    let cursor = page.place(|cursor| cursor.parse::<u64>().ok())?;
     if let Some(target) = &filter.target {
         let mut numbers = numbers_of(shared, &clip(target))?;
         if filter.oldest_first {

@@ -121,11 +121,11 @@ impl EventStore for SledStorage {
     async fn dead_letters(&self, hook: u64, page: &Page) -> StoreResult<Listing<DeadLetter>> {
         let page = page.clone();
         self.read_at_length(move |shared| {
-            let after = page.cursor.as_ref().and_then(|cursor| {
+            let after = page.place(|cursor| {
                 let (at, sequence) = cursor.split_once('.')?;
                 let at = Timestamp::from_millis(at.parse().ok()?);
                 Some(Key::DeadLetter(hook, at, sequence.parse().ok()?))
-            });
+            })?;
             let source = Source::Scan(Prefix::dead_letters(hook));
             let letter = |_: &View<'_>, key: &Key, value: &sled::IVec| {
                 let Key::DeadLetter(_, at, sequence) = key else {

@@ -104,7 +104,7 @@ impl JobStore for SledStorage {
     async fn jobs(&self, page: &Page) -> StoreResult<Listing<JobRecord>> {
         let page = page.clone();
         self.read_at_length(move |shared| {
-            let after = page.cursor.as_ref().and_then(|cursor| cursor.parse().ok());
+            let after = page.place(|cursor| cursor.parse().ok())?;
             listing::page_of(
                 shared,
                 &listing::Source::Scan(Prefix::jobs()),
@@ -168,7 +168,7 @@ impl JobStore for SledStorage {
                     next_cursor: None,
                 });
             };
-            let after = page.cursor.as_ref().and_then(|cursor| cursor.parse().ok());
+            let after = page.place(|cursor| cursor.parse().ok())?;
             listing::page_of(
                 shared,
                 &listing::Source::Scan(Prefix::job_refusals(number)),

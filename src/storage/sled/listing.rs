@@ -340,10 +340,10 @@ pub(super) fn certificates(
     enrollment: Option<&EnrollmentId>,
     page: &Page,
 ) -> StoreResult<Listing<CertificateRecord>> {
-    let after = page.cursor.clone().and_then(|cursor| {
-        let fingerprint = Fingerprint::try_from(cursor).ok()?;
+    let after = page.place(|cursor| {
+        let fingerprint = Fingerprint::try_from(cursor.to_owned()).ok()?;
         Some(Key::Certificate(fingerprint))
-    });
+    })?;
     let matching = |_: &View<'_>, _: &Key, value: &IVec| {
         let record: CertificateRecord = decode(value)?;
         let matches = enrollment.is_none() || record.enrollment.as_ref() == enrollment;

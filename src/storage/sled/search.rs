@@ -42,7 +42,7 @@ impl SearchStore for SledStorage {
         let mut search = Search::new(text, filter.clone());
         let page = page.clone();
         self.read_at_length(move |shared| {
-            let begin = search.begin(shared, page.cursor.as_deref())?;
+            let begin = search.begin(shared, page.place(place)?)?;
             search.page(shared, begin, page.limit)
         })
         .await
@@ -155,8 +155,8 @@ impl Search {
 
     /// Where a cursor says to go on. The pages of a search keep to the word that its cursors name; before that the
     /// rarest one is chosen.
-    fn begin(&mut self, shared: &Shared, cursor: Option<&str>) -> StoreResult<Place> {
-        let (number, after) = cursor.and_then(place).unwrap_or((0, None));
+    fn begin(&mut self, shared: &Shared, place: Option<Place>) -> StoreResult<Place> {
+        let (number, after) = place.unwrap_or((0, None));
         let by_word = 2 * self.spellings.len();
         match number.checked_sub(by_word) {
             Some(lead) if after.is_some() && lead < self.words.len() => {
@@ -326,7 +326,7 @@ fn history(
     id: &EnrollmentId,
     page: &Page,
 ) -> StoreResult<Listing<(CommandRecord, CommandStatus)>> {
-    let after = page.cursor.as_ref().and_then(|cursor| cursor.parse().ok());
+    let after = page.place(|cursor| cursor.parse().ok())?;
     let after = after.map(|number| Key::History(id.clone(), number));
     let row = |view: &View<'_>, key: &Key, _: &sled::IVec| {
         let Key::History(id, number) = key else {
@@ -353,7 +353,7 @@ fn history(
 /// Commands, backwards; the cursor is the sequence number of a page's last row.
 fn recent(shared: &Shared, page: &Page) -> StoreResult<Listing<CommandRecord>> {
     let last = shared.read(|_, meta| Ok(meta.last_sequence))?;
-    let before = page.cursor.as_ref().and_then(|cursor| cursor.parse::<u64>().ok());
+    let before = page.place(|cursor| cursor.parse::<u64>().ok())?;
     let mut number = before.map_or(last, |before| before.saturating_sub(1).min(last));
     let mut rows = Vec::new();
     let mut looked_at = 0;

@@ -65,7 +65,7 @@ pub(super) fn attempts(
         AttemptList::Failed => Prefix::failed_attempts(),
         AttemptList::Incomplete => Prefix::incomplete_attempts(),
     };
-    let after = page.cursor.as_ref().and_then(|cursor| after(filter.list, cursor));
+    let after = page.place(|cursor| after(filter.list, cursor))?;
     let matching = |view: &View<'_>, key: &Key, _: &IVec| {
         let number = match key {
             Key::Report(
@@ -111,11 +111,11 @@ pub(super) fn expiring(
     tokens: &Option<Vec<u64>>,
     page: &Page,
 ) -> StoreResult<Listing<(Timestamp, EnrollmentRow)>> {
-    let after = page.cursor.as_ref().and_then(|cursor| {
+    let after = page.place(|cursor| {
         let (at, id) = cursor.split_once('.')?;
         let at = Timestamp::from_millis(at.parse().ok()?);
         Some(Key::Report(ReportKey::Expiry(at, EnrollmentId::new(id))))
-    });
+    })?;
     let expiring = |view: &View<'_>, key: &Key, _: &IVec| {
         let Key::Report(ReportKey::Expiry(at, id)) = key else {
             return Err(unexpected_key());

@@ -104,6 +104,7 @@ async fn lists_begin_somewhere_or_refuse_a_cursor_that_they_have_not_given() {
             "%F0%9F%92%A5",
             "-1",
             "99999999999999999999",
+            "18446744073709551615",
             "a%2Fb",
             "%7B%7D",
         ] {
