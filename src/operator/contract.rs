@@ -16,7 +16,7 @@ use axum::{
 use utoipa::openapi::{
     OpenApi, RefOr, Schema,
     path::{Operation, Parameter, ParameterIn},
-    schema::{SchemaType, Type},
+    schema::Type,
 };
 
 use super::{openapi, render::Failure};
@@ -139,11 +139,12 @@ impl QueryTerms {
                 may_be_empty: true,
             };
         };
-        let is_list = matches!(schema, Schema::Array(array) if is(&array.schema_type, Type::Array));
+        let is_list = matches!(schema, Schema::Array(array) if openapi::is(&array.schema_type, Type::Array));
         let is_any_text = match schema {
             Schema::Object(text) => {
                 let bounds = (&text.enum_values, &text.format, &text.pattern, text.min_length);
-                is(&text.schema_type, Type::String) && matches!(bounds, (None, None, None, None | Some(0)))
+                openapi::is(&text.schema_type, Type::String)
+                    && matches!(bounds, (None, None, None, None | Some(0)))
             }
             _ => false,
         };
@@ -151,14 +152,6 @@ impl QueryTerms {
             is_list,
             may_be_empty: is_list || is_any_text,
         }
-    }
-}
-
-fn is(schema: &SchemaType, kind: Type) -> bool {
-    match schema {
-        SchemaType::Type(only) => *only == kind,
-        SchemaType::Array(kinds) => kinds.contains(&kind),
-        SchemaType::AnyValue => false,
     }
 }
 

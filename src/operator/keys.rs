@@ -30,7 +30,11 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct NewKey {
     /// 1 to 64 letters, digits, or any of `-` `_` `.` `@`.
-    #[schema(max_length = 64, min_length = 1, pattern = "^[A-Za-z0-9_.@-]+$")]
+    #[schema(
+        max_length = 64,
+        min_length = 1,
+        pattern = "^[A-Za-z0-9_.@-]*[A-Za-z0-9][A-Za-z0-9_.@-]*$"
+    )]
     name: String,
     /// What it may do.
     #[schema(min_items = 1)]

@@ -46,7 +46,16 @@ impl Target {
         let mut parts = uri.clone().into_parts();
         parts.authority = Some(host.parse().map_err(|_| BadTarget::NotAUrl)?);
         let uri = Uri::from_parts(parts).map_err(|_| BadTarget::NotAUrl)?;
-        if uri.host().is_none_or(str::is_empty) {
+        // The authority's digits may be no port (RFC 3986 §3.2.3 takes any number of them), and no name is so long (RFC
+        // 1035 §2.3.4).
+        let port = host
+            .rsplit_once(':')
+            .map(|(_, port)| port)
+            .filter(|port| !port.ends_with(']'));
+        let is_port = |port: &str| port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0);
+        if uri.host().is_none_or(|host| host.is_empty() || host.len() > 255)
+            || port.is_some_and(|port| !is_port(port))
+        {
             return Err(BadTarget::NotAUrl);
         }
         Ok(Self { uri, credentials })

@@ -19,8 +19,10 @@ pub fn check_name(name: &str) -> Result<()> {
     let printable = name
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c));
-    if name.is_empty() || name.len() > 64 || !printable {
-        let rule = "has 1 to 64 letters, digits, or any of - _ . @";
+    // Dots alone are steps of a path, and a hyphen stands for the default.
+    let is_name = name.contains(|c: char| c.is_ascii_alphanumeric());
+    if name.len() > 64 || !printable || !is_name {
+        let rule = "has 1 to 64 letters, digits, or any of - _ . @, and a letter or digit among them";
         return Err(Error::invalid("name", rule));
     }
     Ok(())
@@ -56,6 +58,9 @@ impl Keys {
         check_name(&new.name)?;
         if new.scopes.is_empty() {
             return Err(Error::invalid("scopes", "one at least is needed"));
+        }
+        if new.expires_at.is_some_and(|at| at <= now) {
+            return Err(Error::invalid("expires_at", "is over"));
         }
         let secret = Secret::generate().map_err(Error::internal)?;
         let name = new.name.clone();

@@ -65,7 +65,11 @@ pub(super) async fn list(
 #[serde(deny_unknown_fields)]
 pub(super) struct NewUserBody {
     /// What they type; kept in lower case.
-    #[schema(max_length = 64, min_length = 1, pattern = "^[A-Za-z0-9_.@-]+$")]
+    #[schema(
+        max_length = 64,
+        min_length = 1,
+        pattern = "^[A-Za-z0-9_.@-]*[A-Za-z0-9][A-Za-z0-9_.@-]*$"
+    )]
     name: String,
     /// As people write it.
     #[schema(max_length = 128)]

@@ -68,7 +68,11 @@ pub(super) async fn list(
 #[serde(deny_unknown_fields)]
 pub(super) struct NewAccount {
     /// 1 to 64 letters, digits, or any of `-` `_` `.` `@`; capitals count as small letters.
-    #[schema(max_length = 64, min_length = 1, pattern = "^[A-Za-z0-9_.@-]+$")]
+    #[schema(
+        max_length = 64,
+        min_length = 1,
+        pattern = "^[A-Za-z0-9_.@-]*[A-Za-z0-9][A-Za-z0-9_.@-]*$"
+    )]
     name: String,
     /// 8 to 256 characters.
     #[schema(max_length = 256, min_length = 8, format = Password)]

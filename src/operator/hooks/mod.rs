@@ -35,7 +35,11 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct NewHook {
     /// 1 to 64 letters, digits, or any of `-` `_` `.` `@`.
-    #[schema(max_length = 64, min_length = 1, pattern = "^[A-Za-z0-9_.@-]+$")]
+    #[schema(
+        max_length = 64,
+        min_length = 1,
+        pattern = "^[A-Za-z0-9_.@-]*[A-Za-z0-9][A-Za-z0-9_.@-]*$"
+    )]
     name: String,
     /// `http://` or `https://`; may hold a user name and a password. Link-local addresses and metadata services are refused.
     #[schema(example = "https://example.com/hook")]

@@ -1,15 +1,16 @@
 //! Makes the OpenAPI document whole: what all operations of a kind take and answer stands in no handler's description.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use utoipa::openapi::{
-    self, Content, PathItem, Ref, RefOr, Required, Response, Schema,
+    self, Content, Object, PathItem, Ref, RefOr, Required, Response, Schema,
     header::HeaderBuilder,
-    path::{Operation, ParameterIn},
+    path::{Operation, Parameter, ParameterIn},
+    schema::Type,
     security::SecurityRequirement,
 };
 
-use super::{examples, is_native, operations, parameters, schemes, scopes};
+use super::{examples, is, is_native, operations, parameters, schemes, scopes};
 
 /// Failures that many operations have in common: status, name, description.
 const COMMON: [(&str, &str, &str); 10] = [
@@ -52,6 +53,18 @@ pub(in crate::operator) fn complete(mut document: openapi::OpenApi) -> openapi::
         )
         .map(|(name, _)| format!("#/components/schemas/{name}"))
         .collect();
+    let none = BTreeMap::new();
+    let schemas = document
+        .components
+        .as_ref()
+        .map_or(&none, |components| &components.schemas);
+    for (_, operation) in document.paths.paths.values_mut().flat_map(operations_mut) {
+        if is_native(operation) {
+            for parameter in operation.parameters.iter_mut().flatten() {
+                ask_for_text(parameter, schemas);
+            }
+        }
+    }
     for item in document.paths.paths.values_mut() {
         name_apart(item);
         let races = operations(item).any(|(_, operation)| heeds_if_match(operation));
@@ -159,6 +172,35 @@ fn complete_operation(operation: &mut Operation, all_optional: &BTreeSet<String>
             complete_answer(status, response, native);
         }
     }
+}
+
+/// A filter that is any text is some text: a program whose variable is unset would get everything otherwise. A cursor may
+/// be empty where a list begins.
+fn ask_for_text(parameter: &mut RefOr<Parameter>, schemas: &BTreeMap<String, RefOr<Schema>>) {
+    let RefOr::T(parameter) = parameter else { return };
+    let text = parameter.schema.as_ref().and_then(|schema| match schema {
+        RefOr::Ref(reference) => {
+            let name = reference.ref_location.rsplit('/').next().unwrap_or_default();
+            any_text(schemas.get(name)?)
+        }
+        schema => any_text(schema),
+    });
+    if parameter.parameter_in == ParameterIn::Query
+        && parameter.name != "cursor"
+        && let Some(mut text) = text
+    {
+        text.min_length.get_or_insert(1);
+        parameter.schema = Some(Schema::Object(text).into());
+    }
+}
+
+/// The schema, if it takes any text.
+fn any_text(schema: &RefOr<Schema>) -> Option<Object> {
+    let RefOr::T(Schema::Object(text)) = schema else {
+        return None;
+    };
+    let bounds = (&text.enum_values, &text.format, &text.pattern);
+    (is(&text.schema_type, Type::String) && matches!(bounds, (None, None, None))).then(|| text.clone())
 }
 
 fn heeds_if_match(operation: &Operation) -> bool {

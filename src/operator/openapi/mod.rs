@@ -17,6 +17,7 @@ use utoipa::{
     openapi::{
         self, PathItem, RefOr,
         path::{Operation, Parameter},
+        schema::{SchemaType, Type},
         security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -163,6 +164,15 @@ pub(super) fn parameters(operation: &Operation) -> impl Iterator<Item = &Paramet
         RefOr::T(parameter) => Some(parameter),
         RefOr::Ref(_) => None,
     })
+}
+
+/// Whether it is of that type, or may be.
+pub(super) fn is(schema: &SchemaType, kind: Type) -> bool {
+    match schema {
+        SchemaType::Type(only) => *only == kind,
+        SchemaType::Array(kinds) => kinds.contains(&kind),
+        SchemaType::AnyValue => false,
+    }
 }
 
 /// Half of the document, as it is served.

@@ -42,6 +42,8 @@ pub fn check_name(name: &str) -> Option<Finding> {
         format!("has {length} characters; Apple takes {MAX_NAME}")
     } else if name.trim() != name || name.chars().any(char::is_control) {
         "begins or ends with a space, or holds a control character".to_owned()
+    } else if matches!(name, "." | "..") {
+        "is a step of a path".to_owned()
     } else {
         return None;
     };

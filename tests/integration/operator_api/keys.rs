@@ -233,6 +233,49 @@ async fn a_key_shows_once_and_never_in_the_list() {
     assert!(keys.iter().any(|key| key["name"] == "dev"));
 }
 
+/// A browser would take them for steps of a path, and `-` stands for the default token.
+#[tokio::test]
+async fn nothing_is_called_like_a_step_of_a_path() {
+    let server = TestServer::start().await;
+    for name in [".", "..", "-", "-_."] {
+        for (path, body) in [
+            (
+                "/v1/ade/accounts",
+                json!({ "name": name, "password": "long enough for it" }),
+            ),
+            ("/v1/ade/tokens", json!({ "name": name })),
+            ("/v1/apikeys", json!({ "name": name, "scopes": ["read"] })),
+            (
+                "/v1/hooks",
+                json!({ "name": name, "url": "https://events.example.com/" }),
+            ),
+            ("/v1/users", json!({ "name": name, "role": "viewer" })),
+            ("/v1/hold-profiles", json!({ "name": name })),
+        ] {
+            if path == "/v1/hold-profiles" && !matches!(name, "." | "..") {
+                continue;
+            }
+            let answer = ask(&server, Method::POST, path, body.to_string()).await;
+            assert_eq!(answer.status, 422, "{path} {name}: {}", answer.text);
+            assert_eq!(
+                answer.json["fields"][0]["fields"],
+                json!(["name"]),
+                "{}",
+                answer.text
+            );
+        }
+    }
+    for url in [
+        "https://example.com:99999/",
+        "https://example.com:0/",
+        &format!("https://{}.com/", "a".repeat(300)),
+    ] {
+        let body = json!({ "name": "x", "url": url });
+        let answer = ask(&server, Method::POST, "/v1/hooks", body.to_string()).await;
+        assert_eq!(answer.status, 422, "{url}: {}", answer.text);
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_makes_no_sense_is_not_made() {
     let server = TestServer::start().await;
@@ -242,6 +285,11 @@ async fn a_key_that_makes_no_sense_is_not_made() {
         (json!({ "name": "a/b", "scopes": ["read"] }), 422, "name"),
         (json!({ "name": "x".repeat(65), "scopes": ["read"] }), 422, "name"),
         (json!({ "name": "x", "scopes": [] }), 422, "scopes"),
+        (
+            json!({ "name": "x", "scopes": ["read"], "expires_at": "2020-01-01T00:00:00Z" }),
+            422,
+            "expires_at",
+        ),
         (json!({ "name": "x", "scopes": ["root"] }), 400, "scopes[0]"),
         (
             json!({ "name": "x", "scopes": ["read"], "expires_at": "tomorrow" }),

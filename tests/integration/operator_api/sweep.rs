@@ -150,6 +150,8 @@ async fn a_parameter_is_given_once_and_in_its_range() {
         ("limit=-1", 400, "limit"),
         ("limit=1&limit=2", 400, "limit"),
         ("enabled=perhaps", 400, "enabled"),
+        // A program whose variable is unset means none, and not all.
+        ("serial=", 400, "serial"),
     ] {
         let answer = ask(&server, Method::GET, &format!("/v1/enrollments?{query}"), "").await;
         assert_eq!(answer.status, status, "{query}: {}", answer.text);

@@ -90,9 +90,12 @@ impl Checker {
         let is_sound = !name.trim().is_empty()
             && name.trim() == name
             && name.chars().count() <= MAX_NAME
-            && !name.chars().any(|c| c.is_control() || c == '/');
+            && !name.chars().any(|c| c.is_control() || c == '/')
+            // Those are steps of a path.
+            && !matches!(name, "." | "..");
         if !is_sound {
-            let text = format!("is not 1 to {MAX_NAME} characters without / and control characters");
+            let text =
+                format!("is not 1 to {MAX_NAME} characters without / and control characters, nor . or ..");
             self.says(field, text);
         }
     }
