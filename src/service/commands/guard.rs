@@ -17,11 +17,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Refuses the wipe of several devices, unless an administrator has confirmed how many.
 pub fn confirm(operator: &Operator, devices: usize, confirmed: Option<u64>) -> Result<()> {
-    if devices <= 1 {
-        return Ok(());
+    if devices > 1 {
+        operator.require(Scope::Admin)?;
     }
-    operator.require(Scope::Admin)?;
-    if confirmed == u64::try_from(devices).ok() {
+    // For a single device it need not be said, but what is said has to be right.
+    if confirmed == u64::try_from(devices).ok() || devices <= 1 && confirmed.is_none() {
         return Ok(());
     }
     let problem = match confirmed {
