@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use russet::config::Release;
+use russet::{config::Release, service::ade::profiles::Doors as _};
 use russet_sim::Kind;
 use serde_json::json;
 
@@ -189,6 +189,42 @@ async fn x4_only_what_has_failed_is_tried_again() {
         ["ManagedApplicationList", "DeviceConfigured"]
     );
     assert_eq!(estate.server.refusal(Method::POST, &path, Vec::new()).await, 409);
+}
+
+/// The login page of a device that comes out of its box again.
+async fn login_page(estate: &Estate, boxed: &Boxed) -> String {
+    let url = estate.server.door.addresses(&estate.token).configuration_web_url;
+    let message = russet_sim::encode::base64(&boxed.message());
+    let request = russet_sim::Request::new(Method::GET, &url)
+        .header("x-apple-aspen-deviceinfo", &message)
+        .unwrap();
+    let page = estate.server.client().send(request, None).await.unwrap();
+    String::from_utf8_lossy(&page.body).into_owned()
+}
+
+#[tokio::test]
+async fn x4_who_enrolls_again_learns_what_has_failed_if_the_profile_says_so() {
+    for show_error in [true, false] {
+        let estate = Estate::start().await;
+        let phase = json!({ "items": [profile_item("wifi"), app_item(7)] });
+        create(
+            &estate,
+            json!({ "name": "all", "message": "Ask 4711.", "show_error": show_error, "device_phase": phase }),
+        )
+        .await;
+        let mut boxed = held(&estate, Kind::IPhone).await;
+        assert!(
+            login_page(&estate, &boxed)
+                .await
+                .contains("<p class=\"message\">Ask 4711.</p>")
+        );
+        let format_errors = &mut boxed.device.behaviour.format_errors;
+        format_errors.push("InstallApplication".into());
+        conversation(&mut boxed).await;
+        let page = login_page(&estate, &boxed).await;
+        let told = "Ask 4711.<br>The last time, this could not be installed: app 7.</p>";
+        assert_eq!(page.contains(told), show_error, "{page}");
+    }
 }
 
 #[tokio::test]

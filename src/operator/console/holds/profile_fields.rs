@@ -33,7 +33,7 @@ const FLAGS: [(&str, &str, &str); 4] = [
     (
         "show_error",
         "Tell the user what failed",
-        "On the page that the user sees meanwhile.",
+        "On the login page, when the device enrolls again; Apple shows nothing while it is held.",
     ),
     (
         "allow_retry",

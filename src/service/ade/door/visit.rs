@@ -7,7 +7,7 @@ use crate::{
     protocol::{
         ade::{AdePlatform, Authentication, Settings, authentication, is_supervised, shared_ipad_objection},
         catalogue::Platform,
-        ids::{Fingerprint, SerialNumber, Udid},
+        ids::{EnrollmentId, Fingerprint, SerialNumber, Udid},
         machine_info::MachineInfo,
         time::Timestamp,
     },
@@ -17,7 +17,7 @@ use crate::{
     },
     storage::{
         AdeDeviceRecord, AdeEnrollment, AdeProfileRecord, AdeTokenRecord, AttemptFacts, AttemptSubject,
-        EnrollmentFilter, EnrollmentMethod, EnrollmentState, MadeFor, Page, StoreResult,
+        EnrollmentFilter, EnrollmentMethod, EnrollmentState, HeldState, MadeFor, Page, StoreResult,
     },
 };
 
@@ -160,6 +160,11 @@ impl Door {
             return Err(turned(Error::new(Code::MachineInfoReplayed)));
         }
         let message = self.words_for(&token, profile.as_ref(), &info).await?;
+        let failed = self.failed_before(&udid).await?;
+        let message = message
+            .into_iter()
+            .chain(failed)
+            .reduce(|one, other| format!("{one}\n{other}"));
         let visitor = Visitor {
             token: token.number,
             message,
@@ -191,6 +196,19 @@ impl Door {
             user: None,
         };
         Ok(choice::applicable(&profiles, &facts).and_then(|profile| profile.terms.message.clone()))
+    }
+
+    /// What could not be installed when the device was held the last time, if its user is to learn that. Apple shows
+    /// nothing of ours while it is held.
+    async fn failed_before(&self, udid: &Udid) -> StoreResult<Option<String>> {
+        let hold = self.store.hold(&EnrollmentId::new(udid.as_str())).await?;
+        let Some(hold) = hold.filter(|hold| hold.terms.as_ref().is_some_and(|terms| terms.show_error)) else {
+            return Ok(None);
+        };
+        let failed = hold.items.iter().filter(|item| item.state == HeldState::Failed);
+        let names: Vec<&str> = failed.map(|item| item.name.as_str()).collect();
+        let list = names.join(", ");
+        Ok((!names.is_empty()).then(|| format!("The last time, this could not be installed: {list}.")))
     }
 
     /// The profile that Apple has for the device; or else the one that it was to get, for whoever knocks without has
