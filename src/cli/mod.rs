@@ -16,14 +16,16 @@ mod remote;
 mod report;
 mod serve;
 mod status;
+mod usage;
 mod user;
 mod wait;
 
-use clap::Parser as _;
+use std::ffi::OsString;
 
 pub use args::Cli;
 use args::{ApikeyVerb, ConfigVerb, MetricsVerb, Verb};
 use output::{CliError, Output};
+use usage::Unread;
 
 use crate::{
     config::Config,
@@ -34,18 +36,31 @@ use crate::{
 
 /// Runs one command line; returns the process's exit code.
 pub async fn run() -> u8 {
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match usage::read(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { output::EXIT_USAGE } else { 0 };
+        Err(Unread::Page(page)) => {
+            // Whoever reads it may have had enough.
+            let _ = page.print();
+            return if page.use_stderr() { output::EXIT_USAGE } else { 0 };
+        }
+        Err(Unread::Wrong(error)) => {
+            let json = usage::wants_json(&arguments);
+            return failed(Output { json }, error, &arguments);
         }
     };
     let output = Output { json: cli.json };
     match dispatch(&cli, output).await {
         Ok(()) => 0,
-        Err(error) => output.fail(&error),
+        Err(error) => failed(output, error, &arguments),
     }
+}
+
+fn failed(output: Output, mut error: CliError, arguments: &[OsString]) -> u8 {
+    if error.exit == output::EXIT_USAGE && error.step.is_empty() {
+        error.step = usage::help_step(arguments);
+    }
+    output.fail(&error)
 }
 
 async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {

@@ -47,8 +47,9 @@ impl CliError {
         }
     }
 
+    /// The command line is wrong; the next step is the verb's help.
     pub(super) fn usage(message: impl ToString) -> Self {
-        Self::new(EXIT_USAGE, "usage", message, "See --help.")
+        Self::new(EXIT_USAGE, "usage", message, "")
     }
 }
 

@@ -16,6 +16,7 @@ mod keys;
 mod push_cert;
 mod secrets;
 mod serve;
+mod usage;
 mod users;
 
 use std::{

@@ -1,0 +1,58 @@
+//! Command lines that make no sense, and readers that have had enough.
+
+use serde_json::Value;
+
+use super::{Said, USAGE, russet, say};
+
+async fn run(arguments: &[&str]) -> Said {
+    let mut command = russet();
+    command.args(arguments);
+    say(command).await
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_has_a_code_a_cause_and_a_step() {
+    for (arguments, cause, step) in [
+        (&["dance"][..], "unrecognized subcommand 'dance'", "`russet --help`"),
+        (&["--surprise"], "'--surprise'", "`russet --help`"),
+        (&["device", "list", "--bogus"], "'--bogus'", "`russet device list --help`"),
+        (
+            &["apikey", "create", "--scope", "read"],
+            "required arguments were not provided: --name",
+            "`russet apikey create --help`",
+        ),
+        // Not only what clap finds.
+        (
+            &["enroll", "url", "--ttl", "long"],
+            "--ttl",
+            "`russet enroll url --help`",
+        ),
+    ] {
+        let said = run(arguments).await.ended(USAGE);
+        let lines: Vec<&str> = said.err.lines().collect();
+        let [what, code, next] = lines[..] else {
+            panic!("{arguments:?}: {said:?}")
+        };
+        assert!(
+            what.starts_with("error: ") && what.contains(cause),
+            "{arguments:?}: {said:?}"
+        );
+        assert_eq!(code, "  code: usage", "{arguments:?}");
+        assert_eq!(next, format!("  next: See {step}."), "{arguments:?}");
+        assert!(said.out.is_empty(), "{said:?}");
+
+        let said = run(&[arguments, &["--json"]].concat()).await.ended(USAGE);
+        let error: Value = serde_json::from_str(&said.err).unwrap_or_else(|_| panic!("{said:?}"));
+        let error = &error["error"];
+        assert_eq!(error["code"], "usage", "{arguments:?}");
+        assert!(
+            error["message"].as_str().unwrap().contains(cause),
+            "{arguments:?}: {error}"
+        );
+        assert_eq!(error["step"], format!("See {step}."), "{arguments:?}");
+    }
+    // Where a program forgets the verb it does not get a page for people either.
+    let said = run(&["--json", "device"]).await.ended(USAGE);
+    let error: Value = serde_json::from_str(&said.err).unwrap();
+    assert_eq!(error["error"]["step"], "See `russet device --help`.");
+}
