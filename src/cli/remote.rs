@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     config::Config,
     data_dir::DataDir,
+    error::Code,
     operator::client::{Client, SOCKET},
     service::access::Scope,
 };
@@ -305,19 +306,27 @@ async fn list(client: &Client, output: Output, serial: Option<&str>, enabled: bo
     Ok(())
 }
 
-/// Takes an enrollment id as it is; anything else is looked up as a serial number.
+/// Takes an enrollment id as it is; one that nobody has is looked up as a serial number.
 pub(super) async fn resolve(client: &Client, id: &str) -> Result<String, CliError> {
+    // What follows asks for everybody where nobody is named.
+    if id.trim().is_empty() {
+        return Err(CliError::usage("an empty id names no device"));
+    }
     let known = client
         .request(Method::GET, &enrollment_path(id, ""), Vec::new())
         .await;
-    let Err(error) = known else {
-        return Ok(id.to_owned());
+    let error = match known {
+        Ok(_) => return Ok(id.to_owned()),
+        Err(error) => CliError::from(error),
     };
+    if error.code != Code::EnrollmentUnknown.as_str() {
+        return Err(error);
+    }
     let path = format!("/v1/enrollments?serial={}", segment(id));
     let answer = client.request(Method::GET, &path, Vec::new()).await?.body;
     let mut devices = items(&answer["enrollments"]).filter(|one| !text(&one["id"]).contains(':'));
     match (devices.next(), devices.next()) {
-        (None, _) => Err(error.into()),
+        (None, _) => Err(error),
         (Some(one), None) => Ok(text(&one["id"])),
         (Some(_), Some(_)) => {
             let step = "Name it by its id: `russet device list --serial …`.";

@@ -2,9 +2,37 @@
 
 use std::ffi::OsString;
 
-use clap::{Command, CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+use clap::{
+    Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _, error::ErrorKind, parser::ValueSource,
+};
 
 use super::{args::Cli, output::CliError};
+
+/// Options that name something, as all positional arguments do. In others, empty may mean: take it away.
+const NAMES: [&str; 22] = [
+    "all_matching",
+    "code",
+    "device",
+    "end",
+    "enrollment",
+    "head",
+    "identifier",
+    "method",
+    "name",
+    "operator",
+    "platform",
+    "preset",
+    "profile",
+    "request_type",
+    "section",
+    "serial",
+    "status",
+    "target",
+    "token",
+    "topic",
+    "udid",
+    "user",
+];
 
 /// What came of the arguments instead of something to do.
 #[derive(Debug)]
@@ -20,8 +48,29 @@ pub(super) fn read(arguments: &[OsString]) -> Result<Cli, Unread> {
     let mut command = Cli::command();
     let matches = command.try_get_matches_from_mut(arguments);
     let matches = matches.map_err(|error| unread(error, arguments))?;
+    if let Some(argument) = empty(&command, &matches) {
+        let cause = format!("{argument} is empty, and an empty one names nothing");
+        return Err(Unread::Wrong(CliError::usage(cause)));
+    }
     let cli = Cli::from_arg_matches(&matches);
     cli.map_err(|error| unread(error.format(&mut command), arguments))
+}
+
+/// The first argument that should name something, and was typed without anything in it. What it would be asked for with
+/// is a search for everything, or another address.
+fn empty<'a>(command: &'a Command, matches: &ArgMatches) -> Option<&'a Arg> {
+    let named = |argument: &&Arg| argument.is_positional() || NAMES.contains(&argument.get_id().as_str());
+    let blank = |argument: &&Arg| {
+        let id = argument.get_id().as_str();
+        let typed = matches.value_source(id) == Some(ValueSource::CommandLine);
+        let mut values = matches.get_raw(id).into_iter().flatten();
+        typed && values.any(|value| value.to_string_lossy().trim().is_empty())
+    };
+    let own = command.get_arguments().filter(named).find(blank);
+    own.or_else(|| {
+        let (name, matches) = matches.subcommand()?;
+        empty(command.find_subcommand(name)?, matches)
+    })
 }
 
 /// Whether failures are wanted in JSON, where nothing else could be read.

@@ -14,7 +14,7 @@ use super::{
     output::{CliError, Output},
     remote::{enrollment_path, items, resolve, segment, text, wait_for},
 };
-use crate::operator::client::Client;
+use crate::{error::Code, operator::client::Client};
 
 /// Runs one verb.
 pub(super) async fn run(client: &Client, output: Output, verb: &ActionVerb) -> Result<(), CliError> {
@@ -237,9 +237,11 @@ async fn targets(client: &Client, subjects: &Subjects) -> Result<Map<String, Val
 }
 
 async fn reveal(client: &Client, output: Output, id: &str, secret: &str) -> Result<(), CliError> {
-    let known = resolve(client, id).await;
-    // A PIN outlives the record of the device that it locks.
-    let id = known.unwrap_or_else(|_| id.to_owned());
+    let id = match resolve(client, id).await {
+        // A PIN outlives the record of the device that it locks.
+        Err(error) if error.code == Code::EnrollmentUnknown.as_str() => id.to_owned(),
+        known => known?,
+    };
     let path = enrollment_path(&id, &format!("/reveal/{}", segment(secret)));
     let answer = client.request(Method::POST, &path, Vec::new()).await?.body;
     let rows: Vec<Vec<String>> = items(&answer["values"])

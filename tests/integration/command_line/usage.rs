@@ -1,8 +1,9 @@
 //! Command lines that make no sense, and readers that have had enough.
 
+use russet_sim::Kind;
 use serde_json::Value;
 
-use super::{Said, USAGE, russet, say};
+use super::{DONE, Place, Said, USAGE, russet, say};
 
 async fn run(arguments: &[&str]) -> Said {
     let mut command = russet();
@@ -55,4 +56,47 @@ async fn a_wrong_command_line_has_a_code_a_cause_and_a_step() {
     let said = run(&["--json", "device"]).await.ended(USAGE);
     let error: Value = serde_json::from_str(&said.err).unwrap();
     assert_eq!(error["error"]["step"], "See `russet device --help`.");
+}
+
+#[tokio::test]
+async fn an_empty_name_is_not_the_only_device() {
+    let place = Place::development().await;
+    let server = place.serve().await;
+    let mac = server.enrolled(&place, Kind::Mac).await;
+    for verb in [
+        &["device", "restart", ""][..],
+        &["device", "wipe", " "],
+        &["device", "shutdown", ""],
+        &["device", "cmd", "", "RestartDevice"],
+        &["device", "push", ""],
+        &["device", "renew", ""],
+        &["device", "show", ""],
+        &["device", "reveal", "", "pin"],
+        &["device", "lost-mode", "off", ""],
+        &["device", "retire", &mac.hardware.udid, ""],
+        &["command", "queue", ""],
+        &["command", "send", "--type", "RestartDevice", ""],
+        &["command", "cancel", "X", "--device", ""],
+        &["audit", "tail", "--device", ""],
+        &["ca", "issued", "--device", ""],
+        &["push-cert", "test", "--enrollment", ""],
+        &["enroll", "url", "--serial", ""],
+        &["ade", "why", ""],
+        &["ade", "device", "show", ""],
+        &["ade", "token", "show", ""],
+        &["ade", "account", "add", ""],
+        &["job", "show", ""],
+        &["user", "show", ""],
+        &["hook", "test", ""],
+    ] {
+        let said = place.run(verb).await.ended(USAGE);
+        assert!(
+            said.err.contains("is empty") && said.err.contains("--help`."),
+            "{verb:?}: {said:?}"
+        );
+    }
+    let queue = ["--json", "command", "queue", &mac.hardware.udid];
+    let queue = place.run(&queue).await.ended(DONE).json();
+    assert_eq!(queue["commands"], serde_json::json!([]));
+    server.stop().await;
 }
