@@ -50,7 +50,8 @@ pub async fn run() -> u8 {
         }
     };
     let output = Output { json: cli.json };
-    match dispatch(&cli, output).await {
+    let done = dispatch(&cli, output).await;
+    match done.and_then(|()| output::written()) {
         Ok(()) => 0,
         Err(error) => failed(output, error, &arguments),
     }
@@ -82,7 +83,9 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Command { verb } => command::run(cli, output, verb).await,
         Verb::Completion { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
-            clap_complete::generate(*shell, &mut command, "russet", &mut std::io::stdout());
+            let mut completions = Vec::new();
+            clap_complete::generate(*shell, &mut command, "russet", &mut completions);
+            output::write(&completions);
             Ok(())
         }
         Verb::Config {
@@ -106,13 +109,11 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Init(args) => init::run(args, output, &data_dir).await,
         Verb::Job { verb } => actions::job::run(cli, output, verb).await,
         Verb::Metrics { verb } => {
-            print!(
-                "{}",
-                match verb {
-                    MetricsVerb::Dashboard => metrics::DASHBOARD,
-                    MetricsVerb::Rules => metrics::ALERTS,
-                }
-            );
+            let text = match verb {
+                MetricsVerb::Dashboard => metrics::DASHBOARD,
+                MetricsVerb::Rules => metrics::ALERTS,
+            };
+            output::write(text.as_bytes());
             Ok(())
         }
         Verb::Openapi { nano } => openapi(output, *nano),
@@ -161,9 +162,9 @@ fn show_config(data_dir: &DataDir, output: Output, origin: bool) -> Result<(), C
     }
     for (key, (value, from)) in origins {
         if origin {
-            println!("{key} = {value}    # {from}");
+            output::line(format_args!("{key} = {value}    # {from}"));
         } else {
-            println!("{key} = {value}");
+            output::line(format_args!("{key} = {value}"));
         }
     }
     Ok(())

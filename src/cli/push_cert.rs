@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::{Cli, PushCertVerb, RequestFormat, RequestOutput},
-    output::{CliError, EXIT_FAILED, Output},
+    output::{self, CliError, EXIT_FAILED, Output},
     remote::{client, items, resolve, segment, text},
 };
 use crate::{operator::client::Client, pki::pem};
@@ -182,10 +182,15 @@ async fn hand_out(
         .map(|(at, step)| format!("{}. {step}", at + 1))
         .collect();
     match &wanted.out {
-        Some(file) => println!("The request is in {}.\n{}", file.display(), steps.join("\n")),
+        Some(file) => {
+            let steps = steps.join("\n");
+            output.say(
+                &format!("The request is in {}.\n{steps}", file.display()),
+                &answer,
+            );
+        }
         None => {
-            let written = io::stdout().write_all(&request);
-            written.map_err(|error| failed(Path::new("standard output"), &error))?;
+            output::write(&request);
             eprintln!("{}", steps.join("\n"));
         }
     }

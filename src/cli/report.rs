@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     args::Cli,
-    output::{CliError, EXIT_FAILED, Output},
+    output::{self, CliError, EXIT_FAILED, Output},
     remote::{client, items, resolve, segment, text},
 };
 use crate::operator::{client::Client, csv_text};
@@ -141,13 +141,13 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &ReportVerb) -> Result<
             filter.extend(section.iter().map(|section| ("section", section.clone())));
             let answer = all(&client, "incomplete", "enrollments", list, &filter).await?;
             if !output.json && !list.csv {
-                println!(
+                output::line(format_args!(
                     "{} of {} enrollments in {} days were not completed ({} %)\n",
                     answer["incomplete"],
                     answer["initiated"],
                     answer["days"],
                     text(&answer["incomplete_rate"])
-                );
+                ));
             }
             ended(output, list.csv, &answer["enrollments"], &answer)
         }
@@ -185,10 +185,10 @@ async fn overview(client: &Client, output: Output, csv: bool) -> Result<(), CliE
     }
     let tiles = tiles(&answer);
     output.table(&tiles.headings, &tiles.rows, &Value::Null);
-    println!();
+    output::line("");
     show(output, false, &PLATFORMS, &answer["platforms"], &Value::Null)?;
     if items(&answer["failure_reasons"]).next().is_some() {
-        println!();
+        output::line("");
         let columns = [("FAILED", "/count"), ("CODE", "/code"), ("WHAT TO DO", "/step")];
         show(output, false, &columns, &answer["failure_reasons"], &Value::Null)?;
     }
@@ -252,7 +252,7 @@ async fn expiry(client: &Client, output: Output, csv: bool) -> Result<(), CliErr
         ("SERVER TOKEN", "ade_tokens"),
     ] {
         if items(&answer[key]).next().is_some() {
-            println!();
+            output::line("");
             let columns = [
                 (title, "/name"),
                 ("EXPIRES", "/expires_at"),
@@ -261,7 +261,7 @@ async fn expiry(client: &Client, output: Output, csv: bool) -> Result<(), CliErr
             show(output, false, &columns, &answer[key], &Value::Null)?;
         }
     }
-    println!();
+    output::line("");
     show(output, false, &columns, &answer["enrollments"], &Value::Null)
 }
 
@@ -285,24 +285,24 @@ pub(super) async fn enrollment(client: &Client, output: Output, id: &str) -> Res
         "bootstrap_token_escrowed",
         "user_approved",
     ] {
-        println!("{key}: {}", text(&answer[key]));
+        output::line(format_args!("{key}: {}", text(&answer[key])));
     }
     let attempt = &answer["attempt"];
     if !attempt.is_null() {
-        println!(
+        output::line(format_args!(
             "attempt: {} ({})",
             text(&attempt["result"]),
             text(&attempt["section"])
-        );
+        ));
         if !attempt["code"].is_null() {
-            println!(
+            output::line(format_args!(
                 "  {}\n  next: {}",
                 text(&attempt["cause"]),
                 text(&attempt["step"])
-            );
+            ));
         }
     }
-    println!();
+    output::line("");
     let columns = [
         ("PRIORITY", "/priority"),
         ("TYPE", "/type"),
@@ -380,7 +380,7 @@ fn as_csv(table: &Table) -> Result<(), CliError> {
     });
     let failed = |error: String| CliError::new(EXIT_FAILED, "no_csv", error, "Give --json instead.");
     let text = csv_text(&table.headings, rows.collect()).map_err(failed)?;
-    print!("{}", String::from_utf8_lossy(&text));
+    output::write(&text);
     Ok(())
 }
 

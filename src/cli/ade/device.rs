@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{
         args::Cli,
-        output::{CliError, EXIT_FAILED, Output},
+        output::{self, CliError, EXIT_FAILED, Output},
         remote::{client, items, segment, text},
     },
     operator::client::Client,
@@ -240,7 +240,7 @@ async fn list(client: &Client, output: Output, query: String) -> Result<(), CliE
         .collect();
     if !output.json {
         for (token, at) in &fetches {
-            println!("Last fetch, {token}: {}", text(at));
+            output::line(format_args!("Last fetch, {token}: {}", text(at)));
         }
     }
     let headings = ["SERIAL", "TOKEN", "FAMILY", "MODEL", "SINCE", "PROFILE", "HINT"];

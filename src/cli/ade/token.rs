@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     path::Path,
 };
 
@@ -13,7 +13,7 @@ use super::args::{DefaultProfiles, TokenVerb};
 use crate::{
     cli::{
         args::Cli,
-        output::{CliError, EXIT_FAILED, Output},
+        output::{self, CliError, EXIT_FAILED, Output},
         remote::{client, items, segment, text},
     },
     operator::client::Client,
@@ -172,12 +172,11 @@ fn described(token: &Value) -> String {
 /// Writes a certificate where it is wanted, and says what to do with it.
 fn hand_out(output: Output, answer: &Value, out: Option<&Path>) -> Result<(), CliError> {
     let certificate = text(&answer["certificate"]);
-    let failed = |place: &Path, error: &io::Error| {
-        let message = format!("{}: {error}", place.display());
-        CliError::new(EXIT_FAILED, "not_written", message, "Choose another --out.")
-    };
     if let Some(file) = out {
-        fs::write(file, &certificate).map_err(|error| failed(file, &error))?;
+        fs::write(file, &certificate).map_err(|error| {
+            let message = format!("{}: {error}", file.display());
+            CliError::new(EXIT_FAILED, "not_written", message, "Choose another --out.")
+        })?;
     }
     if output.json {
         output.say("", answer);
@@ -189,10 +188,15 @@ fn hand_out(output: Output, answer: &Value, out: Option<&Path>) -> Result<(), Cl
         .map(|(at, step)| format!("{}. {step}", at + 1))
         .collect();
     match out {
-        Some(file) => println!("The certificate is in {}.\n{}", file.display(), steps.join("\n")),
+        Some(file) => {
+            let steps = steps.join("\n");
+            output.say(
+                &format!("The certificate is in {}.\n{steps}", file.display()),
+                answer,
+            );
+        }
         None => {
-            let written = io::stdout().write_all(certificate.as_bytes());
-            written.map_err(|error| failed(Path::new("standard output"), &error))?;
+            output::write(certificate.as_bytes());
             eprintln!("{}", steps.join("\n"));
         }
     }

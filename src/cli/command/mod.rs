@@ -152,14 +152,15 @@ async fn result(client: &Client, output: Output, uuid: &str, device: Option<&str
     let targets: Vec<&Value> = items(&answer["enrollments"]).collect();
     if let ([one], false) = (&targets[..], output.json) {
         let state = format!("{} since {}", text(&one["state"]), text(&one["at"]));
-        println!(
+        let mut said = format!(
             "{} for {}: {state}",
             text(&answer["request_type"]),
             text(&one["id"])
         );
         if !one["result"].is_null() {
-            println!("{}", lines(&one["result"], 0));
+            said = format!("{said}\n{}", lines(&one["result"], 0));
         }
+        output.say(&said, &answer);
         return Ok(());
     }
     let rows: Vec<Vec<String>> = targets

@@ -1,9 +1,15 @@
 //! Command lines that make no sense, and readers that have had enough.
 
+use std::{
+    io::Read as _,
+    process::{Command, Stdio},
+};
+
 use russet_sim::Kind;
 use serde_json::Value;
 
-use super::{DONE, Place, Said, USAGE, russet, say};
+use super::{DONE, FAILED, Place, Said, USAGE, russet, say};
+use crate::support::promptly;
 
 async fn run(arguments: &[&str]) -> Said {
     let mut command = russet();
@@ -14,9 +20,17 @@ async fn run(arguments: &[&str]) -> Said {
 #[tokio::test]
 async fn a_wrong_command_line_has_a_code_a_cause_and_a_step() {
     for (arguments, cause, step) in [
-        (&["dance"][..], "unrecognized subcommand 'dance'", "`russet --help`"),
+        (
+            &["dance"][..],
+            "unrecognized subcommand 'dance'",
+            "`russet --help`",
+        ),
         (&["--surprise"], "'--surprise'", "`russet --help`"),
-        (&["device", "list", "--bogus"], "'--bogus'", "`russet device list --help`"),
+        (
+            &["device", "list", "--bogus"],
+            "'--bogus'",
+            "`russet device list --help`",
+        ),
         (
             &["apikey", "create", "--scope", "read"],
             "required arguments were not provided: --name",
@@ -99,4 +113,53 @@ async fn an_empty_name_is_not_the_only_device() {
     let queue = place.run(&queue).await.ended(DONE).json();
     assert_eq!(queue["commands"], serde_json::json!([]));
     server.stop().await;
+}
+
+/// The run's end when nobody reads what it says.
+async fn unread(mut command: Command) -> Said {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // As `head` does that has seen its line, only sooner.
+    drop(child.stdout.take());
+    let run = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    promptly("the command", run).await.unwrap().into()
+}
+
+#[tokio::test]
+async fn a_reader_that_has_had_enough_is_no_failure() {
+    let place = Place::development().await;
+    for arguments in [
+        &["completion", "bash"][..],
+        &["metrics", "rules"],
+        &["metrics", "dashboard"],
+        &["openapi"],
+        &["--json", "openapi"],
+        &["--help"],
+        &["device", "--help"],
+        &["version"],
+        &["config", "show"],
+        &["device", "list"],
+        &["audit", "export"],
+        &["audit", "tail", "--follow"],
+        &["report", "overview"],
+        &["report", "expiry", "--csv"],
+        &["push-cert", "csr"],
+        &["ade", "token", "pubkey", "hq"],
+    ] {
+        let said = unread(place.command(arguments)).await;
+        assert_eq!(said.code, DONE, "{arguments:?}: {said:?}");
+        assert!(!said.err.contains("panicked"), "{arguments:?}: {said:?}");
+    }
+    // A full disk is one.
+    let mut command = place.command(&["openapi"]);
+    command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    command.stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(FAILED), "{said}");
+    assert!(said.contains("code: not_written"), "{said}");
 }
