@@ -7,6 +7,7 @@ mod audit;
 mod ca;
 mod command;
 mod doctor;
+mod files;
 mod hold;
 mod hook;
 mod init;

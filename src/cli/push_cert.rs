@@ -1,8 +1,7 @@
 //! `russet push-cert …`: from the request to the certificate in service, and its renewal each year.
 
 use std::{
-    fs,
-    io::{self, Read as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::{Cli, PushCertVerb, RequestFormat, RequestOutput},
+    files,
     output::{self, CliError, EXIT_FAILED, Output},
     remote::{client, items, resolve, segment, text},
 };
@@ -230,12 +230,7 @@ fn encoded(answer: &Value, format: Option<RequestFormat>) -> Result<Vec<u8>, Cli
 fn read(files: &[PathBuf]) -> Result<String, CliError> {
     let mut all = String::new();
     for file in files {
-        let read = if file.as_os_str() == "-" {
-            io::stdin().read_to_string(&mut all).map(|_| ())
-        } else {
-            fs::read(file).map(|bytes| all.push_str(&String::from_utf8_lossy(&bytes)))
-        };
-        read.map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?;
+        all.push_str(&String::from_utf8_lossy(&files::bytes(file)?));
         all.push('\n');
     }
     Ok(all)

@@ -1,7 +1,7 @@
 //! Verbs that speak to the operator API: of the data directory's own server if it runs, of its store if not, or of a
 //! server elsewhere.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use axum::http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     actions,
     args::{Cli, DeviceVerb, EnrollVerb},
-    hold,
+    files, hold,
     output::{CliError, EXIT_FAILED, EXIT_REFUSED, Output},
     report,
     wait::until,
@@ -83,9 +83,7 @@ pub(super) async fn client(cli: &Cli) -> Result<Client, CliError> {
 
 fn key(cli: &Cli) -> Result<String, CliError> {
     match (&cli.key_file, std::env::var("RUSSET_API_KEY")) {
-        (Some(path), _) => fs::read_to_string(path)
-            .map(|key| key.trim().to_owned())
-            .map_err(|error| CliError::usage(format!("{}: {error}", path.display()))),
+        (Some(path), _) => Ok(files::text(path)?.trim().to_owned()),
         (None, Ok(key)) => Ok(key),
         (None, Err(_)) => Err(CliError::usage(
             "--server needs an API key: --key-file FILE, or RUSSET_API_KEY",
@@ -346,8 +344,7 @@ pub(super) fn command(
 ) -> Result<Vec<u8>, CliError> {
     let uuid = uuid::Uuid::new_v4().to_string().to_uppercase();
     if let Some(path) = file {
-        let command =
-            fs::read(path).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?;
+        let command = files::bytes(path)?;
         let Ok(plist::Value::Dictionary(mut dictionary)) =
             plist::Value::from_reader(std::io::Cursor::new(&command))
         else {

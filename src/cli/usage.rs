@@ -53,7 +53,12 @@ pub(super) fn read(arguments: &[OsString]) -> Result<Cli, Unread> {
         return Err(Unread::Wrong(CliError::usage(cause)));
     }
     let cli = Cli::from_arg_matches(&matches);
-    cli.map_err(|error| unread(error.format(&mut command), arguments))
+    let cli = cli.map_err(|error| unread(error.format(&mut command), arguments))?;
+    if cli.json && wants_csv(&matches) {
+        let cause = "--csv and --json can't be used together: an answer has one form";
+        return Err(Unread::Wrong(CliError::usage(cause)));
+    }
+    Ok(cli)
 }
 
 /// The first argument that should name something, and was typed without anything in it. What it would be asked for with
@@ -71,6 +76,15 @@ fn empty<'a>(command: &'a Command, matches: &ArgMatches) -> Option<&'a Arg> {
         let (name, matches) = matches.subcommand()?;
         empty(command.find_subcommand(name)?, matches)
     })
+}
+
+/// Whether the verb that was typed is to answer in CSV. clap does not see that --json, which stands anywhere, is against
+/// it.
+fn wants_csv(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, matches)) => wants_csv(matches),
+        None => matches!(matches.try_get_one("csv"), Ok(Some(true))),
+    }
 }
 
 /// Whether failures are wanted in JSON, where nothing else could be read.

@@ -1,10 +1,6 @@
 //! `russet ade token …`: from the key to the token in service, and its renewal each year.
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -13,6 +9,7 @@ use super::args::{DefaultProfiles, TokenVerb};
 use crate::{
     cli::{
         args::Cli,
+        files,
         output::{self, CliError, EXIT_FAILED, Output},
         remote::{client, items, segment, text},
     },
@@ -38,7 +35,7 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &TokenVerb) -> Result<(
             apple_id,
             force,
         } => {
-            let file = read(file)?;
+            let file = files::bytes(file)?;
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("force", if *force { "true" } else { "false" });
             query.extend_pairs(apple_id.as_deref().map(|account| ("apple_id", account)));
@@ -247,16 +244,4 @@ async fn set_default(client: &Client, name: &str, profiles: &DefaultProfiles) ->
         }
     }
     Ok(())
-}
-
-/// A file's bytes; `-` is standard input.
-fn read(file: &Path) -> Result<Vec<u8>, CliError> {
-    let mut bytes = Vec::new();
-    let read = if file.as_os_str() == "-" {
-        io::stdin().read_to_end(&mut bytes).map(|_| ())
-    } else {
-        fs::read(file).map(|read| bytes = read)
-    };
-    read.map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?;
-    Ok(bytes)
 }

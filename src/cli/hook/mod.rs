@@ -2,7 +2,7 @@
 
 pub(super) mod args;
 
-use std::{fs, path::Path};
+use std::path::PathBuf;
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use args::HookVerb;
 
 use super::{
     args::Cli,
+    files,
     output::{CliError, EXIT_FAILED, Output},
     remote::{client, items, segment, text},
 };
@@ -19,7 +20,7 @@ use crate::operator::client::Client;
 /// Carries out one verb.
 pub(super) async fn run(cli: &Cli, output: Output, verb: &HookVerb) -> Result<(), CliError> {
     // Before anything else: a secret that can't be read must not leave a hook without one.
-    let secret = |file: &Option<_>| file.as_deref().map(secret).transpose();
+    let secret = |file: &Option<PathBuf>| file.as_deref().map(files::first_line).transpose();
     match verb {
         HookVerb::Add {
             name,
@@ -200,13 +201,4 @@ async fn ask(client: &Client, method: Method, path: &str, body: &Value) -> Resul
 
 fn path(name: &str, rest: &str) -> String {
     format!("/v1/hooks/{}{rest}", segment(name))
-}
-
-fn secret(file: &Path) -> Result<String, CliError> {
-    let text =
-        fs::read_to_string(file).map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?;
-    match text.lines().next().filter(|line| !line.is_empty()) {
-        Some(line) => Ok(line.to_owned()),
-        None => Err(CliError::usage(format!("{} is empty", file.display()))),
-    }
 }

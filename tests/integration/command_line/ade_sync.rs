@@ -3,7 +3,7 @@
 use russet_sim::abm::{FakeAbm, Mix, Settings};
 use serde_json::json;
 
-use super::{DONE, Place, REFUSED, USAGE};
+use super::{DONE, FAILED, Place, REFUSED, USAGE};
 
 async fn connected() -> (Place, FakeAbm, Vec<String>) {
     let settings = Settings {
@@ -71,6 +71,22 @@ async fn y9_a_sync_is_followed_to_its_end_and_its_devices_are_listed() {
     let unknown = ["ade", "device", "assign", &serials[0], "--profile", "none"];
     let said = place.run(&unknown).await.ended(REFUSED);
     assert!(said.err.contains("ade_profile_unknown"), "{said:?}");
+    // Nothing was done; with one of them, not everything.
+    let nobody = ["ade", "device", "assign", "NOPE1", "--default"];
+    let said = place.run(&nobody).await.ended(REFUSED);
+    assert!(
+        said.out.contains("unknown_device") && said.err.contains("code: all_refused"),
+        "{said:?}"
+    );
+    let some = [&nobody[..], &[&serials[1]]].concat();
+    let said = place.run(&some).await.ended(FAILED);
+    assert!(said.err.contains("code: not_for_all") && said.err.contains("1 of 2"), "{said:?}");
+    let disown = ["ade", "device", "disown", &serials[1]];
+    let said = place.run(&disown).await.ended(FAILED);
+    assert!(
+        said.err.contains("code: not_confirmed") && said.err.contains("next: Type `disown`"),
+        "{said:?}"
+    );
     let forgotten = ["ade", "device", "delete", &serials[0]];
     place.run(&forgotten).await.ended(DONE);
     place.run(&forgotten).await.ended(REFUSED);

@@ -66,6 +66,9 @@ async fn a_wrong_command_line_has_a_code_a_cause_and_a_step() {
         );
         assert_eq!(error["step"], format!("See {step}."), "{arguments:?}");
     }
+    // The one form or the other.
+    let said = run(&["--json", "report", "overview", "--csv"]).await.ended(USAGE);
+    assert!(said.out.is_empty() && said.err.contains("--csv and --json"), "{said:?}");
     // Where a program forgets the verb it does not get a page for people either.
     let said = run(&["--json", "device"]).await.ended(USAGE);
     let error: Value = serde_json::from_str(&said.err).unwrap();
@@ -115,6 +118,37 @@ async fn an_empty_name_is_not_the_only_device() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_file_that_can_not_be_read_is_named_with_what_to_do() {
+    let place = Place::development().await;
+    let folder = place.data();
+    let folder = folder.to_str().unwrap();
+    for arguments in [
+        &["push-cert", "import", "nowhere.pem"][..],
+        &["ade", "token", "import", "hq", "nowhere.pem"],
+        &["ade", "trust", "add", "nowhere.pem"],
+        &["ade", "account", "add", "ada", "--password-file", "nowhere.pem"],
+        &["ade", "profile", "create", "x", "--file", "nowhere.pem"],
+        &["hold", "profile", "create", "x", "--profile", "wifi=nowhere.pem"],
+        &["hook", "add", "x", "http://localhost/", "--secret-file", "nowhere.pem"],
+        &["device", "restart", "--targets-file", "nowhere.pem"],
+        &["user", "password", "ada", "--password-file", "nowhere.pem"],
+        &["--server", "http://localhost:1", "--key-file", "nowhere.pem", "status"],
+    ] {
+        let said = place.run(arguments).await.ended(USAGE);
+        assert!(
+            said.err.contains("the file nowhere.pem can't be read: No such file"),
+            "{arguments:?}: {said:?}"
+        );
+        assert!(
+            said.err.contains("code: file_unreadable") && said.err.contains("next: Give the path"),
+            "{arguments:?}: {said:?}"
+        );
+    }
+    let said = place.run(&["ade", "trust", "add", folder]).await.ended(USAGE);
+    assert!(said.err.contains("not a directory"), "{said:?}");
+}
+
 /// The run's end when nobody reads what it says.
 async fn unread(mut command: Command) -> Said {
     command
@@ -131,6 +165,8 @@ async fn unread(mut command: Command) -> Said {
 #[tokio::test]
 async fn a_reader_that_has_had_enough_is_no_failure() {
     let place = Place::development().await;
+    let key = ["apikey", "create", "--name", "noted", "--scope", "read"];
+    place.run(&key).await.ended(DONE);
     for arguments in [
         &["completion", "bash"][..],
         &["metrics", "rules"],
