@@ -42,7 +42,9 @@ pub(super) fn first_line(file: &Path) -> Result<String, CliError> {
 
 fn unreadable(file: &Path, error: &io::Error) -> CliError {
     let step = match error.kind() {
-        io::ErrorKind::NotFound => "Give the path of a file that exists; a relative one begins where this is run.",
+        io::ErrorKind::NotFound => {
+            "Give the path of a file that exists; a relative one begins where this is run."
+        }
         io::ErrorKind::PermissionDenied => "Give a file that you may read.",
         io::ErrorKind::IsADirectory => "Give a file, not a directory.",
         _ => "Give a file that can be read.",

@@ -174,6 +174,29 @@ pub(super) async fn why(cli: &Cli, output: Output, serial: &str) -> Result<(), C
     Ok(())
 }
 
+/// `russet ade refusals`
+pub(super) async fn refusals(
+    cli: &Cli,
+    output: Output,
+    serial: Option<&str>,
+    limit: u16,
+) -> Result<(), CliError> {
+    let mut query = form_urlencoded::Serializer::new(format!("limit={limit}"));
+    query.extend_pairs(serial.map(|serial| ("serial", serial)));
+    let path = format!("/v1/ade/refusals?{}", query.finish());
+    let answer = client(cli)
+        .await?
+        .request(Method::GET, &path, Vec::new())
+        .await?
+        .body;
+    let columns = ["at", "serial", "code", "message", "step"];
+    let rows: Vec<Vec<String>> = items(&answer["refusals"])
+        .map(|one| columns.map(|column| text(&one[column])).to_vec())
+        .collect();
+    output.table(&["AT", "SERIAL", "CODE", "WHY", "WHAT TO DO"], &rows, &answer);
+    Ok(())
+}
+
 /// Gives devices a profile, or without one the token's default again.
 pub(super) async fn assign(
     client: &Client,

@@ -22,6 +22,21 @@ const PATH: &str = "/v1/ade/tokens";
 pub(super) async fn run(cli: &Cli, output: Output, verb: &TokenVerb) -> Result<(), CliError> {
     let client = client(cli).await?;
     match verb {
+        TokenVerb::Change { name, change } => {
+            let no_tags = change.no_scope_tags.then(Vec::new);
+            let body = json!({
+                "apple_id": change.apple_id,
+                "base_url": change.base_url,
+                "is_default": change.default,
+                "scope_tags": change.scope_tags.clone().or(no_tags),
+            });
+            let answer = client
+                .request(Method::PATCH, &path(name, ""), body.to_string().into())
+                .await?
+                .body;
+            output.say(&described(&answer), &answer);
+            Ok(())
+        }
         TokenVerb::Delete { name } => {
             client
                 .request(Method::DELETE, &path(name, ""), Vec::new())
@@ -145,6 +160,13 @@ fn described(token: &Value) -> String {
     }
     let is_default = if token["is_default"] == true { "yes" } else { "no" };
     lines.push(("Default token", is_default.to_owned()));
+    let tags: Vec<String> = items(&token["scope_tags"]).map(text).collect();
+    if !tags.is_empty() {
+        lines.push(("Scope tags", tags.join(", ")));
+    }
+    if !token["base_url"].is_null() {
+        lines.push(("Apple's service", text(&token["base_url"])));
+    }
     if token["renewal_waits"] == true {
         lines.push(("Renewal", "a key waits for its token".to_owned()));
     }

@@ -80,7 +80,10 @@ async fn y9_a_sync_is_followed_to_its_end_and_its_devices_are_listed() {
     );
     let some = [&nobody[..], &[&serials[1]]].concat();
     let said = place.run(&some).await.ended(FAILED);
-    assert!(said.err.contains("code: not_for_all") && said.err.contains("1 of 2"), "{said:?}");
+    assert!(
+        said.err.contains("code: not_for_all") && said.err.contains("1 of 2"),
+        "{said:?}"
+    );
     let disown = ["ade", "device", "disown", &serials[1]];
     let said = place.run(&disown).await.ended(FAILED);
     assert!(

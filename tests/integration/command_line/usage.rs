@@ -68,7 +68,10 @@ async fn a_wrong_command_line_has_a_code_a_cause_and_a_step() {
     }
     // The one form or the other.
     let said = run(&["--json", "report", "overview", "--csv"]).await.ended(USAGE);
-    assert!(said.out.is_empty() && said.err.contains("--csv and --json"), "{said:?}");
+    assert!(
+        said.out.is_empty() && said.err.contains("--csv and --json"),
+        "{said:?}"
+    );
     // Where a program forgets the verb it does not get a page for people either.
     let said = run(&["--json", "device"]).await.ended(USAGE);
     let error: Value = serde_json::from_str(&said.err).unwrap();
@@ -130,14 +133,28 @@ async fn a_file_that_can_not_be_read_is_named_with_what_to_do() {
         &["ade", "account", "add", "ada", "--password-file", "nowhere.pem"],
         &["ade", "profile", "create", "x", "--file", "nowhere.pem"],
         &["hold", "profile", "create", "x", "--profile", "wifi=nowhere.pem"],
-        &["hook", "add", "x", "http://localhost/", "--secret-file", "nowhere.pem"],
+        &[
+            "hook",
+            "add",
+            "x",
+            "http://localhost/",
+            "--secret-file",
+            "nowhere.pem",
+        ],
         &["device", "restart", "--targets-file", "nowhere.pem"],
         &["user", "password", "ada", "--password-file", "nowhere.pem"],
-        &["--server", "http://localhost:1", "--key-file", "nowhere.pem", "status"],
+        &[
+            "--server",
+            "http://localhost:1",
+            "--key-file",
+            "nowhere.pem",
+            "status",
+        ],
     ] {
         let said = place.run(arguments).await.ended(USAGE);
         assert!(
-            said.err.contains("the file nowhere.pem can't be read: No such file"),
+            said.err
+                .contains("the file nowhere.pem can't be read: No such file"),
             "{arguments:?}: {said:?}"
         );
         assert!(
