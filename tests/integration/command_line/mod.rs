@@ -14,6 +14,7 @@ mod hooks;
 mod init;
 mod keys;
 mod push_cert;
+mod reports;
 mod secrets;
 mod serve;
 mod usage;
