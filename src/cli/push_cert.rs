@@ -213,7 +213,7 @@ fn encoded(answer: &Value, format: Option<RequestFormat>) -> Result<Vec<u8>, Cli
                     EXIT_FAILED,
                     "bad_answer",
                     "the server's answer holds no request",
-                    "",
+                    "Ask for --format pem.",
                 )
             })
         }

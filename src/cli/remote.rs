@@ -408,17 +408,17 @@ pub(super) async fn wait_for(
                     EXIT_REFUSED,
                     "command_failed",
                     "the device did not carry it out",
-                    "",
+                    &format!("`russet command result {uuid}` shows what it said."),
                 )),
             }
         }
         Err(_) => {
-            let step = "It stays queued: look again with the command's UUID at /v1/commands/{uuid}.";
+            let step = format!("It stays queued: `russet command result {uuid}` looks again.");
             Err(CliError::new(
                 EXIT_FAILED,
                 "no_answer_yet",
                 format!("no answer within {seconds} s"),
-                step,
+                &step,
             ))
         }
     }

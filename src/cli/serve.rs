@@ -28,7 +28,7 @@ pub(super) async fn run(output: Output, data_dir: &DataDir, i_know: bool) -> Res
     config.check_exposure(i_know)?;
     let spans = log(output, &config);
     metrics::count_panics();
-    let signals = |error| CliError::new(EXIT_FAILED, "no_signals", error, "");
+    let signals = |error| CliError::new(EXIT_FAILED, "no_signals", error, "Start it again.");
     let mut hangup = signal(SignalKind::hangup()).map_err(signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
 
