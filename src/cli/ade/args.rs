@@ -172,7 +172,7 @@ pub struct TokenChange {
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
     /// Whether it is the one that is meant where none is named.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub default: Option<bool>,
     /// Who may see it and its devices; several, separated by commas.
     #[arg(long = "scope-tag", value_name = "TAG", value_delimiter = ',')]
