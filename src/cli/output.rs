@@ -203,6 +203,11 @@ pub(super) fn document(json: &Value) -> bool {
     write(format!("{json}\n").as_bytes())
 }
 
+/// Writes a line to standard error, beside the answer. Whether anybody reads it changes nothing.
+pub(super) fn aside(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{}", printable(&text.to_string()));
+}
+
 /// Fails if something was said that standard output did not take.
 pub(super) fn written() -> Result<(), CliError> {
     match UNWRITTEN.get() {

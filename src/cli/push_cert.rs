@@ -34,7 +34,7 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &PushCertVerb) -> Resul
                 .await?
                 .body;
             for warning in items(&answer["warnings"]).filter_map(Value::as_str) {
-                eprintln!("warning: {warning}");
+                output::aside(format_args!("warning: {warning}"));
             }
             output.say(&described(&answer), &answer);
             Ok(())
@@ -191,7 +191,7 @@ async fn hand_out(
         }
         None => {
             output::write(&request);
-            eprintln!("{}", steps.join("\n"));
+            output::aside(steps.join("\n"));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use super::{
     actions,
     args::{Cli, DeviceVerb, EnrollVerb},
     files, hold,
-    output::{CliError, EXIT_FAILED, EXIT_REFUSED, Output},
+    output::{self, CliError, EXIT_FAILED, EXIT_REFUSED, Output},
     report,
     wait::until,
 };
@@ -203,7 +203,7 @@ pub(super) async fn device(cli: &Cli, output: Output, verb: &DeviceVerb) -> Resu
                 Some(seconds) => wait_for(&client, output, &uuid, &id, *seconds).await?,
             }
             for warning in items(&answer["status"][id.as_str()]["warnings"]).filter_map(Value::as_str) {
-                eprintln!("warning: {warning}");
+                output::aside(format_args!("warning: {warning}"));
             }
         }
         DeviceVerb::Enrollment { id } => report::enrollment(&client, output, id).await?,

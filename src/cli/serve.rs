@@ -12,7 +12,7 @@ use tracing_subscriber::{
     EnvFilter, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-use super::output::{CliError, EXIT_FAILED, Output};
+use super::output::{self, CliError, EXIT_FAILED, Output};
 use crate::{
     app::{App, Listeners, export_spans},
     clock::Clock,
@@ -77,7 +77,9 @@ pub(super) async fn run(output: Output, data_dir: &DataDir, i_know: bool) -> Res
     );
     if let Some(url) = setup_url.filter(|_| !output.json) {
         // Not by the log: whoever has the link makes the first administrator.
-        eprintln!("there is no user yet; make the first administrator at {url} (once, within 15 minutes)");
+        output::aside(format_args!(
+            "there is no user yet; make the first administrator at {url} (once, within 15 minutes)"
+        ));
     }
 
     let (stop, stopped) = watch::channel(false);

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use self::args::{ActionVerb, LostModeVerb, Subjects};
 use super::{
     files,
-    output::{CliError, Output},
+    output::{self, CliError, Output},
     remote::{enrollment_path, items, resolve, segment, text, wait_for},
 };
 use crate::{error::Code, operator::client::Client};
@@ -169,13 +169,15 @@ async fn one(
         _ => output.say(&said, &answer),
     }
     if answer["pin_kept"] == true {
-        eprintln!("its PIN is kept: `russet device reveal {id} pin` shows it");
+        output::aside(format_args!(
+            "its PIN is kept: `russet device reveal {id} pin` shows it"
+        ));
     }
     if let Some(why) = answer["push_error"].as_str() {
-        eprintln!("warning: the push did not go through: {why}");
+        output::aside(format_args!("warning: the push did not go through: {why}"));
     }
     for warning in items(&answer["warnings"]).filter_map(Value::as_str) {
-        eprintln!("warning: {warning}");
+        output::aside(format_args!("warning: {warning}"));
     }
     Ok(())
 }

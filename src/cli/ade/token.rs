@@ -57,7 +57,7 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &TokenVerb) -> Result<(
             let path = path(name, &format!("/token?{}", query.finish()));
             let answer = client.request(Method::PUT, &path, file).await?.body;
             for warning in items(&answer["warnings"]).filter_map(Value::as_str) {
-                eprintln!("warning: {warning}");
+                output::aside(format_args!("warning: {warning}"));
             }
             output.say(&described(&answer), &answer);
             Ok(())
@@ -216,7 +216,7 @@ fn hand_out(output: Output, answer: &Value, out: Option<&Path>) -> Result<(), Cl
         }
         None => {
             output::write(certificate.as_bytes());
-            eprintln!("{}", steps.join("\n"));
+            output::aside(steps.join("\n"));
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use crate::{
     app::{self, TrustAdded, TrustError},
     cli::{
         files,
-        output::{CliError, EXIT_FAILED, EXIT_REFUSED, Output},
+        output::{self, CliError, EXIT_FAILED, EXIT_REFUSED, Output},
     },
     config::Config,
     data_dir::DataDir,
@@ -63,7 +63,7 @@ pub(super) async fn run(output: Output, data_dir: &DataDir, verb: &TrustVerb) ->
             let answer = json!({ "authorities": all.collect::<Vec<_>>(), "problems": problems });
             output.table(&["NAME", "STATE", "SHA-256"], &rows, &answer);
             for problem in problems {
-                eprintln!("warning: {problem}");
+                output::aside(format_args!("warning: {problem}"));
             }
         }
     }

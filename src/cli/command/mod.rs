@@ -9,7 +9,7 @@ use args::CommandVerb;
 
 use super::{
     args::Cli,
-    output::{CliError, EXIT_FAILED, Output},
+    output::{self, CliError, EXIT_FAILED, Output},
     remote::{client, command, items, lines, resolve, segment, text},
 };
 use crate::operator::client::Client;
@@ -68,7 +68,7 @@ fn told(output: Output, answer: &Value) -> Result<(), CliError> {
     let mut failed = Vec::new();
     for (id, status) in answer["status"].as_object().into_iter().flatten() {
         for warning in items(&status["warnings"]).filter_map(Value::as_str) {
-            eprintln!("warning: {id}: {warning}");
+            output::aside(format_args!("warning: {id}: {warning}"));
         }
         failed.extend(status["command_error"].as_str().map(|why| format!("{id}: {why}")));
     }

@@ -206,6 +206,13 @@ async fn a_reader_that_has_had_enough_is_no_failure() {
         assert_eq!(said.code, DONE, "{arguments:?}: {said:?}");
         assert!(!said.err.contains("panicked"), "{arguments:?}: {said:?}");
     }
+    // Nor where what stands beside the answer goes the same way.
+    let mut command = place.command(&["ade", "token", "pubkey", "hq"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdout(writer.try_clone().unwrap()).stderr(writer);
+    let mut child = command.spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(DONE));
     // A full disk is one.
     let mut command = place.command(&["openapi"]);
     command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
