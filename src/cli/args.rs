@@ -228,7 +228,7 @@ pub enum ApikeyVerb {
         #[arg(long)]
         name: String,
         /// What it may do; several, separated by commas.
-        #[arg(long = "scope", value_delimiter = ',', default_value = "admin")]
+        #[arg(long = "scope", value_delimiter = ',', required = true)]
         scopes: Vec<Scope>,
         /// From when on it is refused (RFC 3339).
         #[arg(long)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::Cli,
-    output::{CliError, EXIT_PROBLEM, NO_SET_UP, Output},
+    output::{self, CliError, EXIT_PROBLEM, NO_SET_UP, Output},
     remote,
 };
 use crate::{
@@ -90,12 +90,12 @@ pub(super) async fn run(cli: &Cli, output: Output, data_dir: &DataDir) -> Result
             } else {
                 format!("\n        next: {step}")
             };
-            println!("[{mark:4}] {what}{next}");
+            output::line(format_args!("[{mark:4}] {what}{next}"));
         }
         rows.push(json!({ "level": mark.to_lowercase(), "finding": what, "step": step }));
     }
     if output.json {
-        println!("{}", json!({ "findings": rows, "ok": !problem }));
+        output::document(&json!({ "findings": rows, "ok": !problem }));
     }
     if problem {
         return Err(CliError::new(

@@ -116,7 +116,7 @@ fn report(
     ));
     if let Some(url) = setup_url {
         lines.push(format!(
-            "  administrator      {url}   (once, within 15 minutes; then `russet user setup-link`)"
+            "  administrator      {url}   (once the server runs, within 15 minutes; later `russet user setup-link`)"
         ));
     }
     lines.push(format!("next: russet serve --data {root}"));

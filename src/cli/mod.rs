@@ -7,6 +7,7 @@ mod audit;
 mod ca;
 mod command;
 mod doctor;
+mod files;
 mod hold;
 mod hook;
 mod init;
@@ -16,14 +17,16 @@ mod remote;
 mod report;
 mod serve;
 mod status;
+mod usage;
 mod user;
 mod wait;
 
-use clap::Parser as _;
+use std::ffi::OsString;
 
 pub use args::Cli;
 use args::{ApikeyVerb, ConfigVerb, MetricsVerb, Verb};
 use output::{CliError, Output};
+use usage::Unread;
 
 use crate::{
     config::Config,
@@ -34,18 +37,32 @@ use crate::{
 
 /// Runs one command line; returns the process's exit code.
 pub async fn run() -> u8 {
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match usage::read(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { output::EXIT_USAGE } else { 0 };
+        Err(Unread::Page(page)) => {
+            // Whoever reads it may have had enough.
+            let _ = page.print();
+            return if page.use_stderr() { output::EXIT_USAGE } else { 0 };
+        }
+        Err(Unread::Wrong(error)) => {
+            let json = usage::wants_json(&arguments);
+            return failed(Output { json }, error, &arguments);
         }
     };
     let output = Output { json: cli.json };
-    match dispatch(&cli, output).await {
+    let done = dispatch(&cli, output).await;
+    match done.and_then(|()| output::written()) {
         Ok(()) => 0,
-        Err(error) => output.fail(&error),
+        Err(error) => failed(output, error, &arguments),
     }
+}
+
+fn failed(output: Output, mut error: CliError, arguments: &[OsString]) -> u8 {
+    if error.exit == output::EXIT_USAGE && error.step.is_empty() {
+        error.step = usage::help_step(arguments);
+    }
+    output.fail(&error)
 }
 
 async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
@@ -67,7 +84,9 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Command { verb } => command::run(cli, output, verb).await,
         Verb::Completion { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
-            clap_complete::generate(*shell, &mut command, "russet", &mut std::io::stdout());
+            let mut completions = Vec::new();
+            clap_complete::generate(*shell, &mut command, "russet", &mut completions);
+            output::write(&completions);
             Ok(())
         }
         Verb::Config {
@@ -91,13 +110,11 @@ async fn dispatch(cli: &Cli, output: Output) -> Result<(), CliError> {
         Verb::Init(args) => init::run(args, output, &data_dir).await,
         Verb::Job { verb } => actions::job::run(cli, output, verb).await,
         Verb::Metrics { verb } => {
-            print!(
-                "{}",
-                match verb {
-                    MetricsVerb::Dashboard => metrics::DASHBOARD,
-                    MetricsVerb::Rules => metrics::ALERTS,
-                }
-            );
+            let text = match verb {
+                MetricsVerb::Dashboard => metrics::DASHBOARD,
+                MetricsVerb::Rules => metrics::ALERTS,
+            };
+            output::write(text.as_bytes());
             Ok(())
         }
         Verb::Openapi { nano } => openapi(output, *nano),
@@ -146,9 +163,9 @@ fn show_config(data_dir: &DataDir, output: Output, origin: bool) -> Result<(), C
     }
     for (key, (value, from)) in origins {
         if origin {
-            println!("{key} = {value}    # {from}");
+            output::line(format_args!("{key} = {value}    # {from}"));
         } else {
-            println!("{key} = {value}");
+            output::line(format_args!("{key} = {value}"));
         }
     }
     Ok(())

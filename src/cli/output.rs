@@ -1,6 +1,12 @@
 //! How answers look: lines for people, one JSON document for programs. Failures go to standard error, with their
 //! code, cause and next step.
 
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    sync::OnceLock,
+};
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -47,8 +53,9 @@ impl CliError {
         }
     }
 
+    /// The command line is wrong; the next step is the verb's help.
     pub(super) fn usage(message: impl ToString) -> Self {
-        Self::new(EXIT_USAGE, "usage", message, "See --help.")
+        Self::new(EXIT_USAGE, "usage", message, "")
     }
 }
 
@@ -168,6 +175,52 @@ fn printable(text: &str) -> String {
     shown
 }
 
+/// Why standard output did not take everything.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
+
+/// Writes to standard output; whether anybody still reads there. A reader such as `head` may have had enough, which is
+/// no failure.
+pub(super) fn write(bytes: &[u8]) -> bool {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => true,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                let _ = UNWRITTEN.set(error.to_string());
+            }
+            false
+        }
+    }
+}
+
+/// Writes a line for people, as [`write`] does.
+pub(super) fn line(text: impl Display) -> bool {
+    write(format!("{}\n", printable(&text.to_string())).as_bytes())
+}
+
+/// Writes a document for programs on a line of its own, as [`write`] does.
+pub(super) fn document(json: &Value) -> bool {
+    write(format!("{json}\n").as_bytes())
+}
+
+/// Writes a line to standard error, beside the answer. Whether anybody reads it changes nothing.
+pub(super) fn aside(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{}", printable(&text.to_string()));
+}
+
+/// Fails if something was said that standard output did not take.
+pub(super) fn written() -> Result<(), CliError> {
+    match UNWRITTEN.get() {
+        None => Ok(()),
+        Some(why) => Err(CliError::new(
+            EXIT_FAILED,
+            "not_written",
+            format!("standard output: {why}"),
+            "What was asked for is done; send its answer elsewhere.",
+        )),
+    }
+}
+
 /// For people or for programs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
@@ -178,16 +231,17 @@ impl Output {
     /// Says it: the text, or the JSON.
     pub(super) fn say(self, text: &str, json: &Value) {
         if self.json {
-            println!("{json}");
+            document(json);
         } else {
-            println!("{}", printable(text));
+            line(text);
         }
     }
 
     /// Rows under headings, or the JSON.
     pub(super) fn table(self, headings: &[&str], rows: &[Vec<String>], json: &Value) {
         if self.json {
-            return println!("{json}");
+            document(json);
+            return;
         }
         let shown = |cell: &String| printable(cell).replace(['\n', '\t'], " ");
         let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
@@ -202,35 +256,36 @@ impl Output {
                 .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..headings.len()).map(width).collect();
-        let line = |cells: &[String]| {
+        let row = |cells: &[String]| {
             let padded: Vec<String> = cells
                 .iter()
                 .zip(&widths)
                 .map(|(cell, width)| format!("{cell:width$}"))
                 .collect();
-            println!("{}", padded.join("  ").trim_end());
+            format!("{}\n", padded.join("  ").trim_end())
         };
-        line(
-            &headings
-                .iter()
-                .map(|heading| (*heading).to_owned())
-                .collect::<Vec<_>>(),
-        );
-        rows.iter().for_each(|row| line(row));
+        let mut table = row(&headings
+            .iter()
+            .map(|heading| (*heading).to_owned())
+            .collect::<Vec<_>>());
+        table.extend(rows.iter().map(|cells| row(cells)));
+        write(table.as_bytes());
     }
 
     /// Says what went wrong; returns the exit code.
     pub(super) fn fail(self, error: &CliError) -> u8 {
-        if self.json {
-            let body =
-                json!({ "error": { "code": error.code, "message": error.message, "step": error.step } });
-            eprintln!("{body}");
+        let said = if self.json {
+            let error = json!({ "code": error.code, "message": error.message, "step": error.step });
+            json!({ "error": error }).to_string()
         } else {
-            eprintln!("error: {}\n  code: {}", printable(&error.message), error.code);
+            let mut said = format!("error: {}\n  code: {}", printable(&error.message), error.code);
             if !error.step.is_empty() {
-                eprintln!("  next: {}", error.step);
+                said = format!("{said}\n  next: {}", error.step);
             }
-        }
+            said
+        };
+        // Nobody may read it; the exit code tells.
+        let _ = writeln!(io::stderr(), "{said}");
         error.exit
     }
 }

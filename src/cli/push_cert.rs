@@ -1,8 +1,7 @@
 //! `russet push-cert …`: from the request to the certificate in service, and its renewal each year.
 
 use std::{
-    fs,
-    io::{self, Read as _, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{
     args::{Cli, PushCertVerb, RequestFormat, RequestOutput},
-    output::{CliError, EXIT_FAILED, Output},
+    files,
+    output::{self, CliError, EXIT_FAILED, Output},
     remote::{client, items, resolve, segment, text},
 };
 use crate::{operator::client::Client, pki::pem};
@@ -34,7 +34,7 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &PushCertVerb) -> Resul
                 .await?
                 .body;
             for warning in items(&answer["warnings"]).filter_map(Value::as_str) {
-                eprintln!("warning: {warning}");
+                output::aside(format_args!("warning: {warning}"));
             }
             output.say(&described(&answer), &answer);
             Ok(())
@@ -182,11 +182,16 @@ async fn hand_out(
         .map(|(at, step)| format!("{}. {step}", at + 1))
         .collect();
     match &wanted.out {
-        Some(file) => println!("The request is in {}.\n{}", file.display(), steps.join("\n")),
+        Some(file) => {
+            let steps = steps.join("\n");
+            output.say(
+                &format!("The request is in {}.\n{steps}", file.display()),
+                &answer,
+            );
+        }
         None => {
-            let written = io::stdout().write_all(&request);
-            written.map_err(|error| failed(Path::new("standard output"), &error))?;
-            eprintln!("{}", steps.join("\n"));
+            output::write(&request);
+            output::aside(steps.join("\n"));
         }
     }
     Ok(())
@@ -208,7 +213,7 @@ fn encoded(answer: &Value, format: Option<RequestFormat>) -> Result<Vec<u8>, Cli
                     EXIT_FAILED,
                     "bad_answer",
                     "the server's answer holds no request",
-                    "",
+                    "Ask for --format pem.",
                 )
             })
         }
@@ -225,12 +230,7 @@ fn encoded(answer: &Value, format: Option<RequestFormat>) -> Result<Vec<u8>, Cli
 fn read(files: &[PathBuf]) -> Result<String, CliError> {
     let mut all = String::new();
     for file in files {
-        let read = if file.as_os_str() == "-" {
-            io::stdin().read_to_string(&mut all).map(|_| ())
-        } else {
-            fs::read(file).map(|bytes| all.push_str(&String::from_utf8_lossy(&bytes)))
-        };
-        read.map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?;
+        all.push_str(&String::from_utf8_lossy(&files::bytes(file)?));
         all.push('\n');
     }
     Ok(all)

@@ -1,7 +1,7 @@
 //! Verbs that speak to the operator API: of the data directory's own server if it runs, of its store if not, or of a
 //! server elsewhere.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use axum::http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::{
     actions,
     args::{Cli, DeviceVerb, EnrollVerb},
-    hold,
-    output::{CliError, EXIT_FAILED, EXIT_REFUSED, Output},
+    files, hold,
+    output::{self, CliError, EXIT_FAILED, EXIT_REFUSED, Output},
     report,
     wait::until,
 };
@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     config::Config,
     data_dir::DataDir,
+    error::Code,
     operator::client::{Client, SOCKET},
     service::access::Scope,
 };
@@ -82,9 +83,7 @@ pub(super) async fn client(cli: &Cli) -> Result<Client, CliError> {
 
 fn key(cli: &Cli) -> Result<String, CliError> {
     match (&cli.key_file, std::env::var("RUSSET_API_KEY")) {
-        (Some(path), _) => fs::read_to_string(path)
-            .map(|key| key.trim().to_owned())
-            .map_err(|error| CliError::usage(format!("{}: {error}", path.display()))),
+        (Some(path), _) => Ok(files::text(path)?.trim().to_owned()),
         (None, Ok(key)) => Ok(key),
         (None, Err(_)) => Err(CliError::usage(
             "--server needs an API key: --key-file FILE, or RUSSET_API_KEY",
@@ -204,7 +203,7 @@ pub(super) async fn device(cli: &Cli, output: Output, verb: &DeviceVerb) -> Resu
                 Some(seconds) => wait_for(&client, output, &uuid, &id, *seconds).await?,
             }
             for warning in items(&answer["status"][id.as_str()]["warnings"]).filter_map(Value::as_str) {
-                eprintln!("warning: {warning}");
+                output::aside(format_args!("warning: {warning}"));
             }
         }
         DeviceVerb::Enrollment { id } => report::enrollment(&client, output, id).await?,
@@ -305,19 +304,27 @@ async fn list(client: &Client, output: Output, serial: Option<&str>, enabled: bo
     Ok(())
 }
 
-/// Takes an enrollment id as it is; anything else is looked up as a serial number.
+/// Takes an enrollment id as it is; one that nobody has is looked up as a serial number.
 pub(super) async fn resolve(client: &Client, id: &str) -> Result<String, CliError> {
+    // What follows asks for everybody where nobody is named.
+    if id.trim().is_empty() {
+        return Err(CliError::usage("an empty id names no device"));
+    }
     let known = client
         .request(Method::GET, &enrollment_path(id, ""), Vec::new())
         .await;
-    let Err(error) = known else {
-        return Ok(id.to_owned());
+    let error = match known {
+        Ok(_) => return Ok(id.to_owned()),
+        Err(error) => CliError::from(error),
     };
+    if error.code != Code::EnrollmentUnknown.as_str() {
+        return Err(error);
+    }
     let path = format!("/v1/enrollments?serial={}", segment(id));
     let answer = client.request(Method::GET, &path, Vec::new()).await?.body;
     let mut devices = items(&answer["enrollments"]).filter(|one| !text(&one["id"]).contains(':'));
     match (devices.next(), devices.next()) {
-        (None, _) => Err(error.into()),
+        (None, _) => Err(error),
         (Some(one), None) => Ok(text(&one["id"])),
         (Some(_), Some(_)) => {
             let step = "Name it by its id: `russet device list --serial …`.";
@@ -337,8 +344,7 @@ pub(super) fn command(
 ) -> Result<Vec<u8>, CliError> {
     let uuid = uuid::Uuid::new_v4().to_string().to_uppercase();
     if let Some(path) = file {
-        let command =
-            fs::read(path).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?;
+        let command = files::bytes(path)?;
         let Ok(plist::Value::Dictionary(mut dictionary)) =
             plist::Value::from_reader(std::io::Cursor::new(&command))
         else {
@@ -402,17 +408,17 @@ pub(super) async fn wait_for(
                     EXIT_REFUSED,
                     "command_failed",
                     "the device did not carry it out",
-                    "",
+                    &format!("`russet command result {uuid}` shows what it said."),
                 )),
             }
         }
         Err(_) => {
-            let step = "It stays queued: look again with the command's UUID at /v1/commands/{uuid}.";
+            let step = format!("It stays queued: `russet command result {uuid}` looks again.");
             Err(CliError::new(
                 EXIT_FAILED,
                 "no_answer_yet",
                 format!("no answer within {seconds} s"),
-                step,
+                &step,
             ))
         }
     }

@@ -12,7 +12,7 @@ use tracing_subscriber::{
     EnvFilter, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-use super::output::{CliError, EXIT_FAILED, Output};
+use super::output::{self, CliError, EXIT_FAILED, Output};
 use crate::{
     app::{App, Listeners, export_spans},
     clock::Clock,
@@ -28,7 +28,7 @@ pub(super) async fn run(output: Output, data_dir: &DataDir, i_know: bool) -> Res
     config.check_exposure(i_know)?;
     let spans = log(output, &config);
     metrics::count_panics();
-    let signals = |error| CliError::new(EXIT_FAILED, "no_signals", error, "");
+    let signals = |error| CliError::new(EXIT_FAILED, "no_signals", error, "Start it again.");
     let mut hangup = signal(SignalKind::hangup()).map_err(signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
 
@@ -77,7 +77,9 @@ pub(super) async fn run(output: Output, data_dir: &DataDir, i_know: bool) -> Res
     );
     if let Some(url) = setup_url.filter(|_| !output.json) {
         // Not by the log: whoever has the link makes the first administrator.
-        eprintln!("there is no user yet; make the first administrator at {url} (once, within 15 minutes)");
+        output::aside(format_args!(
+            "there is no user yet; make the first administrator at {url} (once, within 15 minutes)"
+        ));
     }
 
     let (stop, stopped) = watch::channel(false);

@@ -3,7 +3,7 @@
 pub(super) mod args;
 pub(super) mod job;
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use axum::http::Method;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -11,10 +11,11 @@ use serde_json::{Map, Value, json};
 
 use self::args::{ActionVerb, LostModeVerb, Subjects};
 use super::{
-    output::{CliError, Output},
+    files,
+    output::{self, CliError, Output},
     remote::{enrollment_path, items, resolve, segment, text, wait_for},
 };
-use crate::operator::client::Client;
+use crate::{error::Code, operator::client::Client};
 
 /// Runs one verb.
 pub(super) async fn run(client: &Client, output: Output, verb: &ActionVerb) -> Result<(), CliError> {
@@ -59,7 +60,7 @@ fn asked(verb: &ActionVerb) -> Result<Option<(&Subjects, &'static str, Value)>, 
             (subjects, "install-app", parameters)
         }
         ActionVerb::InstallProfile { subjects, file } => {
-            let parameters = json!({ "mobileconfig": STANDARD.encode(read(file)?) });
+            let parameters = json!({ "mobileconfig": STANDARD.encode(files::bytes(file)?) });
             (subjects, "install-profile", parameters)
         }
         ActionVerb::Lock {
@@ -116,7 +117,7 @@ fn asked(verb: &ActionVerb) -> Result<Option<(&Subjects, &'static str, Value)>, 
             preserve_data_plan,
             obliteration_behavior,
         } => {
-            let wifi = wifi_profile.as_deref().map(read).transpose()?;
+            let wifi = wifi_profile.as_deref().map(files::bytes).transpose()?;
             let wifi = wifi.map(|profile| STANDARD.encode(profile));
             let parameters = json!({
                 "pin": pin(pin_file.as_deref())?,
@@ -131,13 +132,9 @@ fn asked(verb: &ActionVerb) -> Result<Option<(&Subjects, &'static str, Value)>, 
     Ok(Some((subjects, verb, parameters)))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    fs::read(path).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
-}
-
 /// A PIN is read from a file: whatever stands on a command line, others can see.
 fn pin(file: Option<&Path>) -> Result<Option<String>, CliError> {
-    let pin = file.map(read).transpose()?;
+    let pin = file.map(files::bytes).transpose()?;
     Ok(pin.map(|pin| String::from_utf8_lossy(&pin).trim().to_owned()))
 }
 
@@ -172,13 +169,15 @@ async fn one(
         _ => output.say(&said, &answer),
     }
     if answer["pin_kept"] == true {
-        eprintln!("its PIN is kept: `russet device reveal {id} pin` shows it");
+        output::aside(format_args!(
+            "its PIN is kept: `russet device reveal {id} pin` shows it"
+        ));
     }
     if let Some(why) = answer["push_error"].as_str() {
-        eprintln!("warning: the push did not go through: {why}");
+        output::aside(format_args!("warning: the push did not go through: {why}"));
     }
     for warning in items(&answer["warnings"]).filter_map(Value::as_str) {
-        eprintln!("warning: {warning}");
+        output::aside(format_args!("warning: {warning}"));
     }
     Ok(())
 }
@@ -217,8 +216,7 @@ async fn targets(client: &Client, subjects: &Subjects) -> Result<Map<String, Val
         return Ok(named("matching", matching));
     }
     if let Some(path) = &subjects.targets_file {
-        let lines = String::from_utf8(read(path)?)
-            .map_err(|_| CliError::usage(format!("{} is not UTF-8", path.display())))?;
+        let lines = files::text(path)?;
         let lines: Vec<&str> = lines
             .lines()
             .map(str::trim)
@@ -237,9 +235,11 @@ async fn targets(client: &Client, subjects: &Subjects) -> Result<Map<String, Val
 }
 
 async fn reveal(client: &Client, output: Output, id: &str, secret: &str) -> Result<(), CliError> {
-    let known = resolve(client, id).await;
-    // A PIN outlives the record of the device that it locks.
-    let id = known.unwrap_or_else(|_| id.to_owned());
+    let id = match resolve(client, id).await {
+        // A PIN outlives the record of the device that it locks.
+        Err(error) if error.code == Code::EnrollmentUnknown.as_str() => id.to_owned(),
+        known => known?,
+    };
     let path = enrollment_path(&id, &format!("/reveal/{}", segment(secret)));
     let answer = client.request(Method::POST, &path, Vec::new()).await?.body;
     let rows: Vec<Vec<String>> = items(&answer["values"])

@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{device::AdeDeviceVerb, profile_args::ProfileVerb, sync::SyncArgs};
+use super::{
+    apple::{ActivationLockArgs, DiscoveryVerb},
+    device::AdeDeviceVerb,
+    profile_args::ProfileVerb,
+    sync::SyncArgs,
+};
 
 /// `russet ade …`
 #[derive(Debug, Subcommand)]
@@ -14,6 +19,14 @@ pub enum AdeVerb {
         /// What to do with them.
         #[command(subcommand)]
         verb: AccountVerb,
+    },
+    /// Locks a device of the organisation that is not enrolled, with Activation Lock.
+    ActivationLock(ActivationLockArgs),
+    /// Shows the tokens for beta releases that Apple has for the organisation.
+    BetaTokens {
+        /// By this server token; not needed if there is one only, or a default.
+        #[arg(long)]
+        token: Option<String>,
     },
     /// Devices that Apple has for the server tokens.
     #[command(visible_alias = "devices")]
@@ -27,6 +40,29 @@ pub enum AdeVerb {
         /// What to do with them.
         #[command(subcommand)]
         verb: Box<ProfileVerb>,
+    },
+    /// Lists devices that asked for their enrollment profile and did not get it, since the server began.
+    Refusals {
+        /// Only of the device with this serial number.
+        #[arg(long)]
+        serial: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        limit: u16,
+    },
+    /// Asks Apple which device a device has replaced.
+    Replacements {
+        /// The device's serial number.
+        serial: String,
+        /// By this server token; not needed if there is one only, or a default.
+        #[arg(long)]
+        token: Option<String>,
+    },
+    /// Where Apple sends devices of people with Managed Apple Accounts.
+    ServiceDiscovery {
+        /// What to do with it.
+        #[command(subcommand)]
+        verb: DiscoveryVerb,
     },
     /// Shows how the syncs of the server tokens stand.
     Status {
@@ -57,6 +93,14 @@ pub enum AdeVerb {
 /// `russet ade token …`
 #[derive(Debug, Subcommand)]
 pub enum TokenVerb {
+    /// Changes a token; what is not named stays.
+    Change {
+        /// Its name.
+        name: String,
+        /// What is to be different.
+        #[command(flatten)]
+        change: TokenChange,
+    },
     /// Deletes a token that has no devices and no profiles any more.
     Delete {
         /// Its name.
@@ -115,6 +159,27 @@ pub enum TokenVerb {
         /// Its name.
         name: String,
     },
+}
+
+/// What is to be different about a token.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct TokenChange {
+    /// The Apple Account it was made with: a reminder for next year's renewal.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub apple_id: Option<String>,
+    /// Where Apple's service is for it; empty: at the configured place.
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// Whether it is the one that is meant where none is named.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub default: Option<bool>,
+    /// Who may see it and its devices; several, separated by commas.
+    #[arg(long = "scope-tag", value_name = "TAG", value_delimiter = ',')]
+    pub scope_tags: Option<Vec<String>>,
+    /// Nobody who is confined to scope tags may see it.
+    #[arg(long, conflicts_with = "scope_tags")]
+    pub no_scope_tags: bool,
 }
 
 /// Profiles by platform; an empty name takes the default away.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{
         args::Cli,
-        output::{CliError, EXIT_FAILED, Output},
+        output::{self, CliError, EXIT_FAILED, EXIT_REFUSED, Output},
         remote::{client, items, segment, text},
     },
     operator::client::Client,
@@ -106,7 +106,7 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &AdeDeviceVerb) -> Resu
                     EXIT_FAILED,
                     "not_confirmed",
                     "nothing was done",
-                    "",
+                    "Type `disown` where it asks, or give --yes.",
                 ));
             }
             let body = json!({ "token": token, "serials": serials, "confirm": true });
@@ -118,7 +118,8 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &AdeDeviceVerb) -> Resu
                 .map(|(serial, status)| vec![serial.clone(), text(status)])
                 .collect();
             output.table(&["SERIAL", "RESULT"], &rows, &answer);
-            Ok(())
+            let refused = entries(&answer["devices"]).filter(|(_, status)| *status != "SUCCESS");
+            all_done(refused.count(), rows.len())
         }
         AdeDeviceVerb::List {
             token,
@@ -173,6 +174,29 @@ pub(super) async fn why(cli: &Cli, output: Output, serial: &str) -> Result<(), C
     Ok(())
 }
 
+/// `russet ade refusals`
+pub(super) async fn refusals(
+    cli: &Cli,
+    output: Output,
+    serial: Option<&str>,
+    limit: u16,
+) -> Result<(), CliError> {
+    let mut query = form_urlencoded::Serializer::new(format!("limit={limit}"));
+    query.extend_pairs(serial.map(|serial| ("serial", serial)));
+    let path = format!("/v1/ade/refusals?{}", query.finish());
+    let answer = client(cli)
+        .await?
+        .request(Method::GET, &path, Vec::new())
+        .await?
+        .body;
+    let columns = ["at", "serial", "code", "message", "step"];
+    let rows: Vec<Vec<String>> = items(&answer["refusals"])
+        .map(|one| columns.map(|column| text(&one[column])).to_vec())
+        .collect();
+    output.table(&["AT", "SERIAL", "CODE", "WHY", "WHAT TO DO"], &rows, &answer);
+    Ok(())
+}
+
 /// Gives devices a profile, or without one the token's default again.
 pub(super) async fn assign(
     client: &Client,
@@ -196,7 +220,25 @@ pub(super) async fn assign(
         })
         .collect();
     output.table(&["SERIAL", "RESULT", "AGAIN AT"], &rows, &answer);
-    Ok(())
+    // Whatever else Apple says is kept, and tried again.
+    let refused = entries(&answer["devices"]).filter(|(_, outcome)| outcome["state"] == "unknown_device");
+    all_done(refused.count(), rows.len())
+}
+
+/// Fails if some of the devices were refused; the answer has said which.
+fn all_done(refused: usize, all: usize) -> Result<(), CliError> {
+    let step = "`russet ade why SERIAL` explains each.";
+    match refused {
+        0 => Ok(()),
+        refused if refused == all => {
+            let message = "it was refused for all of the devices";
+            Err(CliError::new(EXIT_REFUSED, "all_refused", message, step))
+        }
+        refused => {
+            let message = format!("it was refused for {refused} of {all} devices");
+            Err(CliError::new(EXIT_FAILED, "not_for_all", message, step))
+        }
+    }
 }
 
 async fn list(client: &Client, output: Output, query: String) -> Result<(), CliError> {
@@ -240,7 +282,7 @@ async fn list(client: &Client, output: Output, query: String) -> Result<(), CliE
         .collect();
     if !output.json {
         for (token, at) in &fetches {
-            println!("Last fetch, {token}: {}", text(at));
+            output::line(format_args!("Last fetch, {token}: {}", text(at)));
         }
     }
     let headings = ["SERIAL", "TOKEN", "FAMILY", "MODEL", "SINCE", "PROFILE", "HINT"];

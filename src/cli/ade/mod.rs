@@ -1,6 +1,7 @@
 //! `russet ade …`: Automated Device Enrollment.
 
 mod account;
+mod apple;
 mod args;
 mod device;
 mod profile;
@@ -28,7 +29,14 @@ pub(super) async fn run(
     match verb {
         AdeVerb::Device { verb } => device::run(cli, output, verb).await,
         AdeVerb::Account { verb } => account::run(cli, output, verb).await,
+        AdeVerb::ActivationLock(args) => apple::lock(cli, output, args).await,
+        AdeVerb::BetaTokens { token } => apple::beta_tokens(cli, output, token.as_deref()).await,
         AdeVerb::Profile { verb } => profile::run(cli, output, verb).await,
+        AdeVerb::Refusals { serial, limit } => device::refusals(cli, output, serial.as_deref(), *limit).await,
+        AdeVerb::Replacements { serial, token } => {
+            apple::replacements(cli, output, serial, token.as_deref()).await
+        }
+        AdeVerb::ServiceDiscovery { verb } => apple::discovery(cli, output, verb).await,
         AdeVerb::Status { token } => sync::show(cli, output, token.as_deref()).await,
         AdeVerb::Sync(args) => sync::run(cli, output, args).await,
         AdeVerb::Token { verb } => token::run(cli, output, verb).await,

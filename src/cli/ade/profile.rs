@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cli::{
         args::Cli,
-        output::{CliError, Output},
+        output::{self, CliError, Output},
         remote::{client, items, segment, text},
     },
     operator::client::Client,
@@ -80,7 +80,7 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &ProfileVerb) -> Result
             let path = format!("/v1/ade/tokens/{}/import-profile", segment(&token.token));
             let answer = ask(&client, Method::POST, &path, &body).await?;
             for lost in items(&answer["not_imported"]) {
-                eprintln!("not imported: {}", finding(lost));
+                output::aside(format_args!("not imported: {}", finding(lost)));
             }
             warn(&answer);
             output.say(&format!("{} imported", text(&answer["name"])), &answer);
@@ -249,10 +249,10 @@ async fn panes(client: &Client, output: Output, platform: Option<&str>) -> Resul
 /// What may not be meant, and what is not applied, beside the answer.
 fn warn(answer: &Value) {
     for warning in items(&answer["warnings"]).chain(items(&answer["not_applied"])) {
-        eprintln!("warning: {}", finding(warning));
+        output::aside(format_args!("warning: {}", finding(warning)));
     }
     if let Some(problem) = answer["apple_problem"]["message"].as_str() {
-        eprintln!("warning: not defined at Apple yet: {problem}");
+        output::aside(format_args!("warning: not defined at Apple yet: {problem}"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! From files and flags to settings.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use figment::{
     Figment,
@@ -9,7 +9,10 @@ use figment::{
 use serde_json::{Value, json};
 
 use super::profile_args::SettingsArgs;
-use crate::{cli::output::CliError, protocol::ade};
+use crate::{
+    cli::{files, output::CliError},
+    protocol::ade,
+};
 
 impl SettingsArgs {
     /// What the flags say, laid over `base`.
@@ -80,21 +83,17 @@ fn key(pane: &str) -> String {
 }
 
 fn file(path: &Path) -> Result<Value, CliError> {
-    let text = text(path)?;
-    let unreadable = |error: &dyn std::fmt::Display| CliError::usage(format!("{}: {error}", path.display()));
+    let text = files::text(path)?;
+    let wrong = |error: &dyn std::fmt::Display| CliError::usage(format!("{}: {error}", path.display()));
     if path.extension().is_some_and(|extension| extension == "json") {
-        return serde_json::from_str(&text).map_err(|error| unreadable(&error));
+        return serde_json::from_str(&text).map_err(|error| wrong(&error));
     }
     let figment = Figment::from(Toml::string(&text));
-    figment.extract().map_err(|error| unreadable(&error))
-}
-
-fn text(path: &Path) -> Result<String, CliError> {
-    fs::read_to_string(path).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
+    figment.extract().map_err(|error| wrong(&error))
 }
 
 fn texts(paths: &[std::path::PathBuf]) -> Result<Vec<String>, CliError> {
-    paths.iter().map(|path| text(path)).collect()
+    paths.iter().map(|path| files::text(path)).collect()
 }
 
 /// `a.b=value`, where the value is JSON if it can be read as such, and otherwise a text.
@@ -103,7 +102,7 @@ fn set(base: &mut Value, pair: &str) -> Result<(), CliError> {
         return Err(CliError::usage(format!("--set {pair}: give KEY=VALUE")));
     };
     let value = match value.strip_prefix('@') {
-        Some(file) => text(Path::new(file))?.into(),
+        Some(file) => files::text(Path::new(file))?.into(),
         None => serde_json::from_str(value).unwrap_or_else(|_| value.into()),
     };
     let change = path.rsplit('.').fold(value, |inner, name| json!({ name: inner }));

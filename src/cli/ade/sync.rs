@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{
         args::Cli,
-        output::{CliError, EXIT_FAILED, Output},
+        output::{self, CliError, EXIT_FAILED, Output},
         remote::{client, items, segment, text},
     },
     error::Code,
@@ -53,7 +53,7 @@ pub(super) async fn run(cli: &Cli, output: Output, args: &SyncArgs) -> Result<()
         let busy = status["running"]["id"] == id || status["assigning"] == true;
         let line = progress(&status);
         if !output.json && line != shown {
-            eprintln!("{line}");
+            output::aside(&line);
             shown = line;
         }
         if !busy {
@@ -75,7 +75,7 @@ async fn begin(client: &Client, args: &SyncArgs) -> Result<Value, CliError> {
         match begun {
             Err(ClientError::Refused { body, .. }) if args.follow && body["code"] == running => {
                 if !told {
-                    eprintln!("waiting for the sync that runs already");
+                    output::aside("waiting for the sync that runs already");
                     told = true;
                 }
                 tokio::time::sleep(BEAT).await;
@@ -107,7 +107,7 @@ pub(super) async fn show(cli: &Cli, output: Output, token: Option<&str>) -> Resu
     let headings = ["TOKEN", "SYNC", "DEVICES", "LAST FETCH", "NEXT", "PROBLEM"];
     output.table(&headings, &rows, &answer);
     for warning in items(&answer["syncs"]).filter_map(|sync| sync["warning"].as_str()) {
-        eprintln!("warning: {warning}");
+        output::aside(format_args!("warning: {warning}"));
     }
     Ok(())
 }

@@ -1,10 +1,6 @@
 //! `russet ade token …`: from the key to the token in service, and its renewal each year.
 
-use std::{
-    fs,
-    io::{self, Read as _, Write as _},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -13,7 +9,8 @@ use super::args::{DefaultProfiles, TokenVerb};
 use crate::{
     cli::{
         args::Cli,
-        output::{CliError, EXIT_FAILED, Output},
+        files,
+        output::{self, CliError, EXIT_FAILED, Output},
         remote::{client, items, segment, text},
     },
     operator::client::Client,
@@ -25,6 +22,21 @@ const PATH: &str = "/v1/ade/tokens";
 pub(super) async fn run(cli: &Cli, output: Output, verb: &TokenVerb) -> Result<(), CliError> {
     let client = client(cli).await?;
     match verb {
+        TokenVerb::Change { name, change } => {
+            let no_tags = change.no_scope_tags.then(Vec::new);
+            let body = json!({
+                "apple_id": change.apple_id,
+                "base_url": change.base_url,
+                "is_default": change.default,
+                "scope_tags": change.scope_tags.clone().or(no_tags),
+            });
+            let answer = client
+                .request(Method::PATCH, &path(name, ""), body.to_string().into())
+                .await?
+                .body;
+            output.say(&described(&answer), &answer);
+            Ok(())
+        }
         TokenVerb::Delete { name } => {
             client
                 .request(Method::DELETE, &path(name, ""), Vec::new())
@@ -38,14 +50,14 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &TokenVerb) -> Result<(
             apple_id,
             force,
         } => {
-            let file = read(file)?;
+            let file = files::bytes(file)?;
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("force", if *force { "true" } else { "false" });
             query.extend_pairs(apple_id.as_deref().map(|account| ("apple_id", account)));
             let path = path(name, &format!("/token?{}", query.finish()));
             let answer = client.request(Method::PUT, &path, file).await?.body;
             for warning in items(&answer["warnings"]).filter_map(Value::as_str) {
-                eprintln!("warning: {warning}");
+                output::aside(format_args!("warning: {warning}"));
             }
             output.say(&described(&answer), &answer);
             Ok(())
@@ -148,6 +160,13 @@ fn described(token: &Value) -> String {
     }
     let is_default = if token["is_default"] == true { "yes" } else { "no" };
     lines.push(("Default token", is_default.to_owned()));
+    let tags: Vec<String> = items(&token["scope_tags"]).map(text).collect();
+    if !tags.is_empty() {
+        lines.push(("Scope tags", tags.join(", ")));
+    }
+    if !token["base_url"].is_null() {
+        lines.push(("Apple's service", text(&token["base_url"])));
+    }
     if token["renewal_waits"] == true {
         lines.push(("Renewal", "a key waits for its token".to_owned()));
     }
@@ -172,12 +191,11 @@ fn described(token: &Value) -> String {
 /// Writes a certificate where it is wanted, and says what to do with it.
 fn hand_out(output: Output, answer: &Value, out: Option<&Path>) -> Result<(), CliError> {
     let certificate = text(&answer["certificate"]);
-    let failed = |place: &Path, error: &io::Error| {
-        let message = format!("{}: {error}", place.display());
-        CliError::new(EXIT_FAILED, "not_written", message, "Choose another --out.")
-    };
     if let Some(file) = out {
-        fs::write(file, &certificate).map_err(|error| failed(file, &error))?;
+        fs::write(file, &certificate).map_err(|error| {
+            let message = format!("{}: {error}", file.display());
+            CliError::new(EXIT_FAILED, "not_written", message, "Choose another --out.")
+        })?;
     }
     if output.json {
         output.say("", answer);
@@ -189,11 +207,16 @@ fn hand_out(output: Output, answer: &Value, out: Option<&Path>) -> Result<(), Cl
         .map(|(at, step)| format!("{}. {step}", at + 1))
         .collect();
     match out {
-        Some(file) => println!("The certificate is in {}.\n{}", file.display(), steps.join("\n")),
+        Some(file) => {
+            let steps = steps.join("\n");
+            output.say(
+                &format!("The certificate is in {}.\n{steps}", file.display()),
+                answer,
+            );
+        }
         None => {
-            let written = io::stdout().write_all(certificate.as_bytes());
-            written.map_err(|error| failed(Path::new("standard output"), &error))?;
-            eprintln!("{}", steps.join("\n"));
+            output::write(certificate.as_bytes());
+            output::aside(steps.join("\n"));
         }
     }
     Ok(())
@@ -243,16 +266,4 @@ async fn set_default(client: &Client, name: &str, profiles: &DefaultProfiles) ->
         }
     }
     Ok(())
-}
-
-/// A file's bytes; `-` is standard input.
-fn read(file: &Path) -> Result<Vec<u8>, CliError> {
-    let mut bytes = Vec::new();
-    let read = if file.as_os_str() == "-" {
-        io::stdin().read_to_end(&mut bytes).map(|_| ())
-    } else {
-        fs::read(file).map(|read| bytes = read)
-    };
-    read.map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?;
-    Ok(bytes)
 }

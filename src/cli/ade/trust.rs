@@ -1,13 +1,14 @@
 //! `russet ade trust …`: Apple's device CAs in the data directory. A running server takes them by itself.
 
-use std::fs;
-
 use serde_json::json;
 
 use super::args::TrustVerb;
 use crate::{
     app::{self, TrustAdded, TrustError},
-    cli::output::{CliError, EXIT_FAILED, EXIT_REFUSED, Output},
+    cli::{
+        files,
+        output::{self, CliError, EXIT_FAILED, EXIT_REFUSED, Output},
+    },
     config::Config,
     data_dir::DataDir,
     pki::device_trust::APPLE,
@@ -17,9 +18,7 @@ pub(super) async fn run(output: Output, data_dir: &DataDir, verb: &TrustVerb) ->
     let config = Config::load(data_dir.root())?;
     match verb {
         TrustVerb::Add { file } => {
-            let content =
-                fs::read(file).map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?;
-            say(output, &app::add_trust(data_dir, &content)?);
+            say(output, &app::add_trust(data_dir, &files::bytes(file)?)?);
         }
         TrustVerb::Fetch { base_url } => {
             let report = app::fetch_trust(data_dir, base_url.as_deref()).await?;
@@ -64,7 +63,7 @@ pub(super) async fn run(output: Output, data_dir: &DataDir, verb: &TrustVerb) ->
             let answer = json!({ "authorities": all.collect::<Vec<_>>(), "problems": problems });
             output.table(&["NAME", "STATE", "SHA-256"], &rows, &answer);
             for problem in problems {
-                eprintln!("warning: {problem}");
+                output::aside(format_args!("warning: {problem}"));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 pub(super) mod args;
 
-use std::{collections::VecDeque, io::Write as _, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use axum::http::Method;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use args::{AuditFormat, AuditVerb};
 
 use super::{
     args::Cli,
-    output::{CliError, EXIT_PROBLEM, Output},
+    output::{self, CliError, EXIT_PROBLEM, Output},
     remote::{client, items, resolve, text},
 };
 use crate::operator::client::Client;
@@ -109,7 +109,9 @@ async fn tail(
             None => break,
         }
     }
-    latest.iter().for_each(|entry| show(output, entry));
+    if !latest.iter().all(|entry| show(output, entry)) {
+        return Ok(());
+    }
     let newest = latest.back().map(|entry| text(&entry["number"]));
     let mut after = newest
         .filter(|newest| number(newest) > number(&head))
@@ -123,7 +125,9 @@ async fn tail(
         while let Some(cursor) = next {
             let answer = page(client, filter, "oldest", Some(&cursor)).await?;
             for entry in items(&answer["entries"]) {
-                show(output, entry);
+                if !show(output, entry) {
+                    return Ok(());
+                }
                 after = text(&entry["number"]);
             }
             next = answer["next_cursor"].as_str().map(str::to_owned);
@@ -135,9 +139,10 @@ fn number(text: &str) -> u64 {
     text.parse().unwrap_or(0)
 }
 
-fn show(output: Output, entry: &Value) {
+/// Shows an entry; whether anybody still reads.
+fn show(output: Output, entry: &Value) -> bool {
     if output.json {
-        return println!("{entry}");
+        return output::document(entry);
     }
     let targets: Vec<String> = items(&entry["targets"]).map(text).collect();
     let more = match &entry["targets_count"] {
@@ -148,7 +153,7 @@ fn show(output: Output, entry: &Value) {
         Value::Null => text(&entry["outcome"]),
         of => format!("{} (of {of})", text(&entry["outcome"])),
     };
-    println!(
+    output::line(format_args!(
         "{}  {}  {}  {}  {outcome}  {}{more}  {}",
         entry["number"],
         text(&entry["at"]),
@@ -156,7 +161,7 @@ fn show(output: Output, entry: &Value) {
         text(&entry["operation"]),
         targets.join(","),
         details(entry),
-    );
+    ))
 }
 
 fn details(entry: &Value) -> String {
@@ -172,28 +177,26 @@ async fn export(client: &Client, format: AuditFormat, since: Option<&str>) -> Re
         .map(|since| ("since", since.to_owned()))
         .into_iter()
         .collect();
-    // A log is large, and a reader such as `head` may have had enough.
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut write = |line: String| writeln!(out, "{line}").is_ok();
-    if format == AuditFormat::Csv && !write(COLUMNS.join(",")) {
-        return Ok(());
-    }
+    let mut lines = match format {
+        AuditFormat::Csv => COLUMNS.join(",") + "\n",
+        AuditFormat::Jsonl => String::new(),
+    };
     let mut cursor = None;
     loop {
         let answer = page(client, &filter, "oldest", cursor.as_deref()).await?;
         for entry in items(&answer["entries"]) {
-            let line = match format {
+            lines += &match format {
                 AuditFormat::Csv => csv(entry),
                 AuditFormat::Jsonl => entry.to_string(),
             };
-            if !write(line) {
-                return Ok(());
-            }
+            lines.push('\n');
         }
-        match answer["next_cursor"].as_str() {
-            Some(next) => cursor = Some(next.to_owned()),
-            None => return Ok(()),
+        // A log is large, and a reader such as `head` may have had enough.
+        match (output::write(lines.as_bytes()), answer["next_cursor"].as_str()) {
+            (true, Some(next)) => cursor = Some(next.to_owned()),
+            _ => return Ok(()),
         }
+        lines.clear();
     }
 }
 

@@ -9,7 +9,7 @@ use args::CommandVerb;
 
 use super::{
     args::Cli,
-    output::{CliError, EXIT_FAILED, Output},
+    output::{self, CliError, EXIT_FAILED, Output},
     remote::{client, command, items, lines, resolve, segment, text},
 };
 use crate::operator::client::Client;
@@ -68,7 +68,7 @@ fn told(output: Output, answer: &Value) -> Result<(), CliError> {
     let mut failed = Vec::new();
     for (id, status) in answer["status"].as_object().into_iter().flatten() {
         for warning in items(&status["warnings"]).filter_map(Value::as_str) {
-            eprintln!("warning: {id}: {warning}");
+            output::aside(format_args!("warning: {id}: {warning}"));
         }
         failed.extend(status["command_error"].as_str().map(|why| format!("{id}: {why}")));
     }
@@ -152,14 +152,15 @@ async fn result(client: &Client, output: Output, uuid: &str, device: Option<&str
     let targets: Vec<&Value> = items(&answer["enrollments"]).collect();
     if let ([one], false) = (&targets[..], output.json) {
         let state = format!("{} since {}", text(&one["state"]), text(&one["at"]));
-        println!(
+        let mut said = format!(
             "{} for {}: {state}",
             text(&answer["request_type"]),
             text(&one["id"])
         );
         if !one["result"].is_null() {
-            println!("{}", lines(&one["result"], 0));
+            said = format!("{said}\n{}", lines(&one["result"], 0));
         }
+        output.say(&said, &answer);
         return Ok(());
     }
     let rows: Vec<Vec<String>> = targets

@@ -11,7 +11,7 @@ use args::{HoldProfileArgs, HoldProfileVerb};
 
 use super::{
     args::Cli,
-    output::{CliError, Output},
+    output::{self, CliError, Output},
     remote::{client, items, segment, text},
 };
 use crate::operator::client::Client;
@@ -215,7 +215,7 @@ pub(super) fn say_hold(output: Output, hold: &Value) {
             ("ended", "ended_at"),
         ] {
             if !hold[key].is_null() {
-                println!("{title}: {}", text(&hold[key]));
+                output::line(format_args!("{title}: {}", text(&hold[key])));
             }
         }
     }

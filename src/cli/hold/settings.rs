@@ -1,12 +1,12 @@
 //! A hold profile's JSON, from flags and files.
 
-use std::{fs, io::Read as _, path::Path};
+use std::path::Path;
 
 use ::base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::args::{HoldProfileArgs, OnTimeout};
-use crate::cli::output::CliError;
+use crate::cli::{files, output::CliError};
 
 /// What the flags say, laid over the file; without the phases' items.
 pub(super) fn body(args: &HoldProfileArgs) -> Result<Map<String, Value>, CliError> {
@@ -69,17 +69,8 @@ pub(super) fn phase(args: &HoldProfileArgs, mut items: Vec<Value>) -> Result<Opt
 }
 
 fn read(file: &Path) -> Result<Map<String, Value>, CliError> {
-    let failed = |error: &dyn std::fmt::Display| CliError::usage(format!("{}: {error}", file.display()));
-    let text = if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| failed(&error))?;
-        text
-    } else {
-        fs::read_to_string(file).map_err(|error| failed(&error))?
-    };
-    serde_json::from_str(&text).map_err(|error| failed(&error))
+    let wrong = |error: serde_json::Error| CliError::usage(format!("{}: {error}", file.display()));
+    serde_json::from_str(&files::text(file)?).map_err(wrong)
 }
 
 fn audience(groups: &[String]) -> Result<Value, CliError> {
@@ -124,7 +115,7 @@ fn named(text: &str) -> (Option<&str>, &str) {
 
 fn profile(text: &str) -> Result<Value, CliError> {
     let (name, file) = named(text);
-    let content = fs::read(file).map_err(|error| CliError::usage(format!("--profile {file}: {error}")))?;
+    let content = files::bytes(Path::new(file))?;
     let stem = Path::new(file).file_stem().map(|stem| stem.to_string_lossy());
     let name = name.map_or_else(|| stem.unwrap_or_default().into_owned(), str::to_owned);
     Ok(json!({ "name": name, "type": "profile", "content": STANDARD.encode(content) }))

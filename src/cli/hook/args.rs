@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// Whose JSON a hook gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -55,6 +55,14 @@ pub enum HookVerb {
         #[arg(long)]
         allow_any_address: bool,
     },
+    /// Changes a hook; what is not named stays.
+    Change {
+        /// The hook.
+        name: String,
+        /// What is to be different.
+        #[command(flatten)]
+        change: HookChange,
+    },
     /// Lists events that could not be delivered.
     Deadletters {
         /// The hook.
@@ -87,9 +95,41 @@ pub enum HookVerb {
         /// Only the events with these ids.
         event_ids: Vec<String>,
     },
+    /// Shows one hook, and how it is doing.
+    Show {
+        /// The hook.
+        name: String,
+    },
     /// Sends a hook an event of the topic russet.test at once, and says what came of it.
     Test {
         /// The hook.
         name: String,
     },
+}
+
+/// What is to be different about a hook.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct HookChange {
+    /// Where events go from now on; a user name and password of the old address are forgotten.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// A topic that it wants from now on; several, separated by commas.
+    #[arg(long = "topic", value_delimiter = ',')]
+    pub topics: Option<Vec<String>>,
+    /// Of mdm.Connect, a status that it wants from now on; several, separated by commas.
+    #[arg(long = "status", value_delimiter = ',')]
+    pub statuses: Option<Vec<String>>,
+    /// All statuses but Idle, which comes with every contact.
+    #[arg(long, conflicts_with_all = ["statuses", "all_statuses"])]
+    pub no_idle: bool,
+    /// All statuses.
+    #[arg(long, conflicts_with = "statuses")]
+    pub all_statuses: bool,
+    /// File with another secret to sign requests with.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// Sign requests no more.
+    #[arg(long, conflicts_with = "secret_file")]
+    pub no_secret: bool,
 }

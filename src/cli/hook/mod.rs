@@ -2,24 +2,28 @@
 
 pub(super) mod args;
 
-use std::{fs, path::Path};
+use std::path::PathBuf;
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use args::HookVerb;
+use args::{HookChange, HookVerb};
 
 use super::{
     args::Cli,
+    files,
     output::{CliError, EXIT_FAILED, Output},
-    remote::{client, items, segment, text},
+    remote::{client, items, lines, segment, text},
 };
 use crate::operator::client::Client;
+
+/// The statuses of mdm.Connect but for Idle.
+const NOT_IDLE: [&str; 4] = ["Acknowledged", "CommandFormatError", "Error", "NotNow"];
 
 /// Carries out one verb.
 pub(super) async fn run(cli: &Cli, output: Output, verb: &HookVerb) -> Result<(), CliError> {
     // Before anything else: a secret that can't be read must not leave a hook without one.
-    let secret = |file: &Option<_>| file.as_deref().map(secret).transpose();
+    let secret = |file: &Option<PathBuf>| file.as_deref().map(files::first_line).transpose();
     match verb {
         HookVerb::Add {
             name,
@@ -33,7 +37,7 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &HookVerb) -> Result<()
             allow_any_address,
         } => {
             let statuses = if *no_idle {
-                vec!["Acknowledged", "CommandFormatError", "Error", "NotNow"]
+                NOT_IDLE.to_vec()
             } else {
                 statuses.iter().map(String::as_str).collect()
             };
@@ -55,6 +59,11 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &HookVerb) -> Result<()
                 None => format!("{name} gets events from now on; `russet hook test {name}` tries it"),
             };
             output.say(&said, &answer);
+        }
+        HookVerb::Change { name, change } => {
+            let body = changed(change)?;
+            let answer = ask(&client(cli).await?, Method::PATCH, &path(name, ""), &body).await?;
+            output.say(&lines(&answer, 0), &answer);
         }
         HookVerb::Deadletters { name, clear } => {
             let client = client(cli).await?;
@@ -90,6 +99,10 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &HookVerb) -> Result<()
                 return Err(CliError::new(EXIT_FAILED, "dead_letter_unknown", message, step));
             }
         }
+        HookVerb::Show { name } => {
+            let answer = ask(&client(cli).await?, Method::GET, &path(name, ""), &Value::Null).await?;
+            output.say(&lines(&answer, 0), &answer);
+        }
         HookVerb::Test { name } => {
             let answer = ask(
                 &client(cli).await?,
@@ -114,6 +127,22 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &HookVerb) -> Result<()
         }
     }
     Ok(())
+}
+
+/// What the flags say; what is null stays.
+fn changed(change: &HookChange) -> Result<Value, CliError> {
+    let secret = change.secret_file.as_deref().map(files::first_line).transpose()?;
+    let statuses = match &change.statuses {
+        Some(statuses) => Some(statuses.iter().map(String::as_str).collect()),
+        None if change.no_idle => Some(NOT_IDLE.to_vec()),
+        None => change.all_statuses.then(Vec::new),
+    };
+    Ok(json!({
+        "url": change.url,
+        "topics": change.topics,
+        "statuses": statuses,
+        "secret": secret.or_else(|| change.no_secret.then(String::new)),
+    }))
 }
 
 async fn enable(cli: &Cli, output: Output, name: &str, enabled: bool) -> Result<(), CliError> {
@@ -200,13 +229,4 @@ async fn ask(client: &Client, method: Method, path: &str, body: &Value) -> Resul
 
 fn path(name: &str, rest: &str) -> String {
     format!("/v1/hooks/{}{rest}", segment(name))
-}
-
-fn secret(file: &Path) -> Result<String, CliError> {
-    let text =
-        fs::read_to_string(file).map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?;
-    match text.lines().next().filter(|line| !line.is_empty()) {
-        Some(line) => Ok(line.to_owned()),
-        None => Err(CliError::usage(format!("{} is empty", file.display()))),
-    }
 }

@@ -2,11 +2,7 @@
 
 pub(super) mod args;
 
-use std::{
-    fs,
-    io::{self, IsTerminal as _, Read as _},
-    path::Path,
-};
+use std::io::{self, IsTerminal as _};
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -14,6 +10,7 @@ use serde_json::{Value, json};
 use self::args::{PasswordSource, RoleVerb, UserVerb};
 use super::{
     args::Cli,
+    files,
     output::{CliError, Output},
     remote::{client, items, lines, segment, text},
 };
@@ -203,7 +200,7 @@ fn list(value: &Value) -> String {
 /// A password: from a file, or typed twice on the terminal, where it does not show.
 fn read(source: &PasswordSource) -> Result<String, CliError> {
     if let Some(path) = &source.password_file {
-        return from_file(path);
+        return files::first_line(path);
     }
     if !io::stdin().is_terminal() {
         let problem =
@@ -216,15 +213,4 @@ fn read(source: &PasswordSource) -> Result<String, CliError> {
         return Err(CliError::usage("the two passwords are not the same"));
     }
     Ok(password)
-}
-
-fn from_file(path: &Path) -> Result<String, CliError> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        io::stdin().read_to_string(&mut text).map(|_| ())
-    } else {
-        fs::read_to_string(path).map(|content| text = content)
-    };
-    read.map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -1,9 +1,9 @@
 //! `russet ade sync`, `device` and `why`: with the server running and without.
 
-use russet_sim::abm::{FakeAbm, Mix, Settings};
+use russet_sim::abm::{FakeAbm, Family, Mix, Settings};
 use serde_json::json;
 
-use super::{DONE, Place, REFUSED, USAGE};
+use super::{DONE, FAILED, Place, REFUSED, USAGE};
 
 async fn connected() -> (Place, FakeAbm, Vec<String>) {
     let settings = Settings {
@@ -71,7 +71,85 @@ async fn y9_a_sync_is_followed_to_its_end_and_its_devices_are_listed() {
     let unknown = ["ade", "device", "assign", &serials[0], "--profile", "none"];
     let said = place.run(&unknown).await.ended(REFUSED);
     assert!(said.err.contains("ade_profile_unknown"), "{said:?}");
+    // Nothing was done; with one of them, not everything.
+    let nobody = ["ade", "device", "assign", "NOPE1", "--default"];
+    let said = place.run(&nobody).await.ended(REFUSED);
+    assert!(
+        said.out.contains("unknown_device") && said.err.contains("code: all_refused"),
+        "{said:?}"
+    );
+    let some = [&nobody[..], &[&serials[1]]].concat();
+    let said = place.run(&some).await.ended(FAILED);
+    assert!(
+        said.err.contains("code: not_for_all") && said.err.contains("1 of 2"),
+        "{said:?}"
+    );
+    let disown = ["ade", "device", "disown", &serials[1]];
+    let said = place.run(&disown).await.ended(FAILED);
+    assert!(
+        said.err.contains("code: not_confirmed") && said.err.contains("next: Type `disown`"),
+        "{said:?}"
+    );
     let forgotten = ["ade", "device", "delete", &serials[0]];
     place.run(&forgotten).await.ended(DONE);
     place.run(&forgotten).await.ended(REFUSED);
+}
+
+#[tokio::test]
+async fn apple_is_asked_about_locks_replacements_programs_and_service_discovery() {
+    let (place, abm, serials) = connected().await;
+    abm.portal().add_by_hand("hq", "PHONE", Family::IPhone).unwrap();
+    load_token(&place, &abm).await;
+    let _server = place.serve().await;
+
+    let lock = [
+        "ade",
+        "activation-lock",
+        "PHONE",
+        "--lost-message",
+        "Bring it back",
+    ];
+    let said = place.run(&lock).await.ended(DONE);
+    assert!(said.out.contains("PHONE: SUCCESS"), "{said:?}");
+    let said = place.run(&lock).await.ended(REFUSED);
+    assert!(
+        said.out.contains("DEVICE_ALREADY_LOCKED") && said.err.contains("code: apple_refused"),
+        "{said:?}"
+    );
+
+    let said = place.run(&["ade", "beta-tokens"]).await.ended(DONE);
+    assert!(said.out.contains("os: iOS"), "{said:?}");
+    let replaced = ["ade", "replacements", &serials[0], "--token", "hq"];
+    place.run(&replaced).await.ended(REFUSED);
+    abm.portal().replace(&serials[0], "NEWSERIAL1").unwrap();
+    let said = place
+        .run(&["ade", "replacements", "NEWSERIAL1"])
+        .await
+        .ended(DONE);
+    assert!(said.out.contains(&serials[0]), "{said:?}");
+
+    let show = ["ade", "service-discovery", "show"];
+    place.run(&show).await.ended(REFUSED);
+    let url = "https://mdm.example.com/.well-known/com.apple.remotemanagement";
+    let set = ["ade", "service-discovery", "set", url];
+    place.run(&set).await.ended(DONE);
+    let said = place.run(&show).await.ended(DONE);
+    assert!(said.out.contains(url), "{said:?}");
+    place
+        .run(&["ade", "service-discovery", "remove"])
+        .await
+        .ended(DONE);
+    place.run(&show).await.ended(REFUSED);
+
+    let refusals = [
+        "--json",
+        "ade",
+        "refusals",
+        "--serial",
+        &serials[0],
+        "--limit",
+        "5",
+    ];
+    let refusals = place.run(&refusals).await.ended(DONE).json();
+    assert_eq!(refusals["refusals"], json!([]));
 }

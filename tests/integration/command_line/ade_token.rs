@@ -67,6 +67,27 @@ async fn t1_t9_a_token_is_made_imported_renewed_and_deleted() {
             .await
             .ended(DONE);
         assert_eq!(default.json()["is_default"], true);
+        place.run(&["ade", "token", "change", "hq"]).await.ended(USAGE);
+        let change = ["ade", "token", "change", "hq", "--scope-tag", "north,south"];
+        let said = place.run(&change).await.ended(DONE);
+        assert!(
+            said.out.contains("Scope tags             north, south"),
+            "{said:?}"
+        );
+        let change = ["--json", "ade", "token", "change", "hq", "--no-scope-tags"];
+        let rest = [
+            "--apple-id",
+            "bob@example.org",
+            "--default=false",
+            "--base-url",
+            "",
+        ];
+        let changed = place.run(&[&change[..], &rest].concat()).await.ended(DONE).json();
+        assert_eq!(changed["scope_tags"], serde_json::json!([]));
+        assert_eq!(
+            (&changed["apple_id"], &changed["is_default"]),
+            (&"bob@example.org".into(), &false.into())
+        );
         let unknown = ["ade", "token", "set-default", "hq", "--ios", "corp-iphones"];
         let refused = place.run(&unknown).await.ended(REFUSED);
         assert!(refused.err.contains("ade_profile_unknown"), "{refused:?}");

@@ -151,6 +151,7 @@ async fn every_verb_stands_in_the_readme() {
         "ca",
         "command",
         "hold",
+        "hook",
         "job",
         "metrics",
         "push-cert",

@@ -50,6 +50,33 @@ async fn hooks_are_added_listed_tried_and_removed() {
     for verb in ["disable", "enable"] {
         place.run(&["hook", verb, "nano"]).await.ended(DONE);
     }
+    place.run(&["hook", "change", "nano"]).await.ended(USAGE);
+    let change = [
+        "hook",
+        "change",
+        "nano",
+        "--topic",
+        "mdm.*,dep.*",
+        "--all-statuses",
+    ];
+    let said = place.run(&change).await.ended(DONE);
+    assert!(said.out.contains("dep.*"), "{said:?}");
+    let elsewhere = receiver.url("/elsewhere");
+    let change = ["hook", "change", "nano", "--url", &elsewhere, "--no-secret"];
+    place.run(&change).await.ended(DONE);
+    let shown = place
+        .run(&["--json", "hook", "show", "nano"])
+        .await
+        .ended(DONE)
+        .json();
+    assert_eq!(shown["topics"], serde_json::json!(["mdm.*", "dep.*"]));
+    assert_eq!(shown["statuses"], serde_json::json!([]));
+    assert_eq!(
+        (&shown["signed"], &shown["url"]),
+        (&false.into(), &elsewhere.into())
+    );
+    let unknown = place.run(&["hook", "show", "other"]).await.ended(REFUSED);
+    assert!(unknown.err.contains("code: hook_unknown"), "{unknown:?}");
     let secret = place.path("hook-secret");
     std::fs::write(&secret, "from a file\n").unwrap();
     let secret = secret.to_str().unwrap();

@@ -101,9 +101,20 @@ async fn what_makes_no_sense_is_refused() {
     let place = Place::development().await;
     for (arguments, code) in [
         (&["apikey", "create", "--name", "x", "--scope", "root"][..], USAGE),
-        (&["apikey", "create", "--name", "a b"], REFUSED),
+        // What a key may do is never guessed.
+        (&["apikey", "create", "--name", "x"], USAGE),
+        (&["apikey", "create", "--name", "a b", "--scope", "read"], REFUSED),
         (
-            &["apikey", "create", "--name", "x", "--expires", "tomorrow"],
+            &[
+                "apikey",
+                "create",
+                "--name",
+                "x",
+                "--scope",
+                "read",
+                "--expires",
+                "tomorrow",
+            ],
             REFUSED,
         ),
         (&["enroll", "url", "--ttl", "long"], USAGE),

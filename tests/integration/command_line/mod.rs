@@ -14,8 +14,10 @@ mod hooks;
 mod init;
 mod keys;
 mod push_cert;
+mod reports;
 mod secrets;
 mod serve;
+mod usage;
 mod users;
 
 use std::{
@@ -54,7 +56,7 @@ impl Said {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The run must have ended with this code; if it failed, then with a code and mostly with a next step.
+    /// The run must have ended with this code; if it failed, then with a code and a next step.
     #[track_caller]
     fn ended(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:?}");
@@ -63,6 +65,7 @@ impl Said {
                 self.err.contains("error: ") && self.err.contains("\n  code: "),
                 "{self:?}"
             );
+            assert!(self.err.contains("\n  next: "), "{self:?}");
         }
         self
     }

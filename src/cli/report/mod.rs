@@ -1,91 +1,19 @@
 //! `russet report …` and `russet device enrollment`: enrollment status as tables, CSV or JSON.
 
+mod args;
+
 use axum::http::Method;
-use clap::{Args, Subcommand};
 use serde_json::Value;
+
+use args::ListArgs;
+pub(super) use args::ReportVerb;
 
 use super::{
     args::Cli,
-    output::{CliError, EXIT_FAILED, Output},
-    remote::{client, items, resolve, segment, text},
+    output::{self, CliError, EXIT_FAILED, Output},
+    remote::{client, items, lines, resolve, segment, text},
 };
 use crate::operator::{client::Client, csv_text};
-
-/// `russet report …`
-#[derive(Debug, Subcommand)]
-pub enum ReportVerb {
-    /// Devices that enroll now, with their stage.
-    Active {
-        /// Which of them, and how.
-        #[command(flatten)]
-        list: ListArgs,
-    },
-    /// Macs: whether their bootstrap tokens are escrowed, and their users have approved.
-    Bootstrap {
-        /// Only Macs without an escrowed token.
-        #[arg(long)]
-        missing: bool,
-        /// As CSV.
-        #[arg(long)]
-        csv: bool,
-    },
-    /// Enrollments by platform: total, last seven days, success rate, average time.
-    ByPlatform {
-        /// As CSV.
-        #[arg(long)]
-        csv: bool,
-    },
-    /// What expires when: identities, push certificates, server tokens.
-    Expiry {
-        /// As CSV: the devices, those first whose identity expires first.
-        #[arg(long)]
-        csv: bool,
-    },
-    /// Enrollments that failed, with what to do.
-    Failures {
-        /// Which of them, and how.
-        #[command(flatten)]
-        list: ListArgs,
-        /// Only with this failure's name.
-        #[arg(long)]
-        code: Option<String>,
-    },
-    /// Enrollments that were not completed.
-    Incomplete {
-        /// Which of them, and how.
-        #[command(flatten)]
-        list: ListArgs,
-        /// Over so many days: 1 to 30.
-        #[arg(long, default_value_t = 14)]
-        days: u32,
-        /// Only of this section: setup_checklist, platform_screens, terms, activation.
-        #[arg(long)]
-        section: Option<String>,
-    },
-    /// How many devices are enrolled, enrolling, pending and failed.
-    Overview {
-        /// As CSV.
-        #[arg(long)]
-        csv: bool,
-    },
-}
-
-/// Which rows of a list.
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// As CSV.
-    #[arg(long)]
-    pub csv: bool,
-    /// Only with a user whose name contains this.
-    #[arg(long)]
-    pub user: Option<String>,
-    /// Only this platform: ios, macos, tvos, visionos, watchos, unknown.
-    #[arg(long)]
-    pub platform: Option<String>,
-    /// At most so many rows, the first ones.
-    #[arg(long)]
-    pub limit: Option<usize>,
-}
 
 /// A report for people.
 struct Table {
@@ -131,6 +59,11 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &ReportVerb) -> Result<
             show(output, *csv, &PLATFORMS, &answer["platforms"], &answer)
         }
         ReportVerb::Expiry { csv } => expiry(&client, output, *csv).await,
+        ReportVerb::Failure { id } => {
+            let answer = get(&client, &format!("/v1/reports/failures/{}", segment(id))).await?;
+            output.say(&lines(&answer, 0), &answer);
+            Ok(())
+        }
         ReportVerb::Failures { list, code } => {
             let filter: Vec<_> = code.iter().map(|code| ("code", code.clone())).collect();
             let answer = all(&client, "failures", "failures", list, &filter).await?;
@@ -141,28 +74,17 @@ pub(super) async fn run(cli: &Cli, output: Output, verb: &ReportVerb) -> Result<
             filter.extend(section.iter().map(|section| ("section", section.clone())));
             let answer = all(&client, "incomplete", "enrollments", list, &filter).await?;
             if !output.json && !list.csv {
-                println!(
+                output::line(format_args!(
                     "{} of {} enrollments in {} days were not completed ({} %)\n",
                     answer["incomplete"],
                     answer["initiated"],
                     answer["days"],
                     text(&answer["incomplete_rate"])
-                );
+                ));
             }
             ended(output, list.csv, &answer["enrollments"], &answer)
         }
         ReportVerb::Overview { csv } => overview(&client, output, *csv).await,
-    }
-}
-
-impl ListArgs {
-    fn everything(csv: bool) -> Self {
-        Self {
-            csv,
-            user: None,
-            platform: None,
-            limit: None,
-        }
     }
 }
 
@@ -185,10 +107,10 @@ async fn overview(client: &Client, output: Output, csv: bool) -> Result<(), CliE
     }
     let tiles = tiles(&answer);
     output.table(&tiles.headings, &tiles.rows, &Value::Null);
-    println!();
+    output::line("");
     show(output, false, &PLATFORMS, &answer["platforms"], &Value::Null)?;
     if items(&answer["failure_reasons"]).next().is_some() {
-        println!();
+        output::line("");
         let columns = [("FAILED", "/count"), ("CODE", "/code"), ("WHAT TO DO", "/step")];
         show(output, false, &columns, &answer["failure_reasons"], &Value::Null)?;
     }
@@ -213,6 +135,7 @@ fn tiles(answer: &Value) -> Table {
 
 fn ended(output: Output, csv: bool, rows: &Value, answer: &Value) -> Result<(), CliError> {
     let columns = [
+        ("ID", "/id"),
         ("LAST AT", "/last_at"),
         ("DEVICE", "/device/name"),
         ("SERIAL", "/device/serial"),
@@ -252,7 +175,7 @@ async fn expiry(client: &Client, output: Output, csv: bool) -> Result<(), CliErr
         ("SERVER TOKEN", "ade_tokens"),
     ] {
         if items(&answer[key]).next().is_some() {
-            println!();
+            output::line("");
             let columns = [
                 (title, "/name"),
                 ("EXPIRES", "/expires_at"),
@@ -261,7 +184,7 @@ async fn expiry(client: &Client, output: Output, csv: bool) -> Result<(), CliErr
             show(output, false, &columns, &answer[key], &Value::Null)?;
         }
     }
-    println!();
+    output::line("");
     show(output, false, &columns, &answer["enrollments"], &Value::Null)
 }
 
@@ -285,24 +208,24 @@ pub(super) async fn enrollment(client: &Client, output: Output, id: &str) -> Res
         "bootstrap_token_escrowed",
         "user_approved",
     ] {
-        println!("{key}: {}", text(&answer[key]));
+        output::line(format_args!("{key}: {}", text(&answer[key])));
     }
     let attempt = &answer["attempt"];
     if !attempt.is_null() {
-        println!(
+        output::line(format_args!(
             "attempt: {} ({})",
             text(&attempt["result"]),
             text(&attempt["section"])
-        );
+        ));
         if !attempt["code"].is_null() {
-            println!(
+            output::line(format_args!(
                 "  {}\n  next: {}",
                 text(&attempt["cause"]),
                 text(&attempt["step"])
-            );
+            ));
         }
     }
-    println!();
+    output::line("");
     let columns = [
         ("PRIORITY", "/priority"),
         ("TYPE", "/type"),
@@ -333,8 +256,7 @@ async fn all(
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("limit", &left.unwrap_or(1000).clamp(1, 1000).to_string());
         query.extend_pairs(filter);
-        query.extend_pairs(list.user.as_deref().map(|user| ("user", user)));
-        query.extend_pairs(list.platform.as_deref().map(|platform| ("platform", platform)));
+        query.extend_pairs(list.filters());
         query.extend_pairs(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let mut answer = get(client, &format!("/v1/reports/{report}?{}", query.finish())).await?;
         found.extend(items(&answer[rows]).cloned());
@@ -380,7 +302,7 @@ fn as_csv(table: &Table) -> Result<(), CliError> {
     });
     let failed = |error: String| CliError::new(EXIT_FAILED, "no_csv", error, "Give --json instead.");
     let text = csv_text(&table.headings, rows.collect()).map_err(failed)?;
-    print!("{}", String::from_utf8_lossy(&text));
+    output::write(&text);
     Ok(())
 }
 
