@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-// sled replaces small values all the time; in glibc's heap the holes they leave add up to more than the data.
+// sled replaces small values all the time; in glibc's heap the holes they leave add up to more than the data. A thread in the
+// background gives back what is not used any more, also while nothing is allocated.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

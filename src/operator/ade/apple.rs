@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::TokenQuery;
 use crate::{
+    error::Error,
     operator::{
         OperatorDoor,
         input::{Path, Query},
@@ -46,6 +47,9 @@ pub(super) async fn beta_tokens(
     Ok(json_response(StatusCode::OK, &answer))
 }
 
+/// More do not fit on a screen.
+const MAX_LOST_MESSAGE: usize = 1_000;
+
 /// A device to be locked.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +61,7 @@ pub(super) struct NewActivationLock {
     /// The hash of a bypass code, in hexadecimal; `GET /v1/bypasscode` makes one.
     escrow_key: Option<String>,
     /// Shown on the locked device.
+    #[schema(max_length = 1_000)]
     lost_message: Option<String>,
 }
 
@@ -88,6 +93,11 @@ pub(super) async fn activation_lock(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
     let asked: NewActivationLock = door.json(&headers, body).await?;
+    let message = asked.lost_message.as_deref().unwrap_or_default();
+    if message.chars().count() > MAX_LOST_MESSAGE {
+        let problem = format!("is longer than {MAX_LOST_MESSAGE} characters");
+        return Err(Error::invalid("lost_message", problem).into());
+    }
     let token = door.token_for(&operator, asked.token.as_deref()).await?;
     let mut request = json!({ "device": asked.serial });
     if let Some(key) = asked.escrow_key {

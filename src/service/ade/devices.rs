@@ -24,6 +24,9 @@ use crate::{
 /// The most serial numbers in one request (E19).
 pub const MAX_SERIALS: usize = 1000;
 
+/// In bytes; Apple's have 10 to 12.
+const MAX_SERIAL: usize = 64;
+
 /// What became of a device that was to get a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assigned {
@@ -289,6 +292,15 @@ fn bounded(serials: &[SerialNumber]) -> Result<()> {
             "serials",
             format!("{many} are more than the {MAX_SERIALS} that one request takes"),
         )),
+        _ if !serials.iter().all(is_sound) => Err(Error::invalid(
+            "serials",
+            "holds one that is empty, too long, or has a control character",
+        )),
         _ => Ok(()),
     }
+}
+
+fn is_sound(serial: &SerialNumber) -> bool {
+    let serial = serial.as_str();
+    (1..=MAX_SERIAL).contains(&serial.len()) && !serial.contains(char::is_control)
 }

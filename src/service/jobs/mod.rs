@@ -97,6 +97,7 @@ fn sees(operator: &Operator, job: &JobRecord) -> bool {
 fn unfit(error: Error) -> Error {
     let error = error.within("parameters");
     match error.code() {
+        Code::ActionUnknown => error.blaming("action"),
         Code::BadBody => Error::of_fields(Code::FieldInvalid, error.blaming("parameters").fields().to_vec()),
         _ => error,
     }

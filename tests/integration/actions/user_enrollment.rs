@@ -51,7 +51,8 @@ async fn u1_u7_raw_commands_that_are_forbidden_are_refused_before_queueing() {
     let other = server.enrolled(russet_sim::Kind::IPhone).await.hardware.udid;
     for request_type in ["EraseDevice", "ClearPasscode", "EnableLostMode", "RestartDevice"] {
         for ids in [id.clone(), format!("{other},{id}")] {
-            let path = format!("/v1/enqueue/{ids}?nopush=1&confirm_count=2");
+            let count = ids.split(',').count();
+            let path = format!("/v1/enqueue/{ids}?nopush=1&confirm_count={count}");
             let body = command(&uuid(), request_type);
             assert_eq!(
                 server.refusal(Method::PUT, &path, body).await,

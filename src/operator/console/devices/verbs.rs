@@ -170,7 +170,7 @@ async fn performed(
     form: &Form,
 ) -> Result<Performed> {
     let ready = Ready::read(verb.name, verb.parameters(form)?)?;
-    if verb.dangerous && !form.checked("confirm") {
+    if verb.dangerous && form.text("confirm") != "yes" {
         return Err(Error::invalid("confirm", "has to be checked"));
     }
     let action = ready.action().clone();
