@@ -44,6 +44,7 @@ ask() { # METHOD PATH [JSON]
 }
 ask POST /v1/hooks "{\"name\":\"fuzz\",\"url\":\"http://127.0.0.1:9/\",\"topics\":[\"mdm.*\"],\"generate_secret\":true}"
 ask POST /v1/apikeys '{"name":"fuzz","scopes":["read"]}'
+ask POST /v1/ade/tokens '{"name":"spare"}'
 ask POST /v1/ade/accounts '{"name":"fuzz","password":"long enough"}'
 ask POST /v1/hold-profiles '{"name":"fuzz"}'
 ask POST /v1/users '{"name":"fuzz","role":"viewer","password":"long enough for a user"}'

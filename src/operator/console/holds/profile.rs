@@ -187,9 +187,12 @@ pub(super) async fn edit(
     input: ProfileInput,
     form: &Form,
 ) -> Result<()> {
-    let revision = form.text("revision").parse();
+    let revision = form
+        .given("revision")
+        .map(|revision| revision.parse())
+        .transpose();
     let revision = revision.map_err(|_| Error::invalid("revision", "is none that this form was given"))?;
-    let expected = (Some(revision), &Expected::Anything);
+    let expected = (revision, &Expected::Anything);
     door.hold_profiles
         .change(name, input, false, expected, frame.now)
         .await?;
