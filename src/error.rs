@@ -80,7 +80,7 @@ codes! {
         "Disowning devices can't be undone, and was not confirmed.", "Set confirm to true if you mean it: the devices leave the organisation for good.";
     AdeFullSyncTooSoon = "ade_full_sync_too_soon", TooSoon,
         "All devices were read less than seven days ago.", "Sync without --full (`full` in the API): that brings all changes.";
-    AdeNotConnected = "ade_not_connected", Unavailable,
+    AdeNotConnected = "ade_not_connected", Conflict,
         "This server does not ask Apple about devices.", "A development server asks only where ade.base_url is set to something else than Apple's.";
     AdeProfileExists = "ade_profile_exists", Conflict,
         "The token has an enrollment profile of that name.", "Choose another name, or change it with `russet ade profile edit`.";
