@@ -240,7 +240,7 @@ codes! {
         "This address does not take that method.", "Use the method that the Allow header names.";
     NoPushCertificate = "no_push_certificate", Unavailable,
         "There is no MDM push certificate, without which no Apple device can enroll.", "Ask for one with `russet push-cert csr`, then `russet push-cert import` it; or import one that you have, with its key.";
-    NoPushService = "no_push_service", Unavailable,
+    NoPushService = "no_push_service", Conflict,
         "Nothing was sent: no push service is configured.", "Devices take their commands when they next connect.";
     NoTokenService = "no_token_service", Malformed,
         "This server has no token of that service.", "Load the Apple Business Manager token first; other services are not known.";

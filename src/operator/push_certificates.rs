@@ -308,6 +308,7 @@ pub(super) struct TrialOutcome {
     responses(
         (status = 200, description = "APNs takes it.", body = TrialOutcome),
         (status = 404, description = "There is no such certificate, or no such enrollment."),
+        (status = 409, description = "This server has no push service."),
     ),
     security(("bearer" = ["command"]))
 )]
