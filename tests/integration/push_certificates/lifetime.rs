@@ -89,8 +89,8 @@ async fn a_trial_push_names_what_stands_in_its_way() {
     let topic = first_topic(&server).await;
     let udid = server.enrolled(Kind::Mac).await.hardware.udid;
     for (of, body, status, named) in [
-        (topic.as_str(), json!({}), 503, "no_push_service"),
-        (&topic, json!({ "enrollment": udid }), 503, "no_push_service"),
+        (topic.as_str(), json!({}), 409, "no_push_service"),
+        (&topic, json!({ "enrollment": udid }), 409, "no_push_service"),
         (
             &topic,
             json!({ "enrollment": "UNKNOWN" }),
