@@ -10,19 +10,20 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 
 use super::TokenQuery;
 use crate::{
-    error::Error,
     operator::{
         OperatorDoor,
         input::{Path, Query},
         render::{Failure, json_response},
     },
     protocol::ids::SerialNumber,
-    service::access::{Operator, Scope},
+    service::{
+        access::{Operator, Scope},
+        ade::devices::ActivationLock,
+    },
 };
 
 /// Tokens for beta releases, as Apple gives them.
@@ -46,9 +47,6 @@ pub(super) async fn beta_tokens(
     let answer = door.ade_devices.beta_tokens(&token, door.clock.now()).await?;
     Ok(json_response(StatusCode::OK, &answer))
 }
-
-/// More do not fit on a screen.
-const MAX_LOST_MESSAGE: usize = 1_000;
 
 /// A device to be locked.
 #[derive(Deserialize, ToSchema)]
@@ -93,22 +91,15 @@ pub(super) async fn activation_lock(
 ) -> Result<Response, Failure> {
     operator.require(Scope::Admin)?;
     let asked: NewActivationLock = door.json(&headers, body).await?;
-    let message = asked.lost_message.as_deref().unwrap_or_default();
-    if message.chars().count() > MAX_LOST_MESSAGE {
-        let problem = format!("is longer than {MAX_LOST_MESSAGE} characters");
-        return Err(Error::invalid("lost_message", problem).into());
-    }
     let token = door.token_for(&operator, asked.token.as_deref()).await?;
-    let mut request = json!({ "device": asked.serial });
-    if let Some(key) = asked.escrow_key {
-        request["escrow_key"] = key.into();
-    }
-    if let Some(message) = asked.lost_message {
-        request["lost_message"] = message.into();
-    }
+    let lock = ActivationLock {
+        serial: asked.serial.clone(),
+        escrow_key: asked.escrow_key,
+        lost_message: asked.lost_message,
+    };
     let status = door
         .ade_devices
-        .activation_lock(&token, &request, door.clock.now())
+        .activation_lock(&token, &lock, door.clock.now())
         .await?;
     tracing::warn!(by = operator.name, token = token.name, serial = %asked.serial, status, "activation lock");
     let answer = ActivationLocked {

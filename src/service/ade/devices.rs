@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{
@@ -26,6 +27,23 @@ pub const MAX_SERIALS: usize = 1000;
 
 /// In bytes; Apple's have 10 to 12.
 const MAX_SERIAL: usize = 64;
+
+/// In characters; more do not fit on a screen.
+const MAX_LOST_MESSAGE: usize = 1_000;
+
+/// A device to be locked with Activation Lock, as Apple is asked for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActivationLock {
+    /// Its serial number.
+    #[serde(rename = "device")]
+    pub serial: SerialNumber,
+    /// The hash of a bypass code, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escrow_key: Option<String>,
+    /// Shown on the locked device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_message: Option<String>,
+}
 
 /// What became of a device that was to get a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,11 +242,17 @@ impl AdeDevices {
     pub async fn activation_lock(
         &self,
         token: &AdeTokenRecord,
-        request: &Value,
+        lock: &ActivationLock,
         now: Timestamp,
     ) -> Result<String> {
+        let message = lock.lost_message.as_deref().unwrap_or_default();
+        if message.chars().count() > MAX_LOST_MESSAGE {
+            let problem = format!("is longer than {MAX_LOST_MESSAGE} characters");
+            return Err(Error::invalid("lost_message", problem));
+        }
+        let request = serde_json::to_value(lock).map_err(Error::internal)?;
         let (apple, access) = self.apple(token, now)?;
-        self.noted(token, apple.activation_lock(&access, request).await, now)
+        self.noted(token, apple.activation_lock(&access, &request).await, now)
             .await
     }
 

@@ -95,7 +95,9 @@ async fn k_w11_several_wipes_need_an_administrator_who_has_counted_them() {
     for id in &ids {
         assert_eq!(server.queue(id).await, [""; 0]);
     }
-    // One is no bulk.
+    // One is no bulk, but it is one.
+    let path = format!("/v1/enqueue/{}?nopush=1", ids[0]);
+    assert_eq!(raw(&format!("{path}&confirm_count=2")).await, 422);
     act_as(&commander, &ids[0], "wipe", json!({})).await.unwrap();
     let made = post(&server.operator, "/v1/jobs", job(Some(3))).await.unwrap();
     let path = format!("/v1/jobs/{}", made["id"].as_str().unwrap());

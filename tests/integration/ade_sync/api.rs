@@ -1,6 +1,7 @@
 //! The same through the operator's doors: a whole server, its API and its command line.
 
 use axum::http::Method;
+use russet::operator::client::ClientError;
 use russet_sim::{
     BootOptions, Kind,
     abm::{Endpoint, Faults, Mix, Rule},
@@ -123,6 +124,30 @@ async fn e18_e19_e20_a_token_that_is_loaded_brings_its_devices_and_they_get_thei
     assert_eq!(answer["devices"]["NOSUCHDEVICE"]["state"], "unknown_device");
     let why = connected.why(&serials[0]).await;
     assert_eq!(why["finding"], "ready_to_enroll", "{why}");
+
+    for (path, body, field) in [
+        ("/v1/ade/assignments", json!({ "serials": [""] }), "serials"),
+        ("/v1/ade/assignments", json!({ "serials": ["A\u{0}"] }), "serials"),
+        (
+            "/v1/ade/assignments",
+            json!({ "serials": ["A".repeat(65)] }),
+            "serials",
+        ),
+        (
+            "/v1/ade/activation-locks",
+            json!({ "serial": &serials[0], "lost_message": "x".repeat(1_001) }),
+            "lost_message",
+        ),
+    ] {
+        let refused = connected
+            .server
+            .try_ask(Method::POST, path, body.to_string())
+            .await;
+        let Err(ClientError::Refused { status, body, .. }) = refused else {
+            panic!("{path}: {refused:?}");
+        };
+        assert_eq!((status, &body["fields"][0]["fields"][0]), (422, &json!(field)));
+    }
 
     let path = "/v1/ade/tokens/hq/profiles/phones/default";
     connected.server.ask(Method::PUT, path, Vec::new()).await;

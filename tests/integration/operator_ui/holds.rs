@@ -134,11 +134,13 @@ async fn what_is_wrong_with_a_hold_profile_is_said_beside_its_field() {
     assert_eq!(refused.status, 409);
     assert!(!text_of(&refused.html(), "#f-name-problem").is_empty());
     assert!(refused.text.contains("value=\"Kept text\""));
-    // An older edition is not changed.
-    let late = format!("revision=7&{good}");
-    let refused = send(&server, "/hold-profiles/floor", &late).await;
-    assert_eq!(refused.status, 409, "{}", refused.text);
-    assert_sound(&refused);
+    // An older edition is not changed, and neither is one that is none.
+    for (revision, status) in [("7", 409), ("garbage", 422)] {
+        let late = format!("revision={revision}&{good}");
+        let refused = send(&server, "/hold-profiles/floor", &late).await;
+        assert_eq!(refused.status, status, "{}", refused.text);
+        assert_sound(&refused);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
