@@ -90,27 +90,39 @@ impl DigestAlgorithm {
     }
 }
 
-/// A public key: RSA, P-256 or P-384.
+/// A public key: RSA, P-256 or P-384. Thousands of them are kept in memory, so it holds each number once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    spki: Vec<u8>,
-    numbers: Numbers,
+    spki: Box<[u8]>,
+    key_type: KeyType,
 }
 
-/// What a public key is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Numbers {
-    /// A point on P-256.
+/// The types of keys that are spoken here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyType {
     P256,
-    /// A point on P-384.
     P384,
-    /// An RSA key; both numbers big-endian, without leading zeros.
-    Rsa {
-        /// The modulus n.
-        modulus: Vec<u8>,
-        /// The public exponent e.
-        exponent: Vec<u8>,
-    },
+    Rsa,
+}
+
+/// What an RSA key is made of; both numbers big-endian, without leading zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RsaNumbers<'a> {
+    /// The modulus n.
+    pub modulus: &'a [u8],
+    /// The public exponent e.
+    pub exponent: &'a [u8],
+}
+
+impl<'a> RsaNumbers<'a> {
+    /// Reads an RSAPublicKey (RFC 8017 §A.1.1).
+    fn read(key: &'a [u8]) -> Result<Self, Asn1Error> {
+        let mut numbers = Reader::single(key, tag::SEQUENCE)?.reader();
+        let modulus = asn1::unsigned(numbers.read(tag::INTEGER)?.value)?;
+        let exponent = asn1::unsigned(numbers.read(tag::INTEGER)?.value)?;
+        numbers.finish()?;
+        Ok(Self { modulus, exponent })
+    }
 }
 
 impl PublicKey {
@@ -121,14 +133,11 @@ impl PublicKey {
         let key = reader.bit_string()?;
         reader.finish()?;
         if algorithm == oid::RSA_ENCRYPTION.as_bytes() {
-            let mut numbers = Reader::single(key, tag::SEQUENCE)?.reader();
-            let modulus = asn1::unsigned(numbers.read(tag::INTEGER)?.value)?.to_vec();
-            let exponent = asn1::unsigned(numbers.read(tag::INTEGER)?.value)?.to_vec();
-            numbers.finish()?;
+            RsaNumbers::read(key)?;
             let spki = asn1::sequence(&[asn1::algorithm(&oid::RSA_ENCRYPTION), asn1::bit_string(key)]);
             return Ok(Self {
-                spki,
-                numbers: Numbers::Rsa { modulus, exponent },
+                spki: spki.into(),
+                key_type: KeyType::Rsa,
             });
         }
         if algorithm != oid::EC_PUBLIC_KEY.as_bytes() {
@@ -137,14 +146,14 @@ impl PublicKey {
         let curve = parameters
             .filter(|element| element.tag == tag::OID)
             .map(|element| element.value);
-        let (numbers, curve) = [(Numbers::P256, oid::P256), (Numbers::P384, oid::P384)]
+        let (key_type, curve) = [(KeyType::P256, oid::P256), (KeyType::P384, oid::P384)]
             .into_iter()
             .find(|(_, oid)| curve == Some(oid.as_bytes()))
             .ok_or(KeyError::Unsupported)?;
         let algorithm = asn1::sequence(&[asn1::oid(&oid::EC_PUBLIC_KEY), asn1::oid(&curve)]);
         Ok(Self {
-            spki: asn1::sequence(&[algorithm, asn1::bit_string(key)]),
-            numbers,
+            spki: asn1::sequence(&[algorithm, asn1::bit_string(key)]).into(),
+            key_type,
         })
     }
 
@@ -154,37 +163,38 @@ impl PublicKey {
         &self.spki
     }
 
-    /// The key's type and numbers.
-    pub fn numbers(&self) -> &Numbers {
-        &self.numbers
+    /// The numbers of an RSA key.
+    pub fn rsa_numbers(&self) -> Option<RsaNumbers<'_>> {
+        let mut reader = Reader::single(&self.spki, tag::SEQUENCE).ok()?.reader();
+        reader.algorithm().ok()?;
+        let key = reader.bit_string().ok()?;
+        self.is_rsa().then(|| RsaNumbers::read(key).ok()).flatten()
     }
 
     /// Whether the key is RSA, which SCEP needs to encrypt to it.
     pub fn is_rsa(&self) -> bool {
-        matches!(self.numbers, Numbers::Rsa { .. })
+        self.key_type == KeyType::Rsa
     }
 
     /// Verifies `signature` over `message`. RSA keys from 1024 bits on are accepted, since Apple signed old
     /// devices' identities so; what may *enroll* is decided by [`super::weak_key`].
     pub fn verify(&self, digest: DigestAlgorithm, message: &[u8], signature: &[u8]) -> Result<(), KeyError> {
-        let algorithm: &'static dyn VerificationAlgorithm = match (&self.numbers, digest) {
-            (Numbers::Rsa { .. }, DigestAlgorithm::Sha1) => {
-                &signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY
-            }
-            (Numbers::Rsa { .. }, DigestAlgorithm::Sha256) => {
+        let algorithm: &'static dyn VerificationAlgorithm = match (self.key_type, digest) {
+            (KeyType::Rsa, DigestAlgorithm::Sha1) => &signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            (KeyType::Rsa, DigestAlgorithm::Sha256) => {
                 &signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY
             }
-            (Numbers::Rsa { .. }, DigestAlgorithm::Sha384) => &signature::RSA_PKCS1_2048_8192_SHA384,
-            (Numbers::Rsa { .. }, DigestAlgorithm::Sha512) => {
+            (KeyType::Rsa, DigestAlgorithm::Sha384) => &signature::RSA_PKCS1_2048_8192_SHA384,
+            (KeyType::Rsa, DigestAlgorithm::Sha512) => {
                 &signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
             }
-            (Numbers::P256, DigestAlgorithm::Sha256) => &signature::ECDSA_P256_SHA256_ASN1,
-            (Numbers::P256, DigestAlgorithm::Sha384) => &signature::ECDSA_P256_SHA384_ASN1,
-            (Numbers::P256, DigestAlgorithm::Sha512) => &signature::ECDSA_P256_SHA512_ASN1,
-            (Numbers::P384, DigestAlgorithm::Sha256) => &signature::ECDSA_P384_SHA256_ASN1,
-            (Numbers::P384, DigestAlgorithm::Sha384) => &signature::ECDSA_P384_SHA384_ASN1,
-            (Numbers::P384, DigestAlgorithm::Sha512) => &signature::ECDSA_P384_SHA512_ASN1,
-            (Numbers::P256 | Numbers::P384, DigestAlgorithm::Sha1) => return Err(KeyError::Unsupported),
+            (KeyType::P256, DigestAlgorithm::Sha256) => &signature::ECDSA_P256_SHA256_ASN1,
+            (KeyType::P256, DigestAlgorithm::Sha384) => &signature::ECDSA_P256_SHA384_ASN1,
+            (KeyType::P256, DigestAlgorithm::Sha512) => &signature::ECDSA_P256_SHA512_ASN1,
+            (KeyType::P384, DigestAlgorithm::Sha256) => &signature::ECDSA_P384_SHA256_ASN1,
+            (KeyType::P384, DigestAlgorithm::Sha384) => &signature::ECDSA_P384_SHA384_ASN1,
+            (KeyType::P384, DigestAlgorithm::Sha512) => &signature::ECDSA_P384_SHA512_ASN1,
+            (KeyType::P256 | KeyType::P384, DigestAlgorithm::Sha1) => return Err(KeyError::Unsupported),
         };
         UnparsedPublicKey::new(algorithm, &self.spki)
             .verify(message, signature)
@@ -194,10 +204,13 @@ impl PublicKey {
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.numbers {
-            Numbers::P256 => f.write_str("PublicKey(P-256)"),
-            Numbers::P384 => f.write_str("PublicKey(P-384)"),
-            Numbers::Rsa { modulus, .. } => write!(f, "PublicKey(RSA-{})", modulus.len() * 8),
+        match self.key_type {
+            KeyType::P256 => f.write_str("PublicKey(P-256)"),
+            KeyType::P384 => f.write_str("PublicKey(P-384)"),
+            KeyType::Rsa => {
+                let bits = self.rsa_numbers().map_or(0, |numbers| numbers.modulus.len() * 8);
+                write!(f, "PublicKey(RSA-{bits})")
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Public keys that must never be certified, however well they are signed for: too short, of a form that cannot
 //! be RSA, or made by a generator whose keys can be factored (the ROCA fingerprint, CVE-2017-15361).
 
-use super::keys::{Numbers, PublicKey};
+use super::keys::{PublicKey, RsaNumbers};
 
 /// Why a key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,7 @@ const PRIMES: [u64; 35] = [
 
 /// Judges a key that wants a certificate through SCEP.
 pub fn check(key: &PublicKey) -> Result<(), WeakKey> {
-    let Numbers::Rsa { modulus, exponent } = key.numbers() else {
+    let Some(RsaNumbers { modulus, exponent }) = key.rsa_numbers() else {
         return Err(WeakKey::NotRsa);
     };
     match bits(modulus) {
