@@ -17,10 +17,10 @@ pub(super) struct Shared(RwLock<State>);
 struct State {
     /// Absent while the committer opens it anew after a failure.
     db: Option<Db>,
-    /// What the keys of the commit in progress held before it. Stays after a failed commit, until it is certain
-    /// what of it has become durable.
-    hidden: Overlay,
-    /// The latest durable one.
+    /// The changes of the latest commit while the tree may lack some of them. Stays after a failure, until the
+    /// database is opened anew.
+    ahead: Overlay,
+    /// The store's own state after that commit.
     meta: Meta,
 }
 
@@ -28,7 +28,7 @@ impl Shared {
     pub(super) fn new(db: Db, meta: Meta) -> Self {
         Self(RwLock::new(State {
             db: Some(db),
-            hidden: Overlay::new(),
+            ahead: Overlay::new(),
             meta,
         }))
     }
@@ -40,7 +40,7 @@ impl Shared {
             .db
             .as_ref()
             .ok_or_else(|| fault::unavailable("the database is being reopened after a failure"))?;
-        reader(View::new(db, &state.hidden), &state.meta)
+        reader(View::new(db, &state.ahead), &state.meta)
     }
 
     /// How many bytes the database takes on disk.
@@ -53,19 +53,24 @@ impl Shared {
         }
     }
 
-    /// From here on readers see `before` in place of what the tree holds.
-    pub(super) fn hide(&self, before: Overlay) {
-        self.state_mut().hidden = before;
-    }
-
-    /// Readers see the tree as it is; its own state is `meta`.
-    pub(super) fn publish(&self, meta: Meta) {
+    /// From here on readers see a commit, whose changes the tree lacks yet.
+    pub(super) fn show(&self, changes: Overlay, meta: Meta) {
         let mut state = self.state_mut();
         state.meta = meta;
-        let hidden = std::mem::take(&mut state.hidden);
-        drop(state);
+        state.ahead = changes;
+    }
+
+    /// The tree has the changes of the latest commit.
+    pub(super) fn caught_up(&self) {
+        let ahead = std::mem::take(&mut self.state_mut().ahead);
         // Freed here, where it keeps no reader waiting.
-        drop(hidden);
+        drop(ahead);
+    }
+
+    /// The tree without what it may still lack.
+    #[cfg(test)]
+    pub(super) fn tree(&self) -> Option<Db> {
+        self.state().db.clone()
     }
 
     /// Lets the database go.
@@ -74,9 +79,13 @@ impl Shared {
         drop(db);
     }
 
-    /// Readers see `db`, but for what is hidden.
-    pub(super) fn reopen(&self, db: Db) {
-        self.state_mut().db = Some(db);
+    /// Readers see `db` as it is; its own state is `meta`.
+    pub(super) fn reopen(&self, db: Db, meta: Meta) {
+        *self.state_mut() = State {
+            db: Some(db),
+            ahead: Overlay::new(),
+            meta,
+        };
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {

@@ -1,8 +1,7 @@
 //! Reading: the tree with an overlay of differences on top.
 //!
 //! The same merge serves both sides. A [`Transaction`](super::transaction::Transaction) lays its own writes over the
-//! tree; a reader lays over it what the tree held before the commit that is being made durable, and so sees durable
-//! state only.
+//! tree; a reader lays over it the latest commit, which is durable and which the tree may still lack.
 
 use std::{
     cell::RefCell,

@@ -1,13 +1,14 @@
 //! The one thread that writes.
 //!
 //! It takes the jobs that are waiting, runs them one after another in one [`Transaction`], writes what they change to
-//! the [`Journal`] as one commit, and only once that is durable changes the tree, shows it and acknowledges. What the
-//! tree holds is durable thus, whether sled has written it or not; the [`Checkpointer`] sees to that later.
+//! the [`Journal`] as one commit, and only once that is durable shows it and acknowledges. Then it changes the tree,
+//! while those who were waiting go on already. What the tree holds is durable thus, whether sled has written it or not;
+//! the [`Checkpointer`] sees to that later.
 //!
-//! After a failure nobody knows what of the commit has reached the disk. Readers go on seeing what was before it;
-//! writers are refused; and each further job first tries to open the database anew, which settles the matter: what
-//! the journal holds then is applied, and is the state. (Trying the sync again would not: a kernel that has failed one
-//! may call the next a success. And sled keeps its first write error for good.)
+//! After a failure nobody knows what of the commit has reached the disk, or the tree. Readers go on seeing what was
+//! acknowledged; writers are refused; and each further job first tries to open the database anew, which settles the
+//! matter: what the journal holds then is applied, and is the state. (Trying the sync again would not: a kernel that
+//! has failed one may call the next a success. And sled keeps its first write error for good.)
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ use super::{
     recovery::{self, Opened, Site},
     shared::Shared,
     transaction::{Outcome, Transaction},
-    view::{Overlay, recall},
+    view::recall,
 };
 
 /// So many jobs share one sync at most; more gain little.
@@ -131,12 +132,9 @@ impl Worker {
             let outcome = guarded(|| self.carry_out(&mut group));
             if let Err(reason) = &outcome {
                 tracing::error!(reason, "the store can't write");
-            }
-            for job in group {
-                job.acknowledge(match &outcome {
-                    Ok(()) => Ok(()),
-                    Err(reason) => Err(fault::unavailable(reason.clone())),
-                });
+                for job in group {
+                    job.acknowledge(Err(fault::unavailable(reason.clone())));
+                }
             }
         }
         if let Err(reason) = guarded(|| self.settle()) {
@@ -148,8 +146,9 @@ impl Worker {
         self.shared.close();
     }
 
-    /// Runs the jobs and makes what they have written durable.
-    fn carry_out(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), String> {
+    /// Runs the jobs, makes what they have written durable, and acknowledges them. Those that it leaves in `group` after
+    /// a failure are not acknowledged.
+    fn carry_out(&mut self, group: &mut Vec<Box<dyn Job>>) -> Result<(), String> {
         let free = fs2::available_space(&self.site.folder).map_err(|error| error.to_string())?;
         if free < RESERVE {
             return Err("the disk is full".into());
@@ -161,18 +160,24 @@ impl Worker {
         self.in_doubt = true;
         let running = self.running.as_mut().ok_or("the database is not open")?;
         running.checkpointer.check()?;
-        let mut jobs = group.iter_mut();
-        while jobs.len() > 0 {
+        while !group.is_empty() {
             let mut transaction = Transaction::new(&running.db, running.meta);
-            for job in jobs.by_ref() {
+            let mut count = 0;
+            for job in group.iter_mut() {
                 job.run(&mut transaction);
+                count += 1;
                 if transaction.bytes() >= COMMIT {
                     break;
                 }
             }
-            if let Some(outcome) = transaction.finish() {
-                running.commit(outcome, &self.shared, &self.sync)?;
+            let changes = match transaction.finish() {
+                Some(outcome) => running.commit(outcome, &self.shared, &self.sync)?,
+                None => Vec::new(),
+            };
+            for job in group.drain(..count) {
+                job.acknowledge(Ok(()));
             }
+            running.catch_up(changes, &self.shared)?;
         }
         self.in_doubt = false;
         Ok(())
@@ -188,8 +193,7 @@ impl Worker {
         let opened = recovery::open(&self.site).map_err(|error| error.to_string())?;
         let (db, meta) = (opened.db.clone(), opened.meta);
         self.running = Some(Running::start(opened, &self.sync).map_err(|error| error.to_string())?);
-        self.shared.reopen(db);
-        self.shared.publish(meta);
+        self.shared.reopen(db, meta);
         tracing::warn!("the store can write again");
         Ok(())
     }
@@ -215,25 +219,33 @@ impl Worker {
 }
 
 impl Running {
-    /// Makes the changes durable, and only then carries them out and shows them.
-    fn commit(&mut self, outcome: Outcome, shared: &Shared, sync: &Sync) -> Result<(), String> {
-        let (before, changes, meta) = prepare(&self.db, outcome).map_err(|error| error.to_string())?;
+    /// Makes the changes durable, and only then shows them. What is left to do is to [`catch_up`](Self::catch_up).
+    fn commit(&mut self, outcome: Outcome, shared: &Shared, sync: &Sync) -> Result<Vec<Change>, String> {
+        let (changes, meta) = prepare(&self.db, &outcome).map_err(|error| error.to_string())?;
         if !self.journal.has_room(&changes) {
             self.turn(self.journal.previous(), sync)?;
         }
         self.journal
             .append(&changes, &|file| sync(Place::Journal, file))
             .map_err(|error| format!("the journal can't be written: {error}"))?;
-        shared.hide(before);
+        self.meta = meta;
+        shared.show(outcome.writes, meta);
+        Ok(changes)
+    }
+
+    /// Has the tree follow a commit.
+    fn catch_up(&mut self, changes: Vec<Change>, shared: &Shared) -> Result<(), String> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         for change in changes {
             // Not as a batch: that would have sled write twice, and the journal is what makes it one step.
             apply(&self.db, change).map_err(|error| error.to_string())?;
             self.checkpointer.keep_up()?;
         }
-        self.meta = meta;
-        shared.publish(meta);
+        shared.caught_up();
         // A note that lags behind does no harm.
-        let _ = self.mark.write(meta.commits);
+        let _ = self.mark.write(self.meta.commits);
         Ok(())
     }
 
@@ -261,30 +273,24 @@ fn apply(tree: &sled::Tree, (key, value): Change) -> sled::Result<()> {
     Ok(())
 }
 
-/// What the keys that change hold now, the changes, and the store's own state afterwards, which is the last of them.
-fn prepare(tree: &sled::Tree, outcome: Outcome) -> sled::Result<(Overlay, Vec<Change>, Meta)> {
-    let Outcome {
-        writes,
-        memory,
-        mut meta,
-    } = outcome;
-    let mut before = Overlay::new();
-    let mut changes = Vec::with_capacity(writes.len() + 1);
-    for (key, value) in writes {
-        let old = recall(tree, &memory, key.clone())?;
-        if old == value {
+/// What of the writes changes anything, and the store's own state afterwards, which is the last of the changes.
+fn prepare(tree: &sled::Tree, outcome: &Outcome) -> sled::Result<(Vec<Change>, Meta)> {
+    let mut meta = outcome.meta;
+    let mut changes = Vec::with_capacity(outcome.writes.len() + 1);
+    for (key, value) in &outcome.writes {
+        let old = recall(tree, &outcome.memory, key.clone())?;
+        if old == *value {
             continue;
         }
         if let Some(old) = &old {
-            meta.sum.subtract(&key, old);
+            meta.sum.subtract(key, old);
         }
-        if let Some(value) = &value {
-            meta.sum.add(&key, value);
+        if let Some(value) = value {
+            meta.sum.add(key, value);
         }
-        before.insert(key.clone(), old);
-        changes.push((key, value));
+        changes.push((key.clone(), value.clone()));
     }
     meta.commits += 1;
     changes.push((Key::Meta.encode(), Some(meta.encode())));
-    Ok((before, changes, meta))
+    Ok((changes, meta))
 }

@@ -142,6 +142,44 @@ async fn readers_see_a_commit_only_once_it_is_durable() {
 }
 
 #[tokio::test]
+async fn what_is_acknowledged_is_seen_while_the_tree_still_lacks_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (go, may_go) = channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let sync = move |place, file: &File| {
+        if place == Place::Database {
+            // Until nobody can tell it any more.
+            let _ = may_go.lock().unwrap().recv();
+        }
+        file.sync_data()
+    };
+    let store =
+        SledStorage::open_with(site(folder.path(), super::super::journal::LENGTH), Arc::new(sync)).unwrap();
+    // Too much for sled's file to take without a sync.
+    let pieces = 0..64;
+    let long = store.write({
+        let pieces = pieces.clone();
+        move |transaction| {
+            for piece in pieces {
+                transaction.put(&Key::Payload(1, piece), vec![piece as u8; 64 * 1024]);
+            }
+            Ok(())
+        }
+    });
+    long.await.unwrap();
+    for piece in pieces.clone() {
+        let seen = store.shared.read(|view, _| view.get(&Key::Payload(1, piece)));
+        assert_eq!(seen.unwrap().unwrap()[0], piece as u8);
+    }
+    let last = Key::Payload(1, pieces.end - 1).encode();
+    let tree = store.shared.tree().unwrap();
+    assert!(!tree.contains_key(&last).unwrap());
+    drop(go);
+    store.add_enroll_link(link(1)).await.unwrap();
+    assert!(tree.contains_key(&last).unwrap());
+}
+
+#[tokio::test]
 async fn whichever_sync_of_the_journal_fails_what_was_acknowledged_stays_and_what_was_not_is_settled() {
     // A turn is among them.
     for failing in 0..14 {
