@@ -6,6 +6,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap, btree_map},
+    iter::Fuse,
 };
 
 use serde::de::DeserializeOwned;
@@ -82,7 +83,7 @@ impl<'a> View<'a> {
         // A range that ends before it starts is empty to sled but a panic to the map.
         let end = if end < start { start.clone() } else { end };
         Scan {
-            tree: self.tree.range(start.clone()..end.clone()),
+            tree: self.tree.range(start.clone()..end.clone()).fuse(),
             next: None,
             overlay: self.overlay.range(start..end).peekable(),
             over: false,
@@ -103,7 +104,9 @@ pub(super) fn recall(tree: &Tree, memory: &Memory, key: IVec) -> sled::Result<Op
 /// The keys and values of a range. Ends after the first error: an iterator of sled that has met damage may go on
 /// yielding errors for ever.
 pub(super) struct Scan<'a> {
-    tree: sled::Iter,
+    /// Its end is its end: asked again, sled would begin anew with what the writer has inserted since, which is in the
+    /// overlay and was given already.
+    tree: Fuse<sled::Iter>,
     next: Option<(IVec, IVec)>,
     overlay: std::iter::Peekable<btree_map::Range<'a, IVec, Option<IVec>>>,
     over: bool,
@@ -163,4 +166,47 @@ pub(super) fn decode<T: DeserializeOwned>(value: &[u8]) -> StoreResult<T> {
 /// For a scan that meets a key of another kind than it asked for.
 pub(super) fn unexpected_key() -> StoreError {
     fault::damaged("the store holds a key that this program does not know")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::ids::EnrollmentId;
+
+    /// Readers go over the tree while the writer has it follow a commit.
+    #[test]
+    fn a_scan_gives_each_key_once_however_far_the_tree_has_followed() {
+        let key = |number| Key::Queued(EnrollmentId::new("A"), 0, number);
+        for before in [&[][..], &[0], &[0, 2, 9], &[9]] {
+            for given in 0..6 {
+                let tree = sled::Config::new().temporary(true).open().unwrap();
+                for number in before {
+                    tree.insert(key(*number).encode(), b"old").unwrap();
+                }
+                let change = |number| (key(number).encode(), (number != 2).then(|| IVec::from(b"new")));
+                let overlay: Overlay = (1..6).map(change).collect();
+                let mut scan = View::new(&tree, &overlay).scan(&Prefix::queue(&EnrollmentId::new("A")));
+                let mut seen: Vec<_> = scan.by_ref().take(given).collect();
+                for (key, value) in overlay.clone() {
+                    match value {
+                        Some(value) => tree.insert(key, value).unwrap(),
+                        None => tree.remove(key).unwrap(),
+                    };
+                }
+                seen.extend(scan);
+                let numbers = seen.into_iter().map(|pair| match pair.unwrap().0 {
+                    Key::Queued(_, _, number) => number,
+                    other => panic!("{other:?}"),
+                });
+                let old = before.iter().copied().filter(|number| [0, 9].contains(number));
+                let mut expected: Vec<_> = old.chain([1, 3, 4, 5]).collect();
+                expected.sort_unstable();
+                assert_eq!(
+                    numbers.collect::<Vec<_>>(),
+                    expected,
+                    "{before:?}, {given} before"
+                );
+            }
+        }
+    }
 }
