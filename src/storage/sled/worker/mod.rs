@@ -15,10 +15,9 @@ mod tests;
 
 use std::{
     fs::{self, File},
-    io,
+    io, iter,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc::Receiver},
-    time::Duration,
 };
 
 use sled::Db;
@@ -48,10 +47,6 @@ const COMMIT: usize = 2 * 1024 * 1024;
 /// a store that has been closed could not be opened again. After a power failure sled may have to write again what
 /// both files of the journal hold, and writes it about three times.
 const RESERVE: u64 = 64 * 1024 * 1024;
-
-/// How long a group that has begun to gather waits for its next job. A sync takes longer; with a longer wait the groups
-/// hardly grow, and everybody in them has waited.
-const COMPANY: Duration = Duration::from_micros(80);
 
 /// The thread's own.
 pub(super) struct Worker {
@@ -108,22 +103,16 @@ impl Worker {
     pub(super) fn work(mut self, waiting: &Receiver<Message>) {
         let mut stop = false;
         while !stop {
+            let Ok(first) = waiting.recv() else { break };
+            // Whoever comes while a group is written shares the next one's sync; to wait for more helps nobody.
             let mut group = Vec::new();
-            let mut next = waiting.recv().ok();
-            loop {
-                match next {
-                    Some(Message::Run(job)) => group.push(job),
-                    Some(Message::Stop) => stop = true,
-                    None => break,
-                }
-                if stop || group.len() >= GROUP {
-                    break;
-                }
-                next = waiting.try_recv().ok();
-                // Jobs that come side by side share one sync, which costs the same for all of them: it waits a moment
-                // for the next. A job that came alone does not wait.
-                if next.is_none() && group.len() > 1 {
-                    next = waiting.recv_timeout(COMPANY).ok();
+            for message in iter::once(first).chain(waiting.try_iter()).take(GROUP) {
+                match message {
+                    Message::Run(job) => group.push(job),
+                    Message::Stop => {
+                        stop = true;
+                        break;
+                    }
                 }
             }
             if group.is_empty() {
