@@ -3,7 +3,7 @@
 //! One tree holds everything, under the keys of `keys.rs`. Writers go through one thread (`committer.rs`, `worker/`),
 //! which makes a group of jobs durable with one write and one sync of its journal (`journal/`), and only then changes
 //! the tree. sled's own file follows (`checkpointer.rs`), and catches up from the journal when the store is opened
-//! (`recovery.rs`). Readers read the tree directly and see durable state only (`shared.rs`).
+//! (`recovery.rs`). Readers see durable state only: the tree, below what the latest commit has changed (`shared.rs`).
 //!
 //! # What lies in the folder
 //!

@@ -217,6 +217,8 @@ impl Running {
         self.journal
             .append(&changes, &|file| sync(Place::Journal, file))
             .map_err(|error| format!("the journal can't be written: {error}"))?;
+        // Before anybody is told, so that a loss would be noticed. A note that could not be written does no harm.
+        let _ = self.mark.write(meta.commits);
         self.meta = meta;
         shared.show(outcome.writes, meta);
         Ok(changes)
@@ -233,8 +235,6 @@ impl Running {
             self.checkpointer.keep_up()?;
         }
         shared.caught_up();
-        // A note that lags behind does no harm.
-        let _ = self.mark.write(self.meta.commits);
         Ok(())
     }
 
