@@ -165,10 +165,12 @@ impl PublicKey {
 
     /// The numbers of an RSA key.
     pub fn rsa_numbers(&self) -> Option<RsaNumbers<'_>> {
+        if !self.is_rsa() {
+            return None;
+        }
         let mut reader = Reader::single(&self.spki, tag::SEQUENCE).ok()?.reader();
         reader.algorithm().ok()?;
-        let key = reader.bit_string().ok()?;
-        self.is_rsa().then(|| RsaNumbers::read(key).ok()).flatten()
+        RsaNumbers::read(reader.bit_string().ok()?).ok()
     }
 
     /// Whether the key is RSA, which SCEP needs to encrypt to it.
