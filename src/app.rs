@@ -103,8 +103,8 @@ impl StartError {
     }
 }
 
-/// How many judged certificates are kept in memory, at about 700 bytes each.
-const KNOWN_IDENTITIES: usize = 16_384;
+/// Of how many certificates the server remembers that it issued them, at up to 75 bytes each.
+const KNOWN_IDENTITIES: usize = 65_536;
 
 /// The server, ready to run.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Which certificate a request comes from: the one that signed its body, the one of its TLS connection, or the one
 //! that a trusted proxy hands over. Whether that certificate may do anything is the service's question.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -33,7 +33,7 @@ pub struct ProxyTrust {
 /// What a request's headers and connection say of its sender, before its body has been read.
 pub(super) enum Claim<'a> {
     /// A certificate of the device CA, whose possession was proven to us or to the proxy.
-    Certificate(Arc<ClientCertificate>),
+    Certificate(ClientCertificate),
     /// A signature that has yet to be verified over the body.
     Signature(&'a [u8]),
 }
@@ -67,12 +67,7 @@ impl DeviceDoor {
     }
 
     /// The certificate that a claim has come true for.
-    pub(super) fn verify(
-        &self,
-        claim: Claim<'_>,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<Arc<ClientCertificate>> {
+    pub(super) fn verify(&self, claim: Claim<'_>, body: &[u8], now: Timestamp) -> Result<ClientCertificate> {
         match claim {
             Claim::Certificate(certificate) => Ok(certificate),
             Claim::Signature(signature) => {

@@ -143,7 +143,7 @@ impl<'a> Certificate<'a> {
 
     /// The serial number in lower-case hexadecimal, without leading zero octets.
     pub fn serial_hex(&self) -> String {
-        hex(asn1::unsigned(self.serial).unwrap_or(self.serial))
+        serial_hex(self.serial)
     }
 
     /// The subject in the usual text form, for logs and lists.
@@ -165,6 +165,11 @@ impl<'a> Certificate<'a> {
             .and_then(|digest| key.verify(digest, self.tbs, self.signature))
             .is_ok()
     }
+}
+
+/// A serial number's contents octets in lower-case hexadecimal, without leading zero octets.
+pub(super) fn serial_hex(serial: &[u8]) -> String {
+    hex(asn1::unsigned(serial).unwrap_or(serial))
 }
 
 /// A Name's usual text form; empty if it can't be read.

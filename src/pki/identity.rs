@@ -1,14 +1,14 @@
-//! Client identities: a certificate parsed and traced to its authority once, and judged by the clock each time.
+//! Client identities: a certificate is traced to its authority once, and judged by the clock each time.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
 };
 
 use super::{
     asn1::Asn1Error,
     ca::fingerprint,
-    certificate::Certificate,
+    certificate::{self, Certificate},
     keys::{KeyError, PublicKey},
     oid,
 };
@@ -53,20 +53,28 @@ enum Origin {
 pub struct ClientCertificate {
     /// SHA-256 of the certificate.
     pub fingerprint: Fingerprint,
-    /// The subject in text form.
-    pub subject: Box<str>,
-    /// The serial number in lower-case hexadecimal.
-    pub serial: Box<str>,
     /// The first moment of validity.
     pub not_before: Timestamp,
     /// The last moment of validity.
     pub not_after: Timestamp,
     /// The certified key.
     pub public_key: PublicKey,
+    subject: Box<[u8]>,
+    serial: Box<[u8]>,
     origin: Origin,
 }
 
 impl ClientCertificate {
+    /// The subject in text form.
+    pub fn subject(&self) -> String {
+        certificate::name_text(&self.subject)
+    }
+
+    /// The serial number in lower-case hexadecimal, without leading zero octets.
+    pub fn serial(&self) -> String {
+        certificate::serial_hex(&self.serial)
+    }
+
     /// What the certificate is worth at `now`. A foreign or misused one is that at any time.
     pub fn standing(&self, now: Timestamp) -> Standing {
         match self.origin {
@@ -113,36 +121,51 @@ impl TrustAnchors {
     /// signature verification at most, if a name matches.
     pub fn judge(&self, der: &[u8]) -> Result<ClientCertificate, IdentityError> {
         let certificate = Certificate::parse(der)?;
+        let issued = self.issued(&certificate)?;
+        client(&certificate, fingerprint(der), issued)
+    }
+
+    /// Whether an anchor issued the certificate.
+    fn issued(&self, certificate: &Certificate<'_>) -> Result<bool, Asn1Error> {
         let authority_key_id = certificate.authority_key_id()?;
-        let issued = self.0.iter().any(|anchor| {
+        Ok(self.0.iter().any(|anchor| {
             let same_id = match (authority_key_id, &anchor.key_id) {
                 (Some(named), Some(own)) => named == own,
                 _ => true,
             };
             certificate.issuer == anchor.subject && same_id && certificate.signed_with(&anchor.key)
-        });
-        let for_clients = !certificate.is_ca()? && certificate.has_purpose(&oid::CLIENT_AUTH)?;
-        let origin = match (issued, for_clients) {
-            (false, _) => Origin::Foreign,
-            (true, false) => Origin::WrongUsage,
-            (true, true) => Origin::Anchor,
-        };
-        Ok(ClientCertificate {
-            fingerprint: fingerprint(der),
-            subject: certificate.subject_text().into(),
-            serial: certificate.serial_hex().into(),
-            not_before: certificate.not_before,
-            not_after: certificate.not_after,
-            public_key: certificate.public_key()?,
-            origin,
-        })
+        }))
     }
 }
 
-/// Judged certificates by fingerprint, for many threads and within bounds.
+/// The certificate as a client's. `issued` says whether an anchor issued it.
+fn client(
+    certificate: &Certificate<'_>,
+    fingerprint: Fingerprint,
+    issued: bool,
+) -> Result<ClientCertificate, IdentityError> {
+    let for_clients = !certificate.is_ca()? && certificate.has_purpose(&oid::CLIENT_AUTH)?;
+    let origin = match (issued, for_clients) {
+        (false, _) => Origin::Foreign,
+        (true, false) => Origin::WrongUsage,
+        (true, true) => Origin::Anchor,
+    };
+    Ok(ClientCertificate {
+        fingerprint,
+        not_before: certificate.not_before,
+        not_after: certificate.not_after,
+        public_key: certificate.public_key()?,
+        subject: certificate.subject.into(),
+        serial: certificate.serial.into(),
+        origin,
+    })
+}
+
+/// Trust anchors that remember whose signature they have verified, for many threads and within bounds.
 ///
-/// Only certificates that an anchor issued are kept, so that strangers can't push them out. Other anchors need
-/// another cache.
+/// To parse a certificate costs a microsecond or two, to verify its issuer's signature ten times as much. So nothing but
+/// the fingerprint is kept of a certificate that an anchor issued, and strangers can't push it out. Other anchors
+/// need another cache.
 #[derive(Debug)]
 pub struct IdentityCache {
     anchors: TrustAnchors,
@@ -155,12 +178,12 @@ const SHARDS: usize = 16;
 /// What was used lately, and what before that: when the first is full, the second is forgotten.
 #[derive(Debug, Default)]
 struct Generations {
-    recent: HashMap<Fingerprint, Arc<ClientCertificate>>,
-    older: HashMap<Fingerprint, Arc<ClientCertificate>>,
+    recent: HashSet<Fingerprint>,
+    older: HashSet<Fingerprint>,
 }
 
 impl IdentityCache {
-    /// A cache of at most about `capacity` certificates (about 700 bytes each, with RSA-2048 keys).
+    /// A cache of at most about `capacity` certificates, of up to 75 bytes each.
     pub fn new(anchors: TrustAnchors, capacity: usize) -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
         Self {
@@ -170,41 +193,55 @@ impl IdentityCache {
         }
     }
 
-    /// The judged certificate, from memory or anew.
-    pub fn identify(&self, der: &[u8]) -> Result<Arc<ClientCertificate>, IdentityError> {
+    /// The judged certificate, traced to its authority unless it was before.
+    pub fn identify(&self, der: &[u8]) -> Result<ClientCertificate, IdentityError> {
+        let certificate = Certificate::parse(der)?;
         let fingerprint = fingerprint(der);
-        let [first, ..] = fingerprint.as_bytes();
-        let Some(shard) = self.shards.get(usize::from(*first) % SHARDS) else {
-            return self.anchors.judge(der).map(Arc::new);
-        };
-        // A panic elsewhere leaves a map of whole entries behind: there is nothing to distrust.
-        let lock = || shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().find(&fingerprint, self.shard_capacity) {
-            return Ok(known);
+        let known = self.with(&fingerprint, |generations, capacity| {
+            generations.knows(&fingerprint, capacity)
+        });
+        if known {
+            return client(&certificate, fingerprint, true);
         }
-        let judged = Arc::new(self.anchors.judge(der)?);
-        if judged.origin != Origin::Foreign {
-            lock().insert(Arc::clone(&judged), self.shard_capacity);
+        let issued = self.anchors.issued(&certificate)?;
+        let client = client(&certificate, fingerprint, issued)?;
+        if issued {
+            self.with(&fingerprint, |generations, capacity| {
+                generations.insert(fingerprint, capacity);
+            });
         }
-        Ok(judged)
+        Ok(client)
+    }
+
+    /// Does something with the fingerprint's shard.
+    fn with<T>(&self, fingerprint: &Fingerprint, then: impl FnOnce(&mut Generations, usize) -> T) -> T {
+        let [first, ..] = *fingerprint.as_bytes();
+        let shard = &self.shards[usize::from(first) % SHARDS];
+        // A panic elsewhere leaves a set of whole entries behind: there is nothing to distrust.
+        then(
+            &mut shard.lock().unwrap_or_else(PoisonError::into_inner),
+            self.shard_capacity,
+        )
     }
 }
 
 impl Generations {
-    fn find(&mut self, fingerprint: &Fingerprint, capacity: usize) -> Option<Arc<ClientCertificate>> {
-        if let Some(known) = self.recent.get(fingerprint) {
-            return Some(Arc::clone(known));
+    fn knows(&mut self, fingerprint: &Fingerprint, capacity: usize) -> bool {
+        if self.recent.contains(fingerprint) {
+            return true;
         }
-        let known = self.older.remove(fingerprint)?;
-        self.insert(Arc::clone(&known), capacity);
-        Some(known)
+        let known = self.older.remove(fingerprint);
+        if known {
+            self.insert(*fingerprint, capacity);
+        }
+        known
     }
 
-    fn insert(&mut self, certificate: Arc<ClientCertificate>, capacity: usize) {
+    fn insert(&mut self, fingerprint: Fingerprint, capacity: usize) {
         if self.recent.len() >= capacity {
             self.older = std::mem::take(&mut self.recent);
         }
-        self.recent.insert(certificate.fingerprint, certificate);
+        self.recent.insert(fingerprint);
     }
 }
 
@@ -238,7 +275,7 @@ mod tests {
     #[test]
     fn a_certificate_is_judged_by_the_clock() {
         let client = anchors().judge(&issued()).unwrap();
-        assert_eq!(&*client.subject, "CN=device");
+        assert_eq!(client.subject(), "CN=device");
         assert_eq!(client.standing(NOW), Standing::Trusted);
         assert_eq!(
             client.standing(NOW.minus(Duration::from_secs(3600))),
@@ -272,11 +309,17 @@ mod tests {
     #[test]
     fn the_cache_keeps_what_is_used_and_no_strangers() {
         let cache = IdentityCache::new(anchors(), 64);
+        let known = |der: &[u8]| {
+            let fingerprint = fingerprint(der);
+            cache.with(&fingerprint, |generations, _| {
+                generations.recent.contains(&fingerprint) || generations.older.contains(&fingerprint)
+            })
+        };
         let used = issued();
-        let first = cache.identify(&used).unwrap();
         for _ in 0..100 {
             cache.identify(&issued()).unwrap();
-            assert!(Arc::ptr_eq(&first, &cache.identify(&used).unwrap()));
+            assert_eq!(cache.identify(&used).unwrap().standing(NOW), Standing::Trusted);
+            assert!(known(&used));
         }
         let count = |generations: &Mutex<Generations>| {
             let generations = generations.lock().unwrap();
@@ -285,9 +328,30 @@ mod tests {
         assert!(cache.shards.iter().map(count).sum::<usize>() <= 64);
 
         let stranger = Peer::rsa().der();
-        let once = cache.identify(&stranger).unwrap();
-        assert!(!Arc::ptr_eq(&once, &cache.identify(&stranger).unwrap()));
+        for _ in 0..2 {
+            assert_eq!(
+                cache.identify(&stranger).unwrap().standing(NOW),
+                Standing::Foreign
+            );
+            assert!(!known(&stranger));
+        }
         assert!(cache.identify(b"no certificate").is_err());
+    }
+
+    #[test]
+    fn what_is_known_is_judged_as_the_first_time() {
+        let cache = IdentityCache::new(anchors(), 64);
+        let authority = authority();
+        for der in [issued().as_slice(), authority.certificate()] {
+            let first = cache.identify(der).unwrap();
+            let again = cache.identify(der).unwrap();
+            assert_eq!(first.standing(NOW), again.standing(NOW));
+            assert_eq!(first.fingerprint, again.fingerprint);
+            assert_eq!(
+                (first.subject(), first.serial(), first.public_key.spki()),
+                (again.subject(), again.serial(), again.public_key.spki())
+            );
+        }
     }
 
     proptest::proptest! {

@@ -1,7 +1,7 @@
 //! The `Mdm-Signature` header: a detached CMS signature of the device's identity over the body of a check-in or a
 //! result, sent when the profile's `SignMessage` is set (Apple, "Implementing Device Management").
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use base64::{
     Engine,
@@ -55,7 +55,7 @@ pub fn verify_mdm_signature(
     now: Timestamp,
     skew: Duration,
     identities: &IdentityCache,
-) -> Result<Arc<ClientCertificate>, MdmSignatureError> {
+) -> Result<ClientCertificate, MdmSignatureError> {
     let ber = decode(header)?;
     let der = ber::to_der(&ber).map_err(|error: BerError| CmsError::from(error))?;
     let signed = SignedData::parse(&der)?;
@@ -74,7 +74,7 @@ pub fn verify_mdm_signature(
 pub fn claimed_signer(
     header: &[u8],
     identities: &IdentityCache,
-) -> Result<Arc<ClientCertificate>, MdmSignatureError> {
+) -> Result<ClientCertificate, MdmSignatureError> {
     let ber = decode(header)?;
     let der = ber::to_der(&ber).map_err(|error: BerError| CmsError::from(error))?;
     let signed = SignedData::parse(&der)?;

@@ -71,8 +71,8 @@ impl Identities {
     ) -> Result<EnrollmentRecord> {
         let record = CertificateRecord {
             fingerprint: certificate.fingerprint,
-            serial: certificate.serial.to_string(),
-            subject: certificate.subject.to_string(),
+            serial: certificate.serial(),
+            subject: certificate.subject(),
             made_for: MadeFor::Anyone,
             enrollment: None,
             not_before: certificate.not_before,
