@@ -70,6 +70,7 @@ pub use openapi::{Part, described};
 pub use reports::csv_text;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use audit::Auditor;
 use contract::Contract;
 use front::Front;
 pub use status::Ends;
@@ -183,7 +184,9 @@ type Routes = OpenApiRouter<Arc<OperatorDoor>>;
 
 /// The operator-facing routes.
 pub fn router(door: Arc<OperatorDoor>) -> Router {
-    let contract = Arc::new(Contract::of(&document()));
+    let document = document();
+    let contract = Arc::new(Contract::of(&document));
+    let auditor = Auditor::new(Arc::clone(&door), &document);
     let keyed = middleware::from_fn_with_state(Arc::clone(&door), idempotency::keyed);
     let nano_keyed = middleware::from_fn_with_state(Arc::clone(&door), idempotency::keyed_as_nanomdm);
     let guarded = guarded()
@@ -193,7 +196,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
             Arc::clone(&contract),
             contract::hold,
         ))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&door), audit::layer))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&auditor), audit::layer))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&door), auth::keys));
     let sign_in = access::open().route_layer(middleware::from_fn_with_state(
         Arc::clone(&contract),
@@ -201,7 +204,7 @@ pub fn router(door: Arc<OperatorDoor>) -> Router {
     ));
     let (router, _) = open().merge(sign_in).merge(guarded).split_for_parts();
     router
-        .merge(console::router(&door))
+        .merge(console::router(&door, &auditor))
         .fallback(console::not_found)
         .method_not_allowed_fallback(render::method_not_allowed)
         .layer(middleware::from_fn(log::requests))

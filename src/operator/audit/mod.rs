@@ -17,8 +17,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use utoipa::openapi::OpenApi;
 
 pub(super) use resource::routes;
+
+use rules::Operations;
 
 use super::{OperatorDoor, render::Failure};
 use crate::{
@@ -124,8 +127,23 @@ fn outcome(status: StatusCode) -> AuditOutcome {
     }
 }
 
+/// What the middleware works with.
+#[derive(Debug)]
+pub(super) struct Auditor {
+    door: Arc<OperatorDoor>,
+    operations: Operations,
+}
+
+impl Auditor {
+    /// For a door that answers as `document` says.
+    pub(super) fn new(door: Arc<OperatorDoor>, document: &OpenApi) -> Arc<Self> {
+        let operations = Operations::of(document);
+        Arc::new(Self { door, operations })
+    }
+}
+
 /// The middleware. It stands behind whatever finds out who the operator is.
-pub(super) async fn layer(State(door): State<Arc<OperatorDoor>>, request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(auditor): State<Arc<Auditor>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let operator = request.extensions().get::<Operator>().cloned();
     let (Some(route), Some(operator)) = (route, operator) else {
@@ -134,13 +152,13 @@ pub(super) async fn layer(State(door): State<Arc<OperatorDoor>>, request: Reques
     if !rules::leaves_an_entry(request.method(), route.as_str()) {
         return next.run(request).await;
     }
-    match entered(&door, request, route.as_str(), &operator).await {
+    match entered(&auditor, request, route.as_str(), &operator).await {
         Err(failure) => failure.into_response(),
         Ok((request, trail)) => {
             let response = next.run(request).await;
             let cause = response.extensions().get::<Cause>();
             let code = cause.map(|Cause(error)| error.code());
-            trail.end(&door, response.status(), code).await;
+            trail.end(&auditor.door, response.status(), code).await;
             response
         }
     }
@@ -148,7 +166,7 @@ pub(super) async fn layer(State(door): State<Arc<OperatorDoor>>, request: Reques
 
 /// The request with its trail, which has begun unless it rides along with a command.
 async fn entered(
-    door: &OperatorDoor,
+    Auditor { door, operations }: &Auditor,
     request: Request,
     route: &str,
     operator: &Operator,
@@ -157,7 +175,7 @@ async fn entered(
     let origin = origin(&request);
     let rides = rules::rides(&method, route);
     let (mut request, mut subject) = subject::of(door, request, route, rides).await?;
-    let (operation, scope) = rules::operation(&method, route);
+    let (operation, scope) = operations.find(&method, route);
     if rules::reveals(&method, route) {
         subject
             .details

@@ -1,8 +1,9 @@
 //! Which requests leave an entry in the audit log, in one place.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::collections::HashMap;
 
 use axum::http::Method;
+use utoipa::openapi::OpenApi;
 
 use super::only_reads;
 use crate::{
@@ -51,35 +52,40 @@ pub(super) fn rides(_method: &Method, route: &str) -> bool {
     RIDES.contains(&route)
 }
 
-/// The operation's id and the scope that it takes, from the API's document; for a route that is not described there,
-/// method and template.
-pub(super) fn operation(method: &Method, route: &str) -> (String, Option<Scope>) {
-    type Operations = HashMap<(Method, String), (String, Option<Scope>)>;
-    static OPERATIONS: OnceLock<Operations> = OnceLock::new();
-    let operations = OPERATIONS.get_or_init(|| {
-        let mut operations = Operations::new();
-        for (path, item) in &crate::operator::document().paths.paths {
+/// The operations by method and template: the id and the scope that it takes.
+#[derive(Debug)]
+pub(super) struct Operations(HashMap<(Method, String), (String, Option<Scope>)>);
+
+impl Operations {
+    /// Reads the document of the API.
+    pub(super) fn of(document: &OpenApi) -> Self {
+        let mut known = HashMap::new();
+        for (path, item) in &document.paths.paths {
             for (method, operation) in openapi::operations(item) {
                 let (Ok(method), Some(id)) = (method.parse(), &operation.operation_id) else {
                     continue;
                 };
                 let scopes = openapi::scopes(operation).unwrap_or_default();
                 let scope = scopes.iter().find_map(|name| Scope::parse(name));
-                operations.insert((method, path.clone()), (id.clone(), scope));
+                known.insert((method, path.clone()), (id.clone(), scope));
             }
         }
-        operations
-    });
-    // A form of the console is what it stands for.
-    if let Some(name) = console::operation(route).filter(|_| *method == Method::POST) {
-        let scope = operations.values().find(|(id, _)| *id == name);
-        return (name.clone(), scope.and_then(|(_, scope)| *scope));
+        Self(known)
     }
-    // In the document no parameter reaches over several segments.
-    let known = operations.get(&(method.clone(), route.replace("{*", "{")));
-    known
-        .cloned()
-        .unwrap_or_else(|| (format!("{method} {route}"), None))
+
+    /// The operation's id and the scope that it takes; for a route that is not described, method and template.
+    pub(super) fn find(&self, method: &Method, route: &str) -> (String, Option<Scope>) {
+        // A form of the console is what it stands for.
+        if let Some(name) = console::operation(route).filter(|_| *method == Method::POST) {
+            let scope = self.0.values().find(|(id, _)| *id == name);
+            return (name.clone(), scope.and_then(|(_, scope)| *scope));
+        }
+        // In the document no parameter reaches over several segments.
+        let known = self.0.get(&(method.clone(), route.replace("{*", "{")));
+        known
+            .cloned()
+            .unwrap_or_else(|| (format!("{method} {route}"), None))
+    }
 }
 
 #[cfg(test)]
@@ -106,9 +112,10 @@ mod tests {
 
     #[test]
     fn an_operation_is_named_as_the_document_names_it() {
-        let create = operation(&Method::POST, "/v1/apikeys");
+        let operations = Operations::of(&crate::operator::document());
+        let create = operations.find(&Method::POST, "/v1/apikeys");
         assert_eq!(create, ("create_api_key".to_owned(), Some(Scope::Admin)));
-        let unknown = operation(&Method::PUT, "/v1/nothing");
+        let unknown = operations.find(&Method::PUT, "/v1/nothing");
         assert_eq!(unknown, ("PUT /v1/nothing".to_owned(), None));
     }
 }

@@ -47,10 +47,10 @@ use axum::{
 pub(super) use audited::{READING, operation};
 pub(super) use gate::not_found;
 
-use super::OperatorDoor;
+use super::{OperatorDoor, audit::Auditor};
 
 /// The pages, and what belongs to them. Not part of the API's description.
-pub(super) fn router(door: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
+pub(super) fn router(door: &Arc<OperatorDoor>, auditor: &Arc<Auditor>) -> Router<Arc<OperatorDoor>> {
     let pages = Router::new()
         .route("/", get(overview::page))
         .route("/live/overview", get(overview::live))
@@ -73,7 +73,7 @@ pub(super) fn router(door: &Arc<OperatorDoor>) -> Router<Arc<OperatorDoor>> {
     pages
         .route_layer(middleware::from_fn_with_state(Arc::clone(door), confine::layer))
         .route_layer(middleware::from_fn_with_state(
-            Arc::clone(door),
+            Arc::clone(auditor),
             super::audit::layer,
         ))
         .route_layer(middleware::from_fn_with_state(Arc::clone(door), gate::gate))
