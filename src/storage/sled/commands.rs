@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{SledStorage, chunks, event_queue, holds, keys::Key, listing, queue, retention, tallies};
+use super::{
+    SledStorage, answers, chunks, event_queue, holds, keys::Key, listing, oldest, queue, retention, tallies,
+};
 use crate::{
     protocol::{
         ids::{CommandUuid, EnrollmentId},
@@ -114,12 +116,14 @@ impl CommandStore for SledStorage {
 
     async fn command_result(&self, uuid: &CommandUuid, id: &EnrollmentId) -> StoreResult<Option<Vec<u8>>> {
         self.shared.read(|view, _| match queue::number(&view, uuid)? {
-            Some(number) => chunks::get(&view, |piece| Key::Answer(number, id.clone(), piece)),
+            Some(number) => answers::latest(&view, number, id),
             None => Ok(None),
         })
     }
 
     async fn expire_commands(&self, now: Timestamp, limit: usize) -> StoreResult<ClosedCommands> {
+        // So that whoever asks for the oldest one has little to look at, however seldom that is.
+        oldest::find(self).await?;
         self.write(move |transaction| retention::expire_commands(transaction, now, limit))
             .await
     }

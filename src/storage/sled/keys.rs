@@ -116,8 +116,6 @@ pub(super) enum Key {
     AdeDue(u64, Timestamp, SerialNumber),
     /// A server token that was removed, of which something is left.
     AdeGone(u64),
-    /// Index: the commands that are unfinished for somebody, with for how many.
-    OpenCommand(u64),
     /// How many enrolled devices have an identity that expires on a day.
     IdentityDay(u32),
     /// An entry of the audit log.
@@ -196,7 +194,6 @@ mod kind {
     pub(super) const ADE_GONE: u8 = 0x77;
     pub(super) const AUDIT: u8 = 0xC0;
     pub(super) const AUDIT_TARGET: u8 = 0xC1;
-    pub(super) const OPEN_COMMAND: u8 = 0xC8;
     pub(super) const IDENTITY_DAY: u8 = 0xC9;
     pub(super) const ADE_ENROLLED: u8 = 0x78;
     pub(super) const USER: u8 = 0xE0;
@@ -294,7 +291,6 @@ impl Key {
                 .time(*at)
                 .last(serial.as_str()),
             Self::AdeGone(token) => Writer::new(kind::ADE_GONE).number(*token),
-            Self::OpenCommand(number) => Writer::new(kind::OPEN_COMMAND).number(*number),
             Self::IdentityDay(day) => Writer::new(kind::IDENTITY_DAY).bytes(&day.to_be_bytes()),
             Self::Audit(number) => Writer::new(kind::AUDIT).number(*number),
             Self::AuditTarget(target, number) => Writer::new(kind::AUDIT_TARGET).text(target).number(!number),
@@ -374,7 +370,6 @@ impl Key {
             kind::ADE_DUE => Self::AdeDue(parts.u64()?, parts.time()?, SerialNumber::new(parts.last()?)),
             kind::ADE_GONE => Self::AdeGone(parts.u64()?),
             kind if ActionKey::has(kind) => Self::Action(ActionKey::read(kind, &mut parts)?),
-            kind::OPEN_COMMAND => Self::OpenCommand(parts.u64()?),
             kind::IDENTITY_DAY => Self::IdentityDay(parts.u32()?),
             kind::AUDIT => Self::Audit(parts.u64()?),
             kind::AUDIT_TARGET => Self::AuditTarget(parts.text()?, !parts.u64()?),

@@ -21,6 +21,9 @@ pub(super) struct Meta {
     pub(super) sum: Sum,
     /// The sequence number of the latest command.
     pub(super) last_sequence: u64,
+    /// Every command with a lower sequence number is finished, as far as is known.
+    #[serde(default)]
+    pub(super) finished_below: u64,
     /// How many enrollments there are.
     pub(super) enrollments: u64,
     /// How many of them are enrolled.

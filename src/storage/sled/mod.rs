@@ -22,6 +22,7 @@ mod ade;
 mod ade_devices;
 mod ade_lists;
 mod admin;
+mod answers;
 mod audit;
 mod certificates;
 mod checkpointer;
@@ -41,6 +42,7 @@ mod keys;
 mod listing;
 mod mark;
 mod meta;
+mod oldest;
 mod pushes;
 mod queue;
 mod recovery;
@@ -94,6 +96,7 @@ pub struct SledStorage {
     folder: PathBuf,
     shared: Arc<Shared>,
     committer: Committer,
+    finished: oldest::Finished,
     /// Held while a page of devices is written: thousands of keys, of which no group of jobs shall have more than one.
     page: tokio::sync::Mutex<()>,
 }
@@ -119,6 +122,7 @@ impl SledStorage {
             folder,
             shared,
             committer,
+            finished: oldest::Finished::default(),
             page: tokio::sync::Mutex::default(),
         };
         store.count()?;
@@ -189,12 +193,13 @@ impl Storage for SledStorage {
 
     async fn figures(&self) -> StoreResult<StoreFigures> {
         let bytes = self.shared.bytes()?;
-        self.shared.read(|view, meta| {
+        let oldest_queued_at = oldest::find(self).await?;
+        self.shared.read(|_, meta| {
             Ok(StoreFigures {
                 enrollments: meta.enrollments,
                 enrolled: meta.enrolled,
                 queued_commands: meta.queued_commands,
-                oldest_queued_at: queue::oldest(&view)?,
+                oldest_queued_at,
                 held: meta.holds,
                 bytes,
             })

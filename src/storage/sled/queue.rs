@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sled::IVec;
 
 use super::{
-    audit, chunks, fault,
+    answers, audit, chunks, fault,
     keys::{Key, Prefix},
     pushes, search, secrets, tallies,
     transaction::Transaction,
@@ -131,7 +131,6 @@ fn add_to_queues(transaction: &mut Transaction<'_>, command: &NewCommand) -> Sto
             |piece| Key::Payload(sequence, piece),
             &command.payload,
         )?;
-        transaction.put(&Key::OpenCommand(sequence), &(queued.len() as u64).to_be_bytes());
         transaction.meta.last_sequence = sequence;
         tallies::count(transaction, &command.request_type, queued.len(), command.at)?;
     }
@@ -292,7 +291,7 @@ pub(super) fn record(transaction: &mut Transaction<'_>, report: &Report) -> Stor
     let Report {
         enrollment: id, uuid, ..
     } = report;
-    let Some(number) = number(&transaction.view(), uuid)? else {
+    let Some(number) = answered(&transaction.view(), id, uuid)? else {
         return Ok(Recorded::Unknown);
     };
     let target_key = Key::Target(number, id.clone());
@@ -302,11 +301,6 @@ pub(super) fn record(transaction: &mut Transaction<'_>, report: &Report) -> Stor
     if target.state.is_finished() {
         return Ok(Recorded::AlreadyFinished);
     }
-    chunks::put(
-        transaction,
-        |piece| Key::Answer(number, id.clone(), piece),
-        &report.payload,
-    )?;
     let finished = match report.status {
         ReportStatus::Acknowledged => CommandState::Acknowledged,
         ReportStatus::CommandFormatError => CommandState::CommandFormatError,
@@ -318,13 +312,31 @@ pub(super) fn record(transaction: &mut Transaction<'_>, report: &Report) -> Stor
             entry.not_now = true;
             target.state = CommandState::NotNow;
             target.at = report.at;
+            answers::keep(transaction, number, id, &report.payload)?;
             transaction.put_record(&entry_key, &entry)?;
             transaction.put_record(&target_key, &target)?;
             return Ok(Recorded::Stored);
         }
     };
-    close(transaction, number, id, target, finished, report.at)?;
+    let answer = Some(report.payload.as_slice());
+    close(transaction, number, id, target, finished, report.at, answer)?;
     Ok(Recorded::Stored)
+}
+
+/// The sequence number of a command that an enrollment answers. Nearly always it is one of the first in the queue, which
+/// is looked at in any case; the index by UUID is a page more to read.
+fn answered(view: &View<'_>, id: &EnrollmentId, uuid: &CommandUuid) -> StoreResult<Option<u64>> {
+    const FIRST: usize = 4;
+    for pair in view.scan(&Prefix::queue(id)).take(FIRST) {
+        let (Key::Queued(_, _, number), value) = pair? else {
+            return Err(unexpected_key());
+        };
+        let entry: Entry = decode(&value)?;
+        if entry.uuid == *uuid {
+            return Ok(Some(number));
+        }
+    }
+    number(view, uuid)
 }
 
 /// Closes one command of an enrollment if it is unfinished; says whether it was.
@@ -338,7 +350,7 @@ pub(super) fn close_if_open(
     let key = Key::Target(number, id.clone());
     match transaction.view().record::<Target>(&key)? {
         Some(target) if !target.state.is_finished() => {
-            close(transaction, number, id, target, state, at)?;
+            close(transaction, number, id, target, state, at, None)?;
             Ok(true)
         }
         _ => Ok(false),
@@ -378,11 +390,16 @@ pub(super) fn tell(view: &View<'_>, number: u64, closed: &mut ClosedCommands) ->
     Ok(())
 }
 
-/// Forgets what became of a command for one enrollment, and with its last target the command.
-pub(super) fn forget(transaction: &mut Transaction<'_>, number: u64, id: &EnrollmentId) -> StoreResult<()> {
+/// Forgets what became of a command for one enrollment, which finished it at `at`, and with its last target the command.
+pub(super) fn forget(
+    transaction: &mut Transaction<'_>,
+    number: u64,
+    id: &EnrollmentId,
+    at: Timestamp,
+) -> StoreResult<()> {
     transaction.remove(&Key::Target(number, id.clone()));
     search::forget(transaction, id, number);
-    chunks::remove(transaction, |piece| Key::Answer(number, id.clone(), piece))?;
+    answers::forget(transaction, number, id, at)?;
     let left = transaction.view().scan(&Prefix::targets(number)).next();
     if left.transpose()?.is_none() {
         let record: Option<CommandRecord> = transaction.view().record(&Key::Command(number))?;
@@ -402,46 +419,24 @@ fn close(
     mut target: Target,
     state: CommandState,
     at: Timestamp,
+    answer: Option<&[u8]>,
 ) -> StoreResult<()> {
     transaction.remove(&Key::Queued(id.clone(), target.priority, number));
     if let Some(expires_at) = target.expires_at {
         transaction.remove(&Key::Expiry(expires_at, number, id.clone()));
     }
+    match answer {
+        Some(answer) => {
+            let replaces = target.state == CommandState::NotNow;
+            answers::close(transaction, number, id, at, answer, replaces)?;
+        }
+        None => transaction.put(&Key::Finished(at, number, id.clone()), &[]),
+    }
     target.state = state;
     target.at = at;
     transaction.put_record(&Key::Target(number, id.clone()), &target)?;
-    transaction.put(&Key::Finished(at, number, id.clone()), &[]);
-    one_less(transaction, number)?;
     transaction.meta.queued_commands = transaction.meta.queued_commands.saturating_sub(1);
     Ok(())
-}
-
-/// Takes one target of a command off those for whom it is unfinished.
-fn one_less(transaction: &mut Transaction<'_>, number: u64) -> StoreResult<()> {
-    let key = Key::OpenCommand(number);
-    // A command that an earlier release has queued is not counted.
-    let Some(bytes) = transaction.view().get(&key)? else {
-        return Ok(());
-    };
-    let open = bytes.as_ref().try_into().map(u64::from_be_bytes);
-    let open = open.map_err(|_| fault::damaged("a count has another length"))?;
-    match open.saturating_sub(1) {
-        0 => transaction.remove(&key),
-        open => transaction.put(&key, &open.to_be_bytes()),
-    }
-    Ok(())
-}
-
-/// When the oldest command that is unfinished for somebody was enqueued.
-pub(super) fn oldest(view: &View<'_>) -> StoreResult<Option<Timestamp>> {
-    let Some(first) = view.scan(&Prefix::open_commands()).next() else {
-        return Ok(None);
-    };
-    let (Key::OpenCommand(number), _) = first? else {
-        return Err(unexpected_key());
-    };
-    let record: Option<CommandRecord> = view.record(&Key::Command(number))?;
-    Ok(record.map(|record| record.enqueued_at))
 }
 
 /// A queue's entry as reports show it.

@@ -37,11 +37,9 @@ pub(super) fn purge_results(
 ) -> StoreResult<usize> {
     let due = due(&transaction.view(), &Prefix::finished(), limit, |at| at < before)?;
     for key in &due {
-        let Key::Finished(_, number, id) = key else {
-            continue;
-        };
-        transaction.remove(key);
-        queue::forget(transaction, *number, id)?;
+        if let Key::Finished(at, number, id) = key {
+            queue::forget(transaction, *number, id, *at)?;
+        }
     }
     Ok(due.len())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use russet::storage::{CommandState, Delivery, Recorded, ReportStatus};
+use russet::storage::{CommandState, Delivery, Recorded, ReportStatus, Storage};
 
 use super::{Place, samples::*};
 
@@ -211,4 +211,37 @@ pub(super) async fn a_restart_between_enqueue_and_report_loses_nothing(place: &d
     assert_eq!(again, (Recorded::AlreadyFinished, some("1")));
     enqueue_all(&*store, "A", &["4"]).await;
     assert_eq!(drain(&*store, "A").await, ["1", "3", "4"]);
+}
+
+pub(super) async fn the_oldest_unfinished_command_is_told_after_thousands_and_a_restart(place: &dyn Place) {
+    let store = place.open().await;
+    enroll(&*store, &["A", "B"]).await;
+    let send = async |store: &dyn Storage, number: i64, targets: &[&str]| {
+        let mut command = command(&number.to_string(), targets);
+        command.at = at(number);
+        store.enqueue(command).await.unwrap();
+    };
+    let oldest = async |store: &dyn Storage| store.figures().await.unwrap().oldest_queued_at;
+    for number in 0..1500 {
+        send(&*store, number, &["A"]).await;
+        answer(&*store, "A", &number.to_string(), ReportStatus::Acknowledged).await;
+    }
+    assert_eq!(oldest(&*store).await, None);
+    for (number, targets) in [(1500, ["A", "B"].as_slice()), (1501, &["B"]), (1502, &["A"])] {
+        send(&*store, number, targets).await;
+    }
+    assert_eq!(oldest(&*store).await, Some(at(1500)));
+    answer(&*store, "A", "1500", ReportStatus::Error).await;
+    answer(&*store, "B", "1501", ReportStatus::NotNow).await;
+    assert_eq!(oldest(&*store).await, Some(at(1500)));
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(oldest(&*store).await, Some(at(1500)));
+    answer(&*store, "B", "1500", ReportStatus::Acknowledged).await;
+    assert_eq!(oldest(&*store).await, Some(at(1501)));
+    answer(&*store, "B", "1501", ReportStatus::Acknowledged).await;
+    store.purge_results(at(1_000_000), 10_000).await.unwrap();
+    assert_eq!(oldest(&*store).await, Some(at(1502)));
+    answer(&*store, "A", "1502", ReportStatus::Acknowledged).await;
+    assert_eq!(oldest(&*store).await, None);
 }

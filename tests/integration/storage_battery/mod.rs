@@ -168,6 +168,7 @@ macro_rules! battery {
                     not_now_is_offered_again_on_the_next_contact,
                     not_now_never_overwrites_a_result,
                     an_answer_replaces_a_not_now,
+                    the_oldest_unfinished_command_is_told_after_thousands_and_a_restart,
                     a_restart_between_enqueue_and_report_loses_nothing,
                 ;
                 retention:

@@ -101,6 +101,8 @@ struct Standing {
     sequence: u64,
     not_before: Option<i64>,
     expires_at: Option<i64>,
+    enqueued_at: i64,
+    answer: Option<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -155,6 +157,7 @@ impl Model {
             return Recorded::AlreadyFinished;
         }
         place.at = now;
+        place.answer = Some(answer(target, name, now));
         place.state = match status {
             ReportStatus::Acknowledged => CommandState::Acknowledged,
             ReportStatus::CommandFormatError => CommandState::CommandFormatError,
@@ -203,6 +206,8 @@ async fn take(store: &dyn Storage, model: &mut Model, step: Step, now: i64) {
                             sequence: model.sequence,
                             not_before,
                             expires_at,
+                            enqueued_at: now,
+                            answer: None,
                         };
                         model.targets.insert((name, target), place);
                     }
@@ -316,12 +321,20 @@ async fn report_both(
     let next = model.next(target, status == ReportStatus::NotNow, now);
     let mut report = report(target, &name.to_string(), status);
     report.at = at(now);
+    report.payload = answer(target, name, now);
     let (stored, offered) = store.report_and_next(report).await.unwrap();
     assert_eq!(stored, recorded);
     assert_eq!(
         offered.map(|delivery| delivery.uuid),
         next.map(|name| uuid(&name.to_string()))
     );
+}
+
+/// What an enrollment answers: some of it is short, and some in several pieces.
+fn answer(target: &str, name: u8, now: i64) -> Vec<u8> {
+    format!("{target} to {name} at {now}; ")
+        .repeat([1, 40, 900, 1][now as usize % 4])
+        .into_bytes()
 }
 
 /// Everything that can be asked of the store is as the model has it.
@@ -368,6 +381,17 @@ async fn compare(store: &dyn Storage, model: &Model, now: i64) {
             .collect();
         expected.sort_by(|one, other| one.0.cmp(&other.0));
         assert_eq!(statuses, expected);
+        for target in IDS {
+            let answer = store
+                .command_result(&uuid(&name.to_string()), &id(target))
+                .await
+                .unwrap();
+            let expected = model
+                .targets
+                .get(&(name, target))
+                .and_then(|place| place.answer.clone());
+            assert!(answer == expected, "{target}'s answer to {name}");
+        }
         let known = store.command(&uuid(&name.to_string())).await.unwrap().is_some();
         assert_eq!(known, model.knows(name));
     }
@@ -416,6 +440,11 @@ pub(super) async fn figures_equal_what_can_be_counted(place: &dyn Place) {
             .filter(|row| row.record.state == EnrollmentState::Enrolled);
         assert_eq!(figures.enrolled, enrolled.count() as u64);
         let queued = model.targets.values().filter(|place| !place.state.is_finished());
-        assert_eq!(figures.queued_commands, queued.count() as u64);
+        assert_eq!(figures.queued_commands, queued.clone().count() as u64);
+        let oldest = queued.min_by_key(|place| place.sequence);
+        assert_eq!(
+            figures.oldest_queued_at,
+            oldest.map(|place| at(place.enqueued_at))
+        );
     }
 }

@@ -43,6 +43,11 @@ impl Prefix {
         Self(Writer::new(kind::WORD).text(word).0)
     }
 
+    /// The targets of all commands, those of the oldest first.
+    pub(in crate::storage::sled) fn all_targets() -> Self {
+        Self(vec![kind::TARGET])
+    }
+
     /// The targets of a command.
     pub(in crate::storage::sled) fn targets(number: u64) -> Self {
         Self(Writer::new(kind::TARGET).number(number).0)
@@ -156,11 +161,6 @@ impl Prefix {
     /// Server tokens that were removed.
     pub(in crate::storage::sled) fn ade_gone() -> Self {
         Self(vec![kind::ADE_GONE])
-    }
-
-    /// The commands that are unfinished for somebody, the oldest first.
-    pub(in crate::storage::sled) fn open_commands() -> Self {
-        Self(vec![kind::OPEN_COMMAND])
     }
 
     /// How many identities expire on which day.

@@ -18,7 +18,7 @@ fn any_key() -> impl Strategy<Value = Key> {
         any::<[u8; 32]>(),
         any::<[u8; 32]>(),
     );
-    (0..(56 + actions::tests::KINDS + reports::tests::KINDS), parts).prop_map(
+    (0..(55 + actions::tests::KINDS + reports::tests::KINDS), parts).prop_map(
         |(kind, (a, b, number, x, y))| {
             let id = EnrollmentId::new(a.clone());
             let uuid = CommandUuid::new(b.clone());
@@ -67,7 +67,7 @@ fn any_key() -> impl Strategy<Value = Key> {
                 37 => Key::Account(a),
                 38 => Key::Audit(number),
                 39 => Key::AuditTarget(a, number),
-                40 => Key::OpenCommand(number),
+                40 => Key::Hold(HoldKey::Content(digest, chunk)),
                 41 => Key::IdentityDay(chunk),
                 42 => Key::AdeGone(number),
                 43 => Key::AdeEnrolled(number, id),
@@ -82,12 +82,11 @@ fn any_key() -> impl Strategy<Value = Key> {
                 52 => Key::Hold(HoldKey::Open(id)),
                 53 => Key::Hold(HoldKey::Due(at, id)),
                 54 => Key::Hold(HoldKey::Profile(a, chunk)),
-                55 => Key::Hold(HoldKey::Content(digest, chunk)),
-                kind if kind < 56 + actions::tests::KINDS => {
-                    Key::Action(actions::tests::any_of(kind - 56, number, (a, b), hash))
+                kind if kind < 55 + actions::tests::KINDS => {
+                    Key::Action(actions::tests::any_of(kind - 55, number, (a, b), hash))
                 }
                 kind => Key::Report(reports::tests::any_of(
-                    kind - 56 - actions::tests::KINDS,
+                    kind - 55 - actions::tests::KINDS,
                     number,
                     a,
                     b,
