@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{
     SledStorage, answers, chunks, event_queue, holds, keys::Key, listing, oldest, queue, retention, tallies,
+    transaction::Transaction,
 };
 use crate::{
     protocol::{
@@ -43,11 +44,14 @@ impl CommandStore for SledStorage {
         now: Timestamp,
     ) -> StoreResult<Option<Delivery>> {
         self.shared
-            .read(|view, _| queue::next(&view, id, skip_not_now, now))
+            .read(|view, _| match queue::next(&view, id, skip_not_now, now)? {
+                None => Ok(None),
+                Some(offer) => offer.deliver(&view)?.ok_or_else(queue::no_payload).map(Some),
+            })
     }
 
     async fn report_and_next(&self, report: Report) -> StoreResult<(Recorded, Option<Delivery>)> {
-        self.write(move |transaction| {
+        let job = move |transaction: &mut Transaction<'_>| {
             let recorded = queue::record(transaction, &report)?;
             if let Some(event) = &report.event
                 && recorded != Recorded::AlreadyFinished
@@ -62,8 +66,14 @@ impl CommandStore for SledStorage {
             let skip_not_now = report.status == ReportStatus::NotNow;
             let next = queue::next(&transaction.view(), &report.enrollment, skip_not_now, report.at)?;
             Ok((recorded, next))
-        })
-        .await
+        };
+        let (recorded, next) = self.write(job).await?;
+        // A payload never changes, and to read it may take a while: not on the thread for which all writers wait.
+        let next = match next {
+            Some(offer) => self.shared.read(|view, _| offer.deliver(&view))?,
+            None => None,
+        };
+        Ok((recorded, next))
     }
 
     async fn queue(&self, id: &EnrollmentId, page: &Page) -> StoreResult<Listing<QueuedCommand>> {

@@ -4,10 +4,13 @@
 //! stays until the result is purged, and while it is unfinished an [`Entry`] in the enrollment's queue, whose keys are
 //! in the order of delivery. Finding the next command therefore never meets a finished one.
 
+mod contents;
+
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
-use sled::IVec;
+
+pub(super) use contents::{has_unanswered, listed, next, next_not_before, no_payload, outstanding, work};
 
 use super::{
     answers, audit, chunks, fault,
@@ -23,9 +26,8 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        AuditOutcome, Batch, BatchOutcome, ClosedCommands, CommandRecord, CommandState, Delivery,
-        EnqueueOutcome, Enqueued, EnrollmentState, NewAudit, NewCommand, Outstanding, QueuedCommand,
-        Recorded, Report, ReportStatus, StoreResult, Work,
+        AuditOutcome, Batch, BatchOutcome, ClosedCommands, CommandRecord, CommandState, EnqueueOutcome,
+        Enqueued, EnrollmentState, NewAudit, NewCommand, Recorded, Report, ReportStatus, StoreResult,
     },
 };
 
@@ -221,71 +223,6 @@ fn add(
     Ok(())
 }
 
-/// The command to offer now.
-pub(super) fn next(
-    view: &View<'_>,
-    id: &EnrollmentId,
-    skip_not_now: bool,
-    now: Timestamp,
-) -> StoreResult<Option<Delivery>> {
-    for pair in view.scan(&Prefix::queue(id)) {
-        let (Key::Queued(_, _, number), value) = pair? else {
-            return Err(unexpected_key());
-        };
-        let entry: Entry = decode(&value)?;
-        if entry.is_due(now) && !(skip_not_now && entry.not_now) {
-            let payload = payload(view, number)?;
-            return Ok(Some(Delivery {
-                uuid: entry.uuid,
-                payload,
-            }));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether an enrollment's queue holds a command that `counts` and that it has not answered at all.
-pub(super) fn has_unanswered(
-    view: &View<'_>,
-    id: &EnrollmentId,
-    counts: impl Fn(&CommandUuid) -> bool,
-) -> StoreResult<bool> {
-    for pair in view.scan(&Prefix::queue(id)) {
-        let entry: Entry = decode(&pair?.1)?;
-        if !entry.not_now && entry.not_before.is_none() && counts(&entry.uuid) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// What an enrollment's queue holds for it. Commands that have expired, and are yet to be closed, don't count.
-pub(super) fn work(view: &View<'_>, id: &EnrollmentId, now: Timestamp) -> StoreResult<Work> {
-    for pair in view.scan(&Prefix::queue(id)) {
-        let entry: Entry = decode(&pair?.1)?;
-        if entry.is_due(now) {
-            return Ok(Work::Due);
-        }
-    }
-    Ok(next_not_before(view, id, now)?.map_or(Work::Nothing, Work::Later))
-}
-
-/// When the first of the commands that are for later will be due.
-pub(super) fn next_not_before(
-    view: &View<'_>,
-    id: &EnrollmentId,
-    now: Timestamp,
-) -> StoreResult<Option<Timestamp>> {
-    let mut next: Option<Timestamp> = None;
-    for pair in view.scan(&Prefix::queue(id)) {
-        let entry: Entry = decode(&pair?.1)?;
-        if let Some(at) = entry.not_before.filter(|at| now < *at) {
-            next = Some(next.map_or(at, |next| next.min(at)));
-        }
-    }
-    Ok(next)
-}
-
 /// Stores a device's answer.
 pub(super) fn record(transaction: &mut Transaction<'_>, report: &Report) -> StoreResult<Recorded> {
     let Report {
@@ -437,44 +374,4 @@ fn close(
     transaction.put_record(&Key::Target(number, id.clone()), &target)?;
     transaction.meta.queued_commands = transaction.meta.queued_commands.saturating_sub(1);
     Ok(())
-}
-
-/// A queue's entry as reports show it.
-pub(super) fn outstanding(view: &View<'_>, key: &Key, value: &IVec) -> StoreResult<Option<Outstanding>> {
-    let Key::Queued(_, _, sequence) = key else {
-        return Err(unexpected_key());
-    };
-    let entry: Entry = decode(value)?;
-    let record: Option<CommandRecord> = view.record(&Key::Command(*sequence))?;
-    Ok(record.map(|record| Outstanding {
-        request_type: record.request_type,
-        state: match entry.not_now {
-            true => CommandState::NotNow,
-            false => CommandState::Queued,
-        },
-    }))
-}
-
-/// A queue's entry as lists show it.
-pub(super) fn listed(view: &View<'_>, key: &Key, value: &IVec) -> StoreResult<Option<QueuedCommand>> {
-    let Key::Queued(_, _, sequence) = key else {
-        return Err(unexpected_key());
-    };
-    let entry: Entry = decode(value)?;
-    let record = view.record(&Key::Command(*sequence))?;
-    Ok(Some(QueuedCommand {
-        record: record.ok_or_else(|| fault::damaged("a queued command has no record"))?,
-        state: if entry.not_now {
-            CommandState::NotNow
-        } else {
-            CommandState::Queued
-        },
-        sequence: *sequence,
-        payload: payload(view, *sequence)?,
-    }))
-}
-
-fn payload(view: &View<'_>, number: u64) -> StoreResult<Vec<u8>> {
-    chunks::get(view, |piece| Key::Payload(number, piece))?
-        .ok_or_else(|| fault::damaged("a queued command has no payload"))
 }
