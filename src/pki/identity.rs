@@ -317,8 +317,8 @@ mod tests {
         };
         let used = issued();
         for _ in 0..100 {
-            cache.identify(&issued()).unwrap();
             assert_eq!(cache.identify(&used).unwrap().standing(NOW), Standing::Trusted);
+            cache.identify(&issued()).unwrap();
             assert!(known(&used));
         }
         let count = |generations: &Mutex<Generations>| {
@@ -344,6 +344,10 @@ mod tests {
         let authority = authority();
         for der in [issued().as_slice(), authority.certificate()] {
             let first = cache.identify(der).unwrap();
+            let known = fingerprint(der);
+            assert!(cache.with(&known, |generations, capacity| {
+                generations.knows(&known, capacity)
+            }));
             let again = cache.identify(der).unwrap();
             assert_eq!(first.standing(NOW), again.standing(NOW));
             assert_eq!(first.fingerprint, again.fingerprint);

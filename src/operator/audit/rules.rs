@@ -52,7 +52,7 @@ pub(super) fn rides(_method: &Method, route: &str) -> bool {
     RIDES.contains(&route)
 }
 
-/// The operations by method and template: the id and the scope that it takes.
+/// The operations by method and template: each one's id, and the scope that it takes.
 #[derive(Debug)]
 pub(super) struct Operations(HashMap<(Method, String), (String, Option<Scope>)>);
 

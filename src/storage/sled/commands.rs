@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    SledStorage, answers, chunks, event_queue, holds, keys::Key, listing, oldest, queue, retention, tallies,
+    SledStorage, answers, chunks, event_queue, holds, keys::Key, listing, queue, retention, tallies,
     transaction::Transaction,
 };
 use crate::{
@@ -132,8 +132,6 @@ impl CommandStore for SledStorage {
     }
 
     async fn expire_commands(&self, now: Timestamp, limit: usize) -> StoreResult<ClosedCommands> {
-        // So that whoever asks for the oldest one has little to look at, however seldom that is.
-        oldest::find(self).await?;
         self.write(move |transaction| retention::expire_commands(transaction, now, limit))
             .await
     }

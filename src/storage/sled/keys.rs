@@ -54,11 +54,11 @@ pub(super) enum Key {
     Target(u64, EnrollmentId),
     /// An unfinished command in an enrollment's queue: priority and sequence number.
     Queued(EnrollmentId, u8, u64),
-    /// A chunk of an enrollment's latest answer to a command.
+    /// A chunk of an enrollment's latest answer to a command; of one that has closed it, those after the first.
     Answer(u64, EnrollmentId, u32),
     /// Index: unfinished commands by the time at which they expire.
     Expiry(Timestamp, u64, EnrollmentId),
-    /// Index: finished commands by the time at which they finished.
+    /// Finished commands by the time at which they finished, each with the first chunk of the answer that did it.
     Finished(Timestamp, u64, EnrollmentId),
     /// Index: an enrollment's commands, finished ones too, by sequence number, the latest first.
     History(EnrollmentId, u64),
@@ -150,6 +150,7 @@ pub(super) enum GrantKind {
     Static = 3,
 }
 
+/// C8 is taken: stores of layout 2 hold keys of that kind, an index that is not kept any more.
 mod kind {
     pub(super) const META: u8 = 0x01;
     pub(super) const ENROLLMENT: u8 = 0x10;

@@ -7,8 +7,12 @@ use sled::IVec;
 use super::reports::REPORTS;
 use crate::protocol::{ids::Fingerprint, time::Timestamp};
 
-/// The layout of keys and values that this program writes.
-pub(super) const SCHEMA: u32 = 2;
+/// The layout of keys and values that this program writes. Since 3 an answer lies with its entry among the finished
+/// commands; one that lies where 2 put it is found.
+pub(super) const SCHEMA: u32 = 3;
+
+/// The oldest layout that this program reads.
+pub(super) const READABLE: u32 = 2;
 
 /// The store's own state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +25,7 @@ pub(super) struct Meta {
     pub(super) sum: Sum,
     /// The sequence number of the latest command.
     pub(super) last_sequence: u64,
-    /// Every command with a lower sequence number is finished, as far as is known.
+    /// Every command with a lower sequence number is finished; some others may be, too.
     #[serde(default)]
     pub(super) finished_below: u64,
     /// How many enrollments there are.

@@ -96,7 +96,6 @@ pub struct SledStorage {
     folder: PathBuf,
     shared: Arc<Shared>,
     committer: Committer,
-    finished: oldest::Finished,
     /// Held while a page of devices is written: thousands of keys, of which no group of jobs shall have more than one.
     page: tokio::sync::Mutex<()>,
 }
@@ -122,7 +121,6 @@ impl SledStorage {
             folder,
             shared,
             committer,
-            finished: oldest::Finished::default(),
             page: tokio::sync::Mutex::default(),
         };
         store.count()?;
@@ -193,13 +191,14 @@ impl Storage for SledStorage {
 
     async fn figures(&self) -> StoreResult<StoreFigures> {
         let bytes = self.shared.bytes()?;
-        let oldest_queued_at = oldest::find(self).await?;
+        oldest::look(&self.shared).await;
         self.shared.read(|_, meta| {
+            let oldest_queued_at = self.shared.oldest().enqueued_at();
             Ok(StoreFigures {
                 enrollments: meta.enrollments,
                 enrolled: meta.enrolled,
                 queued_commands: meta.queued_commands,
-                oldest_queued_at,
+                oldest_queued_at: oldest_queued_at.filter(|_| meta.queued_commands > 0),
                 held: meta.holds,
                 bytes,
             })

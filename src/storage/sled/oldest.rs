@@ -2,91 +2,231 @@
 //!
 //! No index of unfinished commands is kept for it, which would cost each command two changes of the tree. What is finished
 //! stays so, a command gets no further targets, and later commands have higher numbers: so it is enough to remember
-//! up to where all targets are finished, in the order of their keys, and to look on from there. Each is looked at once.
-//! Now and then the place goes into the store, for the next start.
+//! up to where all targets are finished, in the order of their keys, and to look on from there. The place goes into
+//! the store with whatever is committed next, for the next start.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task::spawn_blocking;
 
 use super::{
-    SledStorage,
     keys::{Key, Prefix},
     listing::PIECE,
     queue::Target,
     shared::Shared,
-    view::{decode, unexpected_key},
+    view::{View, decode, unexpected_key},
 };
 use crate::{
     protocol::{ids::EnrollmentId, time::Timestamp},
     storage::{CommandRecord, StoreResult},
 };
 
-/// The place goes into the store when so many commands have been finished since it did the last time.
-const APART: u64 = 1024;
+/// So many pieces are looked at while somebody waits: as many targets as a busy server finishes in a few seconds.
+const BRIEF: usize = 64;
 
-/// A target: the sequence number of a command, and an enrollment.
-type Place = (u64, EnrollmentId);
+/// How far it is known that everything is finished, and what comes then.
+pub(super) struct Oldest {
+    progress: Mutex<Progress>,
+    /// Held by the one who searches.
+    search: Mutex<()>,
+}
 
-/// The last target of which it is known that it is finished, and all before it.
-#[derive(Debug, Default)]
-pub(super) struct Finished(Mutex<Option<Place>>);
+struct Progress {
+    /// The last target of which it is known that it is finished, and all before it: a command's sequence number, and
+    /// an enrollment.
+    last: (u64, EnrollmentId),
+    /// When the first command after it that was unfinished had been enqueued.
+    oldest: Option<Timestamp>,
+}
 
-impl Finished {
-    fn last(&self) -> Option<Place> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn advance(&self, to: &Place) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another search may have come further.
-        if last.as_ref().is_none_or(|last| last < to) {
-            *last = Some(to.clone());
+impl Oldest {
+    /// Every command with a sequence number below `finished_below` is finished.
+    pub(super) fn new(finished_below: u64) -> Self {
+        Self {
+            progress: Mutex::new(Progress {
+                last: (finished_below, EnrollmentId::new("")),
+                oldest: None,
+            }),
+            search: Mutex::default(),
         }
     }
-}
 
-/// When the oldest unfinished command was enqueued.
-pub(super) async fn find(store: &SledStorage) -> StoreResult<Option<Timestamp>> {
-    let known = store.finished.last();
-    let kept = store.shared.read(|_, meta| Ok(meta.finished_below))?;
-    let start = known.unwrap_or_else(|| (kept, EnrollmentId::new("")));
-    let (last, oldest) = store.read_at_length(move |shared| search(shared, start)).await?;
-    store.finished.advance(&last);
-    let (below, _) = last;
-    if below >= kept + APART {
-        let note = store.write(move |transaction| {
-            let meta = &mut transaction.meta;
-            meta.finished_below = meta.finished_below.max(below);
-            transaction.touch();
-            Ok(())
-        });
-        // Without it the next start has more to look at.
-        let _ = note.await;
+    /// Every command with a lower sequence number is finished.
+    pub(super) fn finished_below(&self) -> u64 {
+        self.progress().last.0
     }
-    Ok(oldest)
+
+    /// When the oldest unfinished command was enqueued, as far as the last search got.
+    pub(super) fn enqueued_at(&self) -> Option<Timestamp> {
+        self.progress().oldest
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// The last finished target before the first unfinished one after `last`, and when that one's command was enqueued.
-fn search(shared: &Shared, mut last: Place) -> StoreResult<(Place, Option<Timestamp>)> {
-    let all = Prefix::all_targets();
-    loop {
-        let (count, oldest) = shared.read(|view, _| {
-            let after = Key::Target(last.0, last.1.clone());
-            let mut count = 0;
-            for pair in view.scan_after(&all, &after).take(PIECE) {
-                let (Key::Target(number, id), value) = pair? else {
-                    return Err(unexpected_key());
+/// Brings [`Oldest::enqueued_at`] up to date. If there is very much to look at, that goes on by itself, and whoever asks
+/// meanwhile is told what was known before.
+pub(super) async fn look(shared: &Arc<Shared>) {
+    let search = |pieces| {
+        let shared = Arc::clone(shared);
+        spawn_blocking(move || {
+            let done = search(&shared, pieces);
+            done.unwrap_or_else(|error| {
+                // Figures don't depend on it, and must not be missing because of it.
+                tracing::warn!(%error, "the oldest unfinished command can't be found");
+                true
+            })
+        })
+    };
+    if let Ok(false) = search(BRIEF).await {
+        drop(search(usize::MAX));
+    }
+}
+
+/// Looks at the next targets, some `pieces` of them at most. Says whether there is nothing more to be done: the oldest
+/// command is known, or somebody else is searching.
+pub(super) fn search(shared: &Shared, pieces: usize) -> StoreResult<bool> {
+    let oldest = shared.oldest();
+    let Ok(_alone) = oldest.search.try_lock() else {
+        return Ok(true);
+    };
+    for _ in 0..pieces {
+        let last = oldest.progress().last.clone();
+        let found = shared.read(|view, _| piece(&view, last))?;
+        let mut progress = oldest.progress();
+        progress.last = found.last;
+        if found.is_end {
+            progress.oldest = found.oldest;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+struct Found {
+    last: (u64, EnrollmentId),
+    oldest: Option<Timestamp>,
+    is_end: bool,
+}
+
+/// Passes over the finished targets after `last`.
+fn piece(view: &View<'_>, mut last: (u64, EnrollmentId)) -> StoreResult<Found> {
+    let after = Key::Target(last.0, last.1.clone());
+    let mut count = 0;
+    for pair in view.scan_after(&Prefix::all_targets(), &after).take(PIECE) {
+        let (Key::Target(number, id), value) = pair? else {
+            return Err(unexpected_key());
+        };
+        if !decode::<Target>(&value)?.state.is_finished() {
+            let command: Option<CommandRecord> = view.record(&Key::Command(number))?;
+            return Ok(Found {
+                // All commands before this one are finished.
+                last: last.max((number, EnrollmentId::new(""))),
+                oldest: command.map(|command| command.enqueued_at),
+                is_end: true,
+            });
+        }
+        last = (number, id);
+        count += 1;
+    }
+    Ok(Found {
+        last,
+        oldest: None,
+        is_end: count < PIECE,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{
+        CommandState, Storage as _,
+        sled::{SledOptions, SledStorage},
+    };
+
+    async fn put(store: &SledStorage, number: u64, id: &str, state: CommandState) {
+        let key = Key::Target(number, EnrollmentId::new(id));
+        store
+            .write(move |transaction| {
+                let target = Target {
+                    state,
+                    at: Timestamp::from_millis(0),
+                    priority: 0,
+                    expires_at: None,
                 };
-                if !decode::<Target>(&value)?.state.is_finished() {
-                    let command: Option<CommandRecord> = view.record(&Key::Command(number))?;
-                    return Ok((count, command.map(|command| command.enqueued_at)));
-                }
-                last = (number, id);
-                count += 1;
+                transaction.put_record(&key, &target)?;
+                let record = CommandRecord {
+                    uuid: crate::protocol::ids::CommandUuid::new(number.to_string()),
+                    request_type: "DeviceLock".into(),
+                    priority: 0,
+                    not_before: None,
+                    expires_at: None,
+                    enqueued_at: Timestamp::from_millis(number as i64),
+                };
+                transaction.put_record(&Key::Command(number), &record)?;
+                transaction.meta.queued_commands = 1;
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_long_search_goes_on_where_it_was_left_and_after_a_restart_at_its_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || SledStorage::open(folder.path(), SledOptions::default()).unwrap();
+        let store = open();
+        for number in 1..=3 {
+            for id in 0..PIECE {
+                put(&store, number, &format!("{id:04}"), CommandState::Acknowledged).await;
             }
-            Ok((count, None))
-        })?;
-        if oldest.is_some() || count < PIECE {
-            return Ok((last, oldest));
         }
+        put(&store, 4, "a", CommandState::Error).await;
+        put(&store, 4, "b", CommandState::NotNow).await;
+        put(&store, 5, "a", CommandState::Queued).await;
+        let shared = &store.shared;
+        for number in 1..=3 {
+            assert!(!search(shared, 1).unwrap());
+            assert_eq!(shared.oldest().finished_below(), number);
+            assert_eq!(shared.oldest().enqueued_at(), None);
+        }
+        assert!(search(shared, 1).unwrap());
+        let at = |number| Some(Timestamp::from_millis(number));
+        assert_eq!(shared.oldest().enqueued_at(), at(4));
+        assert_eq!(shared.oldest().finished_below(), 4);
+
+        // The next commit keeps the place, whatever it is.
+        put(&store, 6, "a", CommandState::Queued).await;
+        store.close();
+        drop(store);
+        let store = open();
+        assert_eq!(store.shared.oldest().finished_below(), 4);
+        assert_eq!(store.figures().await.unwrap().oldest_queued_at, at(4));
+        put(&store, 4, "b", CommandState::Acknowledged).await;
+        assert_eq!(store.figures().await.unwrap().oldest_queued_at, at(5));
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_while_somebody_searches_gets_what_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStorage::open(folder.path(), SledOptions::default()).unwrap();
+        put(&store, 1, "a", CommandState::Queued).await;
+        assert!(search(&store.shared, 1).unwrap());
+        put(&store, 1, "a", CommandState::Acknowledged).await;
+        put(&store, 2, "a", CommandState::Queued).await;
+        let searching = store.shared.oldest().search.lock().unwrap();
+        assert!(search(&store.shared, 1).unwrap());
+        assert_eq!(
+            store.shared.oldest().enqueued_at(),
+            Some(Timestamp::from_millis(1))
+        );
+        drop(searching);
+        assert!(search(&store.shared, 1).unwrap());
+        assert_eq!(
+            store.shared.oldest().enqueued_at(),
+            Some(Timestamp::from_millis(2))
+        );
     }
 }

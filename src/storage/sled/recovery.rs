@@ -12,7 +12,6 @@
 //! A checked export for backups belongs here too: it would read the same records and the same sum.
 
 use std::{
-    cmp::Ordering,
     fs::{self, File},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -27,7 +26,7 @@ use super::{
     journal::{self, Damaged, Found, Journal},
     keys::Key,
     mark::{self, Mark},
-    meta::{Meta, SCHEMA, Sum},
+    meta::{Meta, READABLE, SCHEMA, Sum},
 };
 
 /// So many records are read at each opening: all of them in a store of some 1,000 enrollments. sled keeps what it has
@@ -171,10 +170,14 @@ fn own_state(db: &Db) -> Result<Meta, OpenError> {
         return Ok(Meta::default());
     };
     let meta = Meta::decode(&bytes).ok_or_else(|| damaged("its own state can't be decoded"))?;
-    match meta.schema.cmp(&SCHEMA) {
-        Ordering::Greater => Err(OpenError::Newer { found: meta.schema }),
-        Ordering::Less => Err(OpenError::Older { found: meta.schema }),
-        Ordering::Equal => Ok(meta),
+    match meta.schema {
+        found if found > SCHEMA => Err(OpenError::Newer { found }),
+        found if found < READABLE => Err(OpenError::Older { found }),
+        // What is written from here on is in the present one.
+        _ => Ok(Meta {
+            schema: SCHEMA,
+            ..meta
+        }),
     }
 }
 
@@ -341,11 +344,13 @@ mod tests {
             .map(drop)
         };
         assert!(matches!(open(SCHEMA + 1), Err(OpenError::Newer { found }) if found == SCHEMA + 1));
-        let older = open(SCHEMA - 1).unwrap_err();
+        let older = open(READABLE - 1).unwrap_err();
         assert!(
             matches!(older, OpenError::Older { .. })
                 && older.to_string().contains("set up a new data directory")
         );
-        open(SCHEMA).unwrap();
+        for readable in READABLE..=SCHEMA {
+            open(readable).unwrap();
+        }
     }
 }

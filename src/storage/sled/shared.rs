@@ -7,12 +7,16 @@ use sled::Db;
 use super::{
     fault,
     meta::Meta,
+    oldest::Oldest,
     view::{Overlay, View},
 };
 use crate::storage::StoreResult;
 
 /// The open database, shared by the committer and all readers.
-pub(super) struct Shared(RwLock<State>);
+pub(super) struct Shared {
+    state: RwLock<State>,
+    oldest: Oldest,
+}
 
 struct State {
     /// Absent while the committer opens it anew after a failure.
@@ -26,11 +30,19 @@ struct State {
 
 impl Shared {
     pub(super) fn new(db: Db, meta: Meta) -> Self {
-        Self(RwLock::new(State {
-            db: Some(db),
-            ahead: Overlay::new(),
-            meta,
-        }))
+        Self {
+            state: RwLock::new(State {
+                db: Some(db),
+                ahead: Overlay::new(),
+                meta,
+            }),
+            oldest: Oldest::new(meta.finished_below),
+        }
+    }
+
+    /// What is known of the oldest unfinished command.
+    pub(super) fn oldest(&self) -> &Oldest {
+        &self.oldest
     }
 
     /// Shows one moment's durable state to `reader`, which must be brief: it holds the next commit up.
@@ -89,10 +101,10 @@ impl Shared {
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -150,7 +150,11 @@ impl Worker {
         let running = self.running.as_mut().ok_or("the database is not open")?;
         running.checkpointer.check()?;
         while !group.is_empty() {
-            let mut transaction = Transaction::new(&running.db, running.meta);
+            let meta = Meta {
+                finished_below: self.shared.oldest().finished_below(),
+                ..running.meta
+            };
+            let mut transaction = Transaction::new(&running.db, meta);
             let mut count = 0;
             for job in group.iter_mut() {
                 job.run(&mut transaction);
