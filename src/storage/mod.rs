@@ -481,7 +481,7 @@ pub struct StoreFigures {
     pub enrolled: u64,
     /// Unfinished commands over all enrollments.
     pub queued_commands: u64,
-    /// When the oldest of them was enqueued.
+    /// When the oldest of them was enqueued; for a moment a former one, or nothing yet, where very many were finished.
     pub oldest_queued_at: Option<Timestamp>,
     /// Who is held in Setup Assistant.
     pub held: u64,

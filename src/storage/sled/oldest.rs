@@ -5,7 +5,7 @@
 //! up to where all targets are finished, in the order of their keys, and to look on from there. The place goes into
 //! the store with whatever is committed next, for the next start.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::task::spawn_blocking;
 
@@ -89,8 +89,11 @@ pub(super) async fn look(shared: &Arc<Shared>) {
 /// command is known, or somebody else is searching.
 pub(super) fn search(shared: &Shared, pieces: usize) -> StoreResult<bool> {
     let oldest = shared.oldest();
-    let Ok(_alone) = oldest.search.try_lock() else {
-        return Ok(true);
+    let _alone = match oldest.search.try_lock() {
+        Ok(alone) => alone,
+        // Whoever panicked has left whole steps behind.
+        Err(TryLockError::Poisoned(left)) => left.into_inner(),
+        Err(TryLockError::WouldBlock) => return Ok(true),
     };
     for _ in 0..pieces {
         let last = oldest.progress().last.clone();
