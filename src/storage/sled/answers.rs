@@ -28,15 +28,20 @@ pub(super) fn keep(
     chunks::put(transaction, place(number, id, None), answer)
 }
 
-/// Stores the answer that closes a command at `at`. `replaces` says whether there was a `NotNow` before.
+/// Enters that a command was closed at `at`, with the answer that did it. `replaces` says whether there was a `NotNow`
+/// before, which stays where no answer follows it.
 pub(super) fn close(
     transaction: &mut Transaction<'_>,
     number: u64,
     id: &EnrollmentId,
     at: Timestamp,
-    answer: &[u8],
+    answer: Option<&[u8]>,
     replaces: bool,
 ) -> StoreResult<()> {
+    let Some(answer) = answer else {
+        transaction.put(&Key::Finished(at, number, id.clone()), &[]);
+        return Ok(());
+    };
     if replaces {
         chunks::remove(transaction, place(number, id, None))?;
     }
@@ -89,6 +94,7 @@ mod tests {
         let (id, at) = (EnrollmentId::new("A"), Timestamp::from_millis(7));
         let (short, long) = (vec![1; 10], vec![2; 100_000]);
         let answers = [None, Some(&short), Some(&long)];
+        // Stores of layout 2 have all answers where a `NotNow` is that none follows.
         for not_now in answers {
             for last in answers {
                 let mut transaction = Transaction::new(&tree, Meta::new());
@@ -104,12 +110,8 @@ mod tests {
                 if let Some(answer) = not_now {
                     keep(&mut transaction, 1, &id, answer).unwrap();
                 }
-                match last {
-                    Some(answer) => {
-                        close(&mut transaction, 1, &id, at, answer, not_now.is_some()).unwrap();
-                    }
-                    None => transaction.put(&Key::Finished(at, 1, id.clone()), &[]),
-                }
+                let answer = last.map(Vec::as_slice);
+                close(&mut transaction, 1, &id, at, answer, not_now.is_some()).unwrap();
                 let told = latest(&transaction.view(), 1, &id).unwrap();
                 assert_eq!(told.as_ref(), last.or(not_now));
                 forget(&mut transaction, 1, &id, at).unwrap();

@@ -191,7 +191,7 @@ impl Storage for SledStorage {
 
     async fn figures(&self) -> StoreResult<StoreFigures> {
         let bytes = self.shared.bytes()?;
-        oldest::look(&self.shared).await;
+        oldest::look(&self.shared, oldest::BRIEF).await;
         self.shared.read(|_, meta| {
             let oldest_queued_at = self.shared.oldest().enqueued_at();
             Ok(StoreFigures {

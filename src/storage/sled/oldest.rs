@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// So many pieces are looked at while somebody waits: as many targets as a busy server finishes in a few seconds.
-const BRIEF: usize = 64;
+pub(super) const BRIEF: usize = 64;
 
 /// How far it is known that everything is finished, and what comes then.
 pub(super) struct Oldest {
@@ -66,9 +66,9 @@ impl Oldest {
     }
 }
 
-/// Brings [`Oldest::enqueued_at`] up to date. If there is very much to look at, that goes on by itself, and whoever asks
-/// meanwhile is told what was known before.
-pub(super) async fn look(shared: &Arc<Shared>) {
+/// Brings [`Oldest::enqueued_at`] up to date. If there are more than so many pieces to look at, that goes on by itself, and
+/// whoever asks meanwhile is told what was known before.
+pub(super) async fn look(shared: &Arc<Shared>, brief: usize) {
     let search = |pieces| {
         let shared = Arc::clone(shared);
         spawn_blocking(move || {
@@ -80,14 +80,14 @@ pub(super) async fn look(shared: &Arc<Shared>) {
             })
         })
     };
-    if let Ok(false) = search(BRIEF).await {
+    if let Ok(false) = search(brief).await {
         drop(search(usize::MAX));
     }
 }
 
 /// Looks at the next targets, some `pieces` of them at most. Says whether there is nothing more to be done: the oldest
 /// command is known, or somebody else is searching.
-pub(super) fn search(shared: &Shared, pieces: usize) -> StoreResult<bool> {
+fn search(shared: &Shared, pieces: usize) -> StoreResult<bool> {
     let oldest = shared.oldest();
     let _alone = match oldest.search.try_lock() {
         Ok(alone) => alone,
@@ -209,6 +209,28 @@ mod tests {
         assert_eq!(store.figures().await.unwrap().oldest_queued_at, at(4));
         put(&store, 4, "b", CommandState::Acknowledged).await;
         assert_eq!(store.figures().await.unwrap().oldest_queued_at, at(5));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_to_wait_for_is_looked_at_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStorage::open(folder.path(), SledOptions::default()).unwrap();
+        for id in 0..3 * PIECE {
+            put(&store, 1, &format!("{id:04}"), CommandState::Acknowledged).await;
+        }
+        put(&store, 2, "a", CommandState::Queued).await;
+        look(&store.shared, 1).await;
+        let found = async {
+            while store.shared.oldest().enqueued_at().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let deadline = std::time::Duration::from_secs(60);
+        tokio::time::timeout(deadline, found).await.unwrap();
+        assert_eq!(
+            store.shared.oldest().enqueued_at(),
+            Some(Timestamp::from_millis(2))
+        );
     }
 
     #[tokio::test]

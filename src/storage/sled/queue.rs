@@ -60,6 +60,13 @@ impl Entry {
     fn is_due(&self, now: Timestamp) -> bool {
         self.not_before.is_none_or(|at| at <= now) && self.expires_at.is_none_or(|at| now < at)
     }
+
+    fn state(&self) -> CommandState {
+        match self.not_now {
+            true => CommandState::NotNow,
+            false => CommandState::Queued,
+        }
+    }
 }
 
 /// Queues a command for its targets, and enters it into the audit log.
@@ -362,13 +369,8 @@ fn close(
     if let Some(expires_at) = target.expires_at {
         transaction.remove(&Key::Expiry(expires_at, number, id.clone()));
     }
-    match answer {
-        Some(answer) => {
-            let replaces = target.state == CommandState::NotNow;
-            answers::close(transaction, number, id, at, answer, replaces)?;
-        }
-        None => transaction.put(&Key::Finished(at, number, id.clone()), &[]),
-    }
+    let replaces = target.state == CommandState::NotNow;
+    answers::close(transaction, number, id, at, answer, replaces)?;
     target.state = state;
     target.at = at;
     transaction.put_record(&Key::Target(number, id.clone()), &target)?;

@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
     },
     storage::{
-        CommandRecord, CommandState, Delivery, Outstanding, QueuedCommand, StoreError, StoreResult, Work,
+        CommandRecord, Delivery, Outstanding, QueuedCommand, StoreError, StoreResult, Work,
         sled::{
             keys::{Key, Prefix},
             view::{View, decode, unexpected_key},
@@ -112,10 +112,7 @@ pub(in crate::storage::sled) fn outstanding(
     let record: Option<CommandRecord> = view.record(&Key::Command(*sequence))?;
     Ok(record.map(|record| Outstanding {
         request_type: record.request_type,
-        state: match entry.not_now {
-            true => CommandState::NotNow,
-            false => CommandState::Queued,
-        },
+        state: entry.state(),
     }))
 }
 
@@ -132,11 +129,7 @@ pub(in crate::storage::sled) fn listed(
     let record = view.record(&Key::Command(*sequence))?;
     Ok(Some(QueuedCommand {
         record: record.ok_or_else(|| fault::damaged("a queued command has no record"))?,
-        state: if entry.not_now {
-            CommandState::NotNow
-        } else {
-            CommandState::Queued
-        },
+        state: entry.state(),
         sequence: *sequence,
         payload: payload(view, *sequence)?.ok_or_else(no_payload)?,
     }))
